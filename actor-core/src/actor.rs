@@ -1,0 +1,142 @@
+//! What a type needs to be an actor: [`Actor`] comes from `#[derive(Actor)]`, [`Messages`] from
+//! `#[messages]`, and [`Accepts`] from each `#[message]` in that block.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::context::Context;
+use crate::message::{Envelope, Message};
+use crate::monitor::Down;
+use crate::reason::{Failure, StopReason};
+use crate::reply::Reply;
+
+/// A type that can be spawned: its ref type and its settings.
+///
+/// Derive it: `#[derive(Actor)]` also makes the ref newtype, `AccountRef` for an `Account`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an actor",
+    label = "this type does not derive `Actor`",
+    note = "add `#[derive(Actor)]` to the type and `#[messages]` to its impl block"
+)]
+pub trait Actor: Sized + Send + 'static {
+    /// The ref newtype, which has one method per message.
+    type Ref: Clone + Send + Sync + 'static;
+
+    /// The type's name as its author wrote it; the last part of an unnamed actor's path.
+    const NAME: &'static str;
+
+    /// The settings given with `#[actor(..)]`; the defaults where nothing was said.
+    fn settings() -> Settings {
+        Settings::DEFAULT
+    }
+}
+
+/// The message handlers of an actor.
+///
+/// Written by `#[messages]` on the actor's impl block; nobody needs to write it by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no message handlers",
+    label = "the impl block of this actor is not marked with `#[messages]`",
+    note = "write `#[messages] impl Name {{ .. }}`, with `#[message]` on each handler (a block without handlers is fine)"
+)]
+pub trait Messages: Actor<Ref: From<crate::ActorRef<Self>>> {
+    /// One enum for all messages, so that a queued message needs no box of its own.
+    type Message: Envelope;
+
+    /// Runs the handler that `message` belongs to.
+    fn handle<'a>(&'a mut self, message: Self::Message, ctx: &'a mut Context<Self>) -> Step<'a>;
+
+    /// Runs `#[started]`, before the first message of each incarnation.
+    fn started<'a>(&'a mut self, ctx: &'a mut Context<Self>) -> Step<'a, Result<(), Failure>> {
+        let _ = ctx;
+        Step::Done(Ok(()))
+    }
+
+    /// Runs `#[stopped]`, after the last message of each incarnation, a failed one included.
+    fn stopped<'a>(&'a mut self, why: &'a StopReason, ctx: &'a mut Context<Self>) -> Step<'a> {
+        let _ = (why, ctx);
+        Step::Done(())
+    }
+
+    /// Runs `#[down]`, when an actor that this one monitors has ended.
+    fn down<'a>(&'a mut self, down: Down, ctx: &'a mut Context<Self>) -> Step<'a> {
+        let _ = (down, ctx);
+        Step::Done(())
+    }
+}
+
+/// Says that an actor has a handler for the message `M`; what a
+/// [`Recipient<M>`](crate::Recipient) asks for.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no handler for the message `{M}`",
+    label = "no `#[message]` of this actor makes a `{M}`",
+    note = "each `#[message] fn name` of an actor `Type` makes a message struct `TypeName`"
+)]
+pub trait Accepts<M: Message>: Messages {
+    /// Puts the message and the way back into the actor's enum.
+    fn wrap(message: M, reply: Reply<M::Reply, M::Error>) -> Self::Message;
+
+    /// Takes back what [`wrap`](Self::wrap) made; `None` for another message.
+    fn unwrap(message: Self::Message) -> Option<M>;
+}
+
+/// What running a handler gave: done at once, or a future that the actor's worker polls.
+pub enum Step<'a, T = ()> {
+    /// A sync handler; it has run.
+    Done(T),
+    /// An async handler; the mailbox waits until it has ended, the worker does not.
+    Pending(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
+}
+
+/// What `#[actor(..)]` sets for all actors of a type; [`Spawn`](crate::Spawn) overrides it for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The most messages that wait in the mailbox; [`Settings::UNBOUNDED`] for no limit.
+    pub mailbox: usize,
+    /// What happens to a message that finds the mailbox full.
+    pub overflow: Overflow,
+}
+
+impl Settings {
+    /// No limit on the number of waiting messages. Memory is the limit then.
+    pub const UNBOUNDED: usize = usize::MAX;
+
+    /// A mailbox of 1024 messages that rejects what finds it full.
+    pub const DEFAULT: Settings = Settings { mailbox: 1024, overflow: Overflow::Reject };
+
+    /// The same settings with room for `capacity` messages (at least one).
+    #[must_use]
+    pub const fn mailbox(mut self, capacity: usize) -> Self {
+        self.mailbox = if capacity == 0 { 1 } else { capacity };
+        self
+    }
+
+    /// The same settings with another overflow policy.
+    #[must_use]
+    pub const fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What happens to a message that finds the mailbox full. Each case is counted.
+///
+/// A [`send`](crate::Call::send) waits for room whatever the policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Overflow {
+    /// The message goes back to the caller: `tell` and ask answer `Full`.
+    #[default]
+    Reject,
+    /// `tell` answers `Full`; an ask waits for room as `send` does.
+    Wait,
+    /// The new message becomes a dead letter; `tell` answers `Ok`.
+    DropNewest,
+    /// The message at the head of the queue becomes a dead letter and makes room.
+    DropOldest,
+}

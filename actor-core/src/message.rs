@@ -1,0 +1,23 @@
+//! Messages: the struct that `#[message]` makes of a handler, and the enum that carries it.
+
+/// A message: the struct that `#[message]` makes of a handler's name and arguments.
+pub trait Message: Send + 'static {
+    /// What an ask gives back: the handler's return value, or the `Ok` side of its `Result`.
+    type Reply: Send + 'static;
+
+    /// The `Err` side of the handler's `Result`; [`Infallible`](std::convert::Infallible) if it
+    /// returns none.
+    type Error: Send + 'static;
+
+    /// The handler's name, as logs and dead letters show it.
+    const NAME: &'static str;
+}
+
+/// The enum of all messages of one actor.
+pub trait Envelope: Send + 'static {
+    /// The handler's name.
+    fn name(&self) -> &'static str;
+
+    /// Ends the message without a handler; an ask that waits for its reply hears of it.
+    fn undelivered(self);
+}

@@ -1,0 +1,2 @@
+//! Net.
+#![forbid(unsafe_code)]
