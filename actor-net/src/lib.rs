@@ -1,2 +1,68 @@
-//! Net.
+//! Sockets bound to actors: a mio driver, listeners, client connections and codecs for
+//! [`actor_core`].
+//!
+//! A connection is an actor. Its socket is read in the actor's own turn, frames are handed to its
+//! methods without a message in between, and what it writes is sent once at the end of the turn.
+//! Limits are there from the start: the longest frame, the most bytes that wait for a slow peer,
+//! the most connections of a server.
+//!
+//! A server that sends every line back:
+//!
+//! ```
+//! use std::io::{BufRead, BufReader, Write};
+//!
+//! use actor_core::prelude::*;
+//! use actor_net::{Conn, Connection, Lines, Listener};
+//!
+//! #[derive(Actor)]
+//! struct Echo { conn: Conn }
+//!
+//! #[messages]
+//! impl Echo {}
+//!
+//! impl Connection for Echo {
+//!     type Codec = Lines;
+//!     fn codec(&self) -> Lines { Lines::new(1024) }
+//!     fn frame(&mut self, line: &str, _ctx: &mut Context<Self>) {
+//!         self.conn.write(format!("{line}\n"));
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let system = actor_net::builder().build()?;
+//! let server = Listener::bind("127.0.0.1:0")?.spawn(&system, |conn| Echo { conn })?;
+//!
+//! let mut client = std::net::TcpStream::connect(server.local_addr())?;
+//! client.write_all(b"hello\n")?;
+//! let mut answer = String::new();
+//! BufReader::new(client).read_line(&mut answer)?;
+//! assert_eq!(answer, "hello\n");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | | |
+//! |---|---|
+//! | [`builder`], [`driver`], [`MioDriver`] | a system whose workers wait for sockets |
+//! | [`Listener`], [`Server`], [`Drained`] | accept connections, and stop in good order |
+//! | [`Client`] | make a connection |
+//! | [`Connection`], [`Conn`], [`Pressure`], [`HalfClosed`], [`CloseReason`] | what an actor does with a connection |
+//! | [`Codec`], [`Decoded`], [`Lines`], [`LineError`] | frames in bytes |
+//! | [`Options`] | limits and socket options |
 #![forbid(unsafe_code)]
+
+mod client;
+mod codec;
+mod connection;
+mod driver;
+mod listener;
+mod options;
+
+pub use bytes::Bytes;
+
+pub use client::Client;
+pub use codec::{Codec, Decoded, LineError, Lines};
+pub use connection::{CloseReason, Conn, Connection, HalfClosed, Pressure};
+pub use driver::{MioDriver, builder, driver};
+pub use listener::{Drained, Listener, Server};
+pub use options::Options;

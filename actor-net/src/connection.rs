@@ -1,0 +1,91 @@
+//! Connections: a stream socket bound to an actor.
+//!
+//! The socket belongs to the actor's port. In the actor's own turn the port reads it, finds the
+//! frames and calls the methods of [`Connection`]: no mailbox hop, and a full mailbox delays
+//! nothing. What the actor writes is queued and sent once at the end of the turn.
+
+mod conn;
+mod draining;
+mod inbox;
+mod port;
+mod queue;
+mod reason;
+mod scratch;
+mod shared;
+
+use actor_core::{Context, actor::Messages};
+
+use crate::codec::Codec;
+
+pub use conn::{Conn, Pressure};
+pub(crate) use port::{accepted, connecting};
+pub use reason::CloseReason;
+
+/// An actor that owns a connection: the methods its socket calls, beside those its messages call.
+///
+/// All run in the actor's turns, one at a time, and none while an async handler is in work. A
+/// panic in one of them fails the actor as a panic in a handler does, and closes the socket.
+///
+/// In the order of a connection's life: [`opened`](Self::opened); then [`frame`](Self::frame),
+/// [`refused`](Self::refused) and [`writable`](Self::writable) as it happens;
+/// [`half_closed`](Self::half_closed) at most once; and [`closed`](Self::closed) once, if the
+/// connection ends before the actor does. An actor that stops for another reason gets no `closed`;
+/// what must be done at the end of either belongs into `#[stopped]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what to do with its connection",
+    label = "this actor does not implement `Connection`",
+    note = "write `impl Connection for {Self}` with a codec and a method `frame`"
+)]
+pub trait Connection: Messages {
+    /// What finds the frames in the bytes that come in.
+    type Codec: Codec;
+
+    /// A codec for this connection; asked for once, before [`opened`](Self::opened).
+    fn codec(&self) -> Self::Codec;
+
+    /// The connection is there: it was accepted, or the peer has accepted it.
+    fn opened(&mut self, ctx: &mut Context<Self>) {
+        let _ = ctx;
+    }
+
+    /// A frame has come. It borrows from the read buffer; copy what is to be kept.
+    ///
+    /// After [`Conn::close`] and [`Conn::abort`] no more frames come. An actor that stops itself
+    /// with [`Context::stop`] may still be given those that are left in the turn's budget.
+    fn frame(&mut self, frame: <Self::Codec as Codec>::Frame<'_>, ctx: &mut Context<Self>);
+
+    /// Bytes have come that are no frame. The place to write the peer an error. After an error
+    /// that is fatal to the codec the connection is closed when that is sent; after any other it
+    /// goes on with the next frame.
+    fn refused(&mut self, error: &<Self::Codec as Codec>::Error, ctx: &mut Context<Self>) {
+        let _ = (error, ctx);
+    }
+
+    /// The peer will send no more, but may still read. Unless this says otherwise, what is queued
+    /// is sent and the connection closed, with [`CloseReason::Eof`].
+    fn half_closed(&mut self, ctx: &mut Context<Self>) -> HalfClosed {
+        let _ = ctx;
+        HalfClosed::Close
+    }
+
+    /// The write queue was at its high watermark and has fallen to the low one.
+    fn writable(&mut self, ctx: &mut Context<Self>) {
+        let _ = ctx;
+    }
+
+    /// The connection has ended, or will when what is queued is sent; nothing more can be written.
+    /// The actor stops after this.
+    fn closed(&mut self, why: &CloseReason, ctx: &mut Context<Self>) {
+        let _ = (why, ctx);
+    }
+}
+
+/// What to do when the peer will send no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum HalfClosed {
+    /// Send what is queued, then close.
+    #[default]
+    Close,
+    /// Go on writing; the actor ends the connection when it has no more to say.
+    StayOpen,
+}

@@ -1,0 +1,87 @@
+//! The actor's side of its connection.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::reason::CloseReason;
+use super::shared::Shared;
+
+/// A connection as its actor holds it: what to write to, and how to end it.
+///
+/// Given to the function that makes the actor. What is written is sent at the end of the actor's
+/// turn, in one system call where possible; so a `Conn` belongs into its actor's state and is of
+/// no use elsewhere. Dropping it does not end the connection, which lives as long as the actor.
+pub struct Conn {
+    shared: Arc<Shared>,
+}
+
+/// What a write says about the queue it was put in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pressure {
+    /// Below the high watermark: go on.
+    Low,
+    /// At the high watermark or above: better wait for
+    /// [`writable`](crate::Connection::writable) before writing more.
+    High,
+    /// The connection has ended, perhaps by this very write; the bytes were dropped.
+    /// [`closed`](crate::Connection::closed) says why.
+    Closed,
+}
+
+impl Conn {
+    pub(super) fn new(shared: Arc<Shared>) -> Conn {
+        Conn { shared }
+    }
+
+    /// Queues bytes to be sent. Never waits; empty writes do nothing.
+    ///
+    /// If the [cap](crate::Options::cap) would be exceeded, by what the socket does not take, the
+    /// connection is reset and ends with [`CloseReason::SlowConsumer`].
+    ///
+    /// A `Bytes` is shared, not copied: what goes to many connections needs to be made once.
+    pub fn write(&mut self, bytes: impl Into<Bytes>) -> Pressure {
+        self.shared.write(bytes.into())
+    }
+
+    /// How many bytes wait to be sent; what the kernel has taken is not counted.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.shared.queued()
+    }
+
+    /// Ends the connection in good order: no more is read, what was written so far is sent, then
+    /// it is closed. The actor hears [`closed`](crate::Connection::closed) and stops.
+    pub fn close(&mut self) {
+        self.shared.end(CloseReason::Local);
+    }
+
+    /// Ends the connection at once: what waits is dropped and the peer sees a reset. The actor
+    /// hears [`closed`](crate::Connection::closed) and stops.
+    pub fn abort(&mut self) {
+        self.shared.end(CloseReason::Aborted);
+    }
+
+    /// The address at the other end.
+    #[must_use]
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.shared.peer()
+    }
+
+    /// The address at this end.
+    ///
+    /// # Errors
+    ///
+    /// If there is no socket: before a client's first attempt to connect, and after the end.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.shared.local_addr()
+    }
+}
+
+impl std::fmt::Debug for Conn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conn").field("peer", &self.peer_addr()).finish_non_exhaustive()
+    }
+}

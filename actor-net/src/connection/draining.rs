@@ -1,0 +1,100 @@
+//! The end of a connection in good order: send what is queued, say that it was all, and stay until
+//! the peer has closed as well, so that the last words are not lost to a reset.
+
+use std::io;
+
+use actor_core::port::{Drain, Readiness, Ready};
+use actor_core::timer::Timer;
+
+use super::scratch::{SIZE, Scratch};
+use super::shared::{Progress, Shared};
+
+/// How much of what a peer still sends is read and thrown away, in all.
+const DISCARD: usize = 16 << 20;
+
+/// How many reads of that one turn makes.
+const READS: usize = 4;
+
+/// A connection on its way out.
+pub(super) struct Draining {
+    stage: Stage,
+    /// Ends the stage. Dropped with it.
+    timer: Option<Timer>,
+}
+
+enum Stage {
+    /// Sends what is queued.
+    Flushing,
+    /// Has sent everything; reads until the peer closes or so many bytes have come.
+    Lingering { left: usize },
+}
+
+impl Draining {
+    pub(super) fn begin(shared: &Shared, readiness: &Readiness) -> Draining {
+        Draining { stage: Stage::Flushing, timer: readiness.after(shared.options().flush) }
+    }
+
+    /// Goes on as far as possible. `eof` says that the peer has closed already.
+    pub(super) fn step(
+        &mut self,
+        ready: Ready,
+        eof: bool,
+        shared: &Shared,
+        readiness: &Readiness,
+    ) -> Drain {
+        if ready.contains(Ready::TIMER) || self.timer.is_none() {
+            return self.give_up(shared);
+        }
+        if let Stage::Flushing = self.stage {
+            match shared.flush() {
+                Progress::Empty => {}
+                Progress::Waits => return Drain::Wait,
+                Progress::Spent => {
+                    readiness.set(Ready::WAKE);
+                    return Drain::Wait;
+                }
+                Progress::Broken => return close(shared),
+            }
+            if !shared.shutdown_write() || eof || shared.options().linger.is_zero() {
+                return close(shared);
+            }
+            self.stage = Stage::Lingering { left: DISCARD };
+            self.timer = readiness.after(shared.options().linger);
+        }
+        self.discard(shared, readiness)
+    }
+
+    fn discard(&mut self, shared: &Shared, readiness: &Readiness) -> Drain {
+        let Stage::Lingering { left } = &mut self.stage else {
+            return Drain::Wait;
+        };
+        let mut scratch = Scratch::take();
+        for _ in 0..READS {
+            match shared.read(&mut scratch[..SIZE.min(*left)]) {
+                // Also when nothing of the allowance is left.
+                Ok(0) => return close(shared),
+                Ok(n) => *left -= n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Drain::Wait,
+                Err(_) => return close(shared),
+            }
+        }
+        readiness.set(Ready::WAKE);
+        Drain::Wait
+    }
+
+    /// The stage took too long.
+    fn give_up(&self, shared: &Shared) -> Drain {
+        let flushing = matches!(self.stage, Stage::Flushing);
+        if flushing {
+            let (peer, unsent) = (shared.peer(), shared.queued());
+            tracing::debug!(%peer, unsent, "the peer did not read its last bytes in time; reset");
+        }
+        shared.close_socket(flushing);
+        Drain::Done
+    }
+}
+
+fn close(shared: &Shared) -> Drain {
+    shared.close_socket(false);
+    Drain::Done
+}

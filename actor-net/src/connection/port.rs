@@ -1,0 +1,413 @@
+//! The port of a connection: what its actor's turns do with the socket.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actor_core::port::{Again, Drain, MakePort, Port, Readiness, Ready};
+use actor_core::timer::Timer;
+use actor_core::{Context, StopReason};
+use mio::net::TcpStream;
+
+use super::conn::Conn;
+use super::draining::Draining;
+use super::inbox::Inbox;
+use super::reason::{CloseReason, Ending};
+use super::scratch::{SIZE, Scratch};
+use super::shared::{Progress, Shared};
+use super::{Connection, HalfClosed};
+use crate::codec::{Codec, Decoded};
+use crate::options::Options;
+
+/// The most bytes one turn reads.
+const BYTES: usize = SIZE;
+
+/// The most frames one turn hands on.
+const FRAMES: usize = 16;
+
+/// The two halves of a connection that was accepted: for its actor's factory and for its cell.
+/// `held` is dropped when the connection is gone.
+pub(crate) fn accepted<C: Connection>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    options: Options,
+    held: impl Send + 'static,
+) -> (Conn, MakePort<C>) {
+    let shared = Arc::new(Shared::new(peer, Some(stream), options));
+    let conn = Conn::new(shared.clone());
+    let make = move |readiness: Readiness| {
+        shared.configure();
+        // A new socket has room; if not, the first write finds out.
+        shared.set_writable();
+        if let Err(error) = shared.register(&readiness) {
+            shared.end(CloseReason::Io { kind: error.kind(), text: error.to_string() });
+        }
+        // The peer may have nothing to say, and `opened` is due all the same.
+        readiness.set(Ready::WAKE);
+        boxed(ConnectionPort::<C, _>::new(shared, readiness, Phase::Fresh, held))
+    };
+    (conn, Box::new(make))
+}
+
+/// The two halves of a connection to `peer`, which is begun when the actor starts.
+pub(crate) fn connecting<C: Connection>(
+    peer: SocketAddr,
+    options: Options,
+    deadline: Duration,
+) -> (Conn, MakePort<C>) {
+    let shared = Arc::new(Shared::new(peer, None, options));
+    let conn = Conn::new(shared.clone());
+    let make = move |readiness: Readiness| {
+        let begun = TcpStream::connect(peer).and_then(|stream| {
+            shared.set_socket(stream);
+            shared.register(&readiness)
+        });
+        if let Err(error) = begun {
+            shared.end(connect_failed(&error));
+        }
+        readiness.set(Ready::WAKE);
+        let phase = Phase::Connecting { _deadline: readiness.after(deadline) };
+        boxed(ConnectionPort::<C, ()>::new(shared, readiness, phase, ()))
+    };
+    (conn, Box::new(make))
+}
+
+fn boxed<C: Connection>(port: impl Port<C>) -> Box<dyn Port<C>> {
+    Box::new(port)
+}
+
+fn connect_failed(error: &io::Error) -> CloseReason {
+    CloseReason::ConnectFailed { kind: error.kind(), text: error.to_string() }
+}
+
+/// The life of a connection as its port sees it.
+enum Phase {
+    /// Waits for the peer to accept.
+    Connecting { _deadline: Option<Timer> },
+    /// Is there; the actor has not heard of it.
+    Fresh,
+    /// Reads.
+    Open,
+    /// The peer sends no more; frames that came before may still be unread.
+    Eof,
+    /// The actor has heard that the peer sends no more, and goes on writing.
+    HalfClosed,
+    /// The actor has heard of the end.
+    Told,
+    /// The actor has stopped.
+    Draining(Draining),
+}
+
+struct ConnectionPort<C: Connection, H> {
+    shared: Arc<Shared>,
+    readiness: Readiness,
+    codec: Option<C::Codec>,
+    inbox: Inbox,
+    /// The codec needs more than what is in the inbox.
+    hungry: bool,
+    /// The socket has not refused to be read since it was last flagged.
+    readable: bool,
+    /// The peer has closed; outlives the phase that says so.
+    eof: bool,
+    /// `WAKE` is flagged already. While an async handler is in work no flag is looked at, and
+    /// raising it in each of its turns would make the actor run for ever.
+    woken: bool,
+    phase: Phase,
+    _held: H,
+}
+
+impl<C: Connection, H> ConnectionPort<C, H> {
+    fn new(shared: Arc<Shared>, readiness: Readiness, phase: Phase, held: H) -> Self {
+        ConnectionPort {
+            shared,
+            readiness,
+            codec: None,
+            inbox: Inbox::default(),
+            hungry: true,
+            readable: false,
+            eof: false,
+            woken: true,
+            phase,
+            _held: held,
+        }
+    }
+
+    fn wake(&mut self) {
+        if !self.woken {
+            self.woken = true;
+            self.readiness.set(Ready::WAKE);
+        }
+    }
+
+    fn absorb(&mut self, ready: Ready) {
+        self.woken = false;
+        if ready.contains(Ready::READABLE) {
+            self.readable = true;
+        }
+        if ready.contains(Ready::WRITABLE) && !matches!(self.phase, Phase::Connecting { .. }) {
+            self.shared.set_writable();
+        }
+    }
+
+    /// Looks how far a connection under way has come.
+    fn connect(&mut self, ready: Ready) {
+        if ready.contains(Ready::WRITABLE) || ready.contains(Ready::READABLE) {
+            match self.shared.connected() {
+                Ok(()) => {
+                    self.shared.configure();
+                    self.phase = Phase::Fresh;
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    self.shared.end(connect_failed(&error));
+                    return;
+                }
+            }
+        }
+        if ready.contains(Ready::TIMER) {
+            let text = "the peer did not answer within the deadline".to_owned();
+            self.shared.end(CloseReason::ConnectFailed { kind: io::ErrorKind::TimedOut, text });
+        }
+    }
+
+    /// Everything between the start and the end. Nothing of it runs once the connection has ended.
+    fn work(&mut self, actor: &mut C, ctx: &mut Context<C>) -> Again {
+        if let Phase::Connecting { .. } = self.phase {
+            return Again::No;
+        }
+        if let Phase::Fresh = self.phase {
+            self.phase = Phase::Open;
+            self.codec = Some(actor.codec());
+            actor.opened(ctx);
+        }
+        self.flush();
+        if self.shared.eased() {
+            actor.writable(ctx);
+        }
+        if self.shared.has_ended() { Again::No } else { self.read(actor, ctx) }
+    }
+
+    /// Reads and decodes until the socket has no more, the budget is spent or the end has come.
+    fn read(&mut self, actor: &mut C, ctx: &mut Context<C>) -> Again {
+        let Some(mut codec) = self.codec.take() else {
+            return Again::No;
+        };
+        let mut frames =
+            Frames { shared: &self.shared, codec: &mut codec, actor, ctx, left: FRAMES };
+        let mut scratch = None;
+        let mut bytes = BYTES;
+        let found = loop {
+            if !self.hungry {
+                let (used, found) = frames.decode(self.inbox.bytes(), self.eof);
+                self.inbox.consume(used);
+                if found != Found::Need {
+                    break found;
+                }
+                self.hungry = true;
+            }
+            if self.eof || !self.readable {
+                break Found::Need;
+            }
+            if bytes == 0 {
+                break Found::Spent;
+            }
+            let scratch = scratch.get_or_insert_with(Scratch::take);
+            match self.shared.read(&mut scratch[..bytes]) {
+                Ok(0) => {
+                    self.phase = Phase::Eof;
+                    (self.eof, self.hungry) = (true, false);
+                }
+                Ok(n) => {
+                    bytes -= n;
+                    self.hungry = false;
+                    // What came in one piece is decoded where it is; only the rest is copied.
+                    let mut used = 0;
+                    if self.inbox.is_empty() {
+                        let found;
+                        (used, found) = frames.decode(&scratch[..n], false);
+                        self.hungry = found == Found::Need;
+                        if found != Found::Need {
+                            self.inbox.append(&scratch[used..n]);
+                            break found;
+                        }
+                    }
+                    self.inbox.append(&scratch[used..n]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) => {
+                    self.shared.end(CloseReason::of(&error));
+                    break Found::End;
+                }
+            }
+        };
+        self.codec = Some(codec);
+        match found {
+            Found::Need => self.all_read(actor, ctx),
+            Found::Spent => return Again::Yes,
+            Found::End => {}
+        }
+        Again::No
+    }
+
+    /// All that has come is read and handed on.
+    fn all_read(&mut self, actor: &mut C, ctx: &mut Context<C>) {
+        if let Some(broken) = self.shared.broken() {
+            self.shared.end(broken);
+            return;
+        }
+        match self.phase {
+            Phase::Eof => {
+                self.phase = Phase::HalfClosed;
+                self.readable = false;
+                if actor.half_closed(ctx) == HalfClosed::Close {
+                    self.shared.end(CloseReason::Eof);
+                }
+            }
+            // A socket that is flagged although its stream has ended has met an error.
+            Phase::HalfClosed if std::mem::take(&mut self.readable) => {
+                if let Some(error) = self.shared.socket_error() {
+                    self.shared.end(CloseReason::of(&error));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// If the connection has ended, tells the actor, once, and stops it.
+    fn tell_end(&mut self, actor: &mut C, ctx: &mut Context<C>) -> bool {
+        let Some(why) = self.shared.ended() else {
+            return false;
+        };
+        if !matches!(self.phase, Phase::Told | Phase::Draining(_)) {
+            self.phase = Phase::Told;
+            self.inbox = Inbox::default();
+            if why.ending() != Ending::Flush {
+                self.shared.close_socket(why.ending() == Ending::Reset);
+            }
+            actor.closed(&why, ctx);
+            ctx.stop();
+        }
+        true
+    }
+
+    fn flush(&mut self) {
+        match self.shared.flush() {
+            Progress::Empty | Progress::Waits => {}
+            Progress::Spent => self.wake(),
+            // What the peer sent before it went is still read.
+            Progress::Broken => self.readable |= !self.eof,
+        }
+    }
+}
+
+impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
+    fn ready(&mut self, ready: Ready, actor: &mut C, ctx: &mut Context<C>) -> Again {
+        self.absorb(ready);
+        if let Phase::Connecting { .. } = self.phase
+            && !self.shared.has_ended()
+        {
+            self.connect(ready);
+        }
+        if self.tell_end(actor, ctx) {
+            return Again::No;
+        }
+        let again = self.work(actor, ctx);
+        if self.tell_end(actor, ctx) { Again::No } else { again }
+    }
+
+    fn turn_ended(&mut self) {
+        if let Phase::Connecting { .. } | Phase::Fresh | Phase::Open | Phase::Eof | Phase::HalfClosed =
+            self.phase
+        {
+            self.flush();
+            if self.shared.needs_turn() {
+                self.wake();
+            }
+        }
+    }
+
+    fn drain(&mut self, ready: Ready, why: &StopReason) -> Drain {
+        self.absorb(ready);
+        if !matches!(self.phase, Phase::Draining(_)) {
+            let shutdown = matches!(why, StopReason::Shutdown);
+            let connected = !matches!(self.phase, Phase::Connecting { .. });
+            self.shared.end(if shutdown { CloseReason::Shutdown } else { CloseReason::Local });
+            let ending = self.shared.ended().map_or(Ending::Drop, |why| why.ending());
+            if ending != Ending::Flush || !connected {
+                self.shared.close_socket(ending == Ending::Reset);
+                return Drain::Done;
+            }
+            self.inbox = Inbox::default();
+            self.phase = Phase::Draining(Draining::begin(&self.shared, &self.readiness));
+        }
+        match &mut self.phase {
+            Phase::Draining(draining) => {
+                draining.step(ready, self.eof, &self.shared, &self.readiness)
+            }
+            _ => Drain::Done,
+        }
+    }
+}
+
+impl<C: Connection, H> Drop for ConnectionPort<C, H> {
+    fn drop(&mut self) {
+        // Says nothing if the end is known already.
+        self.shared.end(CloseReason::ActorFailed);
+        self.shared.close_socket(false);
+    }
+}
+
+/// Hands frames on, as many as are left in the turn's budget.
+struct Frames<'a, C: Connection> {
+    shared: &'a Shared,
+    codec: &'a mut C::Codec,
+    actor: &'a mut C,
+    ctx: &'a mut Context<C>,
+    left: usize,
+}
+
+/// Why no more frames were handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// What is left is not a whole frame.
+    Need,
+    /// The budget is spent.
+    Spent,
+    /// The connection has ended.
+    End,
+}
+
+impl<C: Connection> Frames<'_, C> {
+    /// Says how many bytes are used up, and why it went no further.
+    fn decode(&mut self, input: &[u8], eof: bool) -> (usize, Found) {
+        let mut at = 0;
+        loop {
+            if self.left == 0 && (eof || at < input.len()) {
+                return (at, Found::Spent);
+            }
+            match self.codec.decode(&input[at..], eof) {
+                Decoded::Need => return (at, Found::Need),
+                Decoded::Frame { frame, used } => {
+                    at += used;
+                    self.actor.frame(frame, self.ctx);
+                }
+                Decoded::Refused { error, used } => {
+                    at += used;
+                    tracing::debug!(peer = %self.shared.peer(), %error, "refused what the peer sent");
+                    self.actor.refused(&error, self.ctx);
+                }
+                Decoded::Fatal(error) => {
+                    self.actor.refused(&error, self.ctx);
+                    self.shared.end(CloseReason::Protocol(error.to_string()));
+                    return (at, Found::End);
+                }
+            }
+            self.left = self.left.saturating_sub(1);
+            if self.shared.has_ended() {
+                return (at, Found::End);
+            }
+        }
+    }
+}

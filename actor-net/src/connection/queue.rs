@@ -1,0 +1,239 @@
+//! The bytes that wait to be sent. Does no input or output of its own: it is flushed into whatever
+//! takes a vectored write.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice, Write};
+
+use bytes::{Buf, Bytes};
+
+use crate::options::Options;
+
+/// The most buffers handed to one vectored write. Systems allow 1024; the array lives on the
+/// stack, and beyond a hundred or so the cost of the call itself no longer shows.
+const SLICES: usize = 128;
+
+/// The most bytes sent in one flush, so that a fast peer does not keep a worker to itself.
+const BUDGET: usize = 256 << 10;
+
+/// An empty queue keeps no more room than this, in writes.
+const KEPT: usize = 4;
+
+/// Bytes in the order they were written.
+#[derive(Default)]
+pub(crate) struct Queue {
+    writes: VecDeque<Bytes>,
+    bytes: usize,
+    /// The high watermark was reached and the low one not since.
+    pressed: bool,
+}
+
+/// How far a flush came.
+#[derive(Debug)]
+pub(crate) enum Flush {
+    /// Nothing waits any more.
+    Empty,
+    /// The other side takes no more for now.
+    Blocked,
+    /// The budget is spent; it would take more.
+    Spent,
+    /// Writing failed; nothing more can be sent.
+    Failed(io::Error),
+}
+
+impl Queue {
+    /// How many bytes wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// Whether `write` would bring the queue over its cap.
+    pub(crate) fn is_over(&self, write: &Bytes, options: &Options) -> bool {
+        self.bytes + write.len() + (self.writes.len() + 1) * Options::WRITE_COST > options.cap
+    }
+
+    /// Adds to the end. Says whether the queue is at the high watermark or above.
+    pub(crate) fn push(&mut self, write: Bytes, options: &Options) -> bool {
+        if !write.is_empty() {
+            self.bytes += write.len();
+            self.writes.push_back(write);
+        }
+        let high = self.bytes >= options.high;
+        self.pressed |= high;
+        high
+    }
+
+    /// Whether the queue has fallen to the low watermark since it was at the high one.
+    pub(crate) fn has_eased(&self, options: &Options) -> bool {
+        self.pressed && self.bytes <= options.low
+    }
+
+    /// The same, and says so only once.
+    pub(crate) fn eased(&mut self, options: &Options) -> bool {
+        let eased = self.has_eased(options);
+        self.pressed &= !eased;
+        eased
+    }
+
+    /// Drops what waits.
+    pub(crate) fn clear(&mut self) {
+        *self = Queue::default();
+    }
+
+    /// Writes until nothing waits, the other side takes no more or the budget is spent.
+    pub(crate) fn flush(&mut self, out: &mut impl Write) -> Flush {
+        let mut sent = 0;
+        while !self.writes.is_empty() {
+            if sent >= BUDGET {
+                return Flush::Spent;
+            }
+            match self.write_once(out) {
+                Ok(0) => return Flush::Failed(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    self.advance(n);
+                    sent += n;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Flush::Blocked,
+                Err(error) => return Flush::Failed(error),
+            }
+        }
+        if self.writes.capacity() > KEPT {
+            self.writes = VecDeque::new();
+        }
+        Flush::Empty
+    }
+
+    fn write_once(&self, out: &mut impl Write) -> io::Result<usize> {
+        if let [write] = self.writes.as_slices().0
+            && self.writes.len() == 1
+        {
+            return out.write(write);
+        }
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut used = 0;
+        for (slice, write) in slices.iter_mut().zip(&self.writes) {
+            *slice = IoSlice::new(write);
+            used += 1;
+        }
+        out.write_vectored(&slices[..used])
+    }
+
+    fn advance(&mut self, mut n: usize) {
+        self.bytes -= n;
+        while n > 0 {
+            let Some(first) = self.writes.front_mut() else {
+                return;
+            };
+            if n < first.len() {
+                first.advance(n);
+                return;
+            }
+            n -= first.len();
+            self.writes.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Takes at most so many bytes in each write, and only so many writes.
+    struct Peer {
+        each: usize,
+        calls: usize,
+        got: Vec<u8>,
+    }
+
+    impl Write for Peer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.calls == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.calls -= 1;
+            let n = bytes.len().min(self.each);
+            self.got.extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            self.write(&slices.iter().flat_map(|slice| slice.to_vec()).collect::<Vec<u8>>())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn watermarks_are_reported_once_each_way() {
+        let options = Options::new().watermarks(2, 4);
+        let mut queue = Queue::default();
+        assert!(!queue.push(Bytes::from_static(b"abc"), &options));
+        assert!(queue.push(Bytes::from_static(b"d"), &options));
+        assert!(!queue.eased(&options));
+        let mut peer = Peer { each: 1, calls: 2, got: Vec::new() };
+        assert!(matches!(queue.flush(&mut peer), Flush::Blocked));
+        assert!(queue.eased(&options));
+        assert!(!queue.eased(&options));
+    }
+
+    #[test]
+    fn the_cap_counts_the_record_of_each_write() {
+        let options = Options::new().cap(3 * (Options::WRITE_COST + 1));
+        let mut queue = Queue::default();
+        let byte = Bytes::from_static(b"x");
+        for _ in 0..3 {
+            assert!(!queue.is_over(&byte, &options));
+            queue.push(byte.clone(), &options);
+        }
+        assert!(queue.is_over(&byte, &options));
+    }
+
+    #[test]
+    fn a_fast_peer_is_served_within_the_budget() {
+        let mut queue = Queue::default();
+        for _ in 0..3 * BUDGET / 1024 {
+            queue.push(Bytes::from(vec![7; 1024]), &Options::new());
+        }
+        let mut peer = Peer { each: usize::MAX, calls: 1000, got: Vec::new() };
+        assert!(matches!(queue.flush(&mut peer), Flush::Spent));
+        assert!(peer.got.len() < 2 * BUDGET);
+    }
+
+    #[test]
+    fn an_emptied_queue_keeps_no_room() {
+        let mut queue = Queue::default();
+        for _ in 0..1000 {
+            queue.push(Bytes::from_static(b"x"), &Options::new());
+        }
+        let mut peer = Peer { each: usize::MAX, calls: 1000, got: Vec::new() };
+        assert!(matches!(queue.flush(&mut peer), Flush::Empty));
+        assert!(queue.writes.capacity() <= KEPT && queue.bytes() == 0);
+    }
+
+    proptest! {
+        #[test]
+        fn short_writes_neither_lose_nor_repeat(
+            writes in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..300),
+            each in 1usize..50,
+        ) {
+            let mut queue = Queue::default();
+            for write in &writes {
+                queue.push(Bytes::copy_from_slice(write), &Options::new());
+            }
+            let mut peer = Peer { each, calls: 1, got: Vec::new() };
+            while let Flush::Blocked = queue.flush(&mut peer) {
+                prop_assert_eq!(queue.bytes() + peer.got.len(), writes.concat().len());
+                peer.calls = 1;
+            }
+            prop_assert!(queue.is_empty());
+            prop_assert_eq!(peer.got, writes.concat());
+        }
+    }
+}

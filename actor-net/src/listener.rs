@@ -1,0 +1,244 @@
+//! Listeners: a supervised actor that accepts connections, and one actor for each of them.
+//!
+//! ```text
+//! server (supervisor)
+//! ├── connections (dynamic supervisor)
+//! │   └── one actor for each connection, never restarted
+//! └── acceptor
+//! ```
+//!
+//! Children stop in reverse order, so accepting ends before the connections do.
+
+mod acceptor;
+mod count;
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actor_core::{Monitor, Restart, SupervisorRef, SystemHandle};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::connection::{Conn, Connection};
+use crate::options::Options;
+use acceptor::{Acceptor, Plan};
+use count::Counts;
+
+/// How many connections wait in the kernel to be accepted. The system may have a lower limit.
+const BACKLOG: i32 = 1024;
+
+/// The most connections of a server that does not say how many.
+const CONNECTIONS: usize = 10_000;
+
+/// A socket that listens and is not served yet: connections wait in the kernel until
+/// [`spawn`](Self::spawn).
+#[derive(Debug)]
+#[must_use = "connections are not accepted until it is spawned"]
+pub struct Listener {
+    socket: std::net::TcpListener,
+    addr: SocketAddr,
+    options: Options,
+    max: usize,
+    name: Option<String>,
+    under: Option<SupervisorRef>,
+}
+
+impl Listener {
+    /// Binds to an address, the first of several that can be bound; port 0 lets the system choose.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be bound: it is in use, not of this machine, or not permitted.
+    pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Listener> {
+        let mut failed = None;
+        for addr in addr.to_socket_addrs()? {
+            match listen(addr) {
+                Ok(socket) => return Listener::from_std(socket),
+                Err(error) => failed = Some(error),
+            }
+        }
+        let nothing = || io::Error::new(io::ErrorKind::InvalidInput, "no address to bind to");
+        Err(failed.unwrap_or_else(nothing))
+    }
+
+    /// Takes a socket that listens already, such as one handed down by a service manager.
+    ///
+    /// # Errors
+    ///
+    /// If its address cannot be read, or it cannot be made non-blocking.
+    pub fn from_std(socket: std::net::TcpListener) -> io::Result<Listener> {
+        socket.set_nonblocking(true)?;
+        let addr = socket.local_addr()?;
+        let options = Options::new();
+        Ok(Listener { socket, addr, options, max: CONNECTIONS, name: None, under: None })
+    }
+
+    /// The address it is bound to.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The most connections at a time; 10,000 unless this says otherwise. One more is closed as
+    /// soon as it is accepted.
+    pub fn max_connections(mut self, max: usize) -> Listener {
+        self.max = max;
+        self
+    }
+
+    /// Limits and socket options of each connection.
+    pub fn options(mut self, options: Options) -> Listener {
+        self.options = options;
+        self
+    }
+
+    /// The name of the server's supervisor.
+    pub fn name(mut self, name: impl Into<String>) -> Listener {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The supervisor of the server; the system's root otherwise.
+    pub fn under(mut self, supervisor: &SupervisorRef) -> Listener {
+        self.under = Some(supervisor.clone());
+        self
+    }
+
+    /// Starts to serve: for each connection `make` gives the state of the actor that owns it. It
+    /// runs in that actor's first turn, on any worker.
+    ///
+    /// # Errors
+    ///
+    /// If the workers of `system` cannot wait for sockets (see [`builder`](crate::builder)), the
+    /// system is shutting down, or the name is in use. Called on a worker, the first of these is
+    /// found out later, and is an event in the log.
+    pub fn spawn<C: Connection>(
+        self,
+        system: &SystemHandle,
+        make: impl Fn(Conn) -> C + Send + Sync + 'static,
+    ) -> io::Result<Server> {
+        // Nobody must restart what cannot be: a socket and its acceptor go together.
+        let mut supervisor = system.supervisor().intensity(0, Duration::from_secs(1));
+        if let Some(name) = self.name {
+            supervisor = supervisor.name(name);
+        }
+        if let Some(parent) = &self.under {
+            supervisor = supervisor.under(parent);
+        }
+        let supervisor = supervisor.spawn().map_err(io::Error::other)?;
+        let connections =
+            system.supervisor().dynamic().under(&supervisor).spawn().map_err(io::Error::other)?;
+        let counts = Arc::<Counts>::default();
+        let plan = Plan {
+            options: self.options,
+            max: self.max,
+            counts: counts.clone(),
+            connections,
+            make: Arc::new(make),
+        };
+        let failed = acceptor::Failed::default();
+        let socket = mio::net::TcpListener::from_std(self.socket);
+        let port = acceptor::port(socket, plan, failed.clone());
+        let acceptor = system
+            .actor(move || Acceptor { failed: failed.clone() })
+            .restart(Restart::Permanent)
+            .under(&supervisor)
+            .port(port);
+        let server = Server { addr: self.addr, supervisor, counts };
+        let started = if actor_core::driver::current().is_some() {
+            acceptor.spawn().map(drop).map_err(io::Error::other)
+        } else {
+            acceptor.start().wait().map(drop).map_err(io::Error::other)
+        };
+        if let Err(error) = started {
+            server.stop();
+            return Err(error);
+        }
+        tracing::info!(addr = %server.addr, "listening");
+        Ok(server)
+    }
+}
+
+fn listen(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    // On Unix: bind although connections of an earlier process are still in their last wait. On
+    // Windows the same option would let two processes share the port.
+    if cfg!(unix) {
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A listener that is served. It goes on when this handle is dropped.
+#[derive(Clone, Debug)]
+pub struct Server {
+    addr: SocketAddr,
+    supervisor: SupervisorRef,
+    counts: Arc<Counts>,
+}
+
+/// How a server's connections have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drained {
+    /// How many connections there were when draining began.
+    pub open: usize,
+    /// How many of them had not ended at the deadline and were cut off.
+    pub late: usize,
+}
+
+impl Server {
+    /// The address it listens at.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// How many connections there are now, those included that are sending their last bytes.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.counts.open()
+    }
+
+    /// How many connections there were in all.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.counts.accepted()
+    }
+
+    /// How many connections were closed at once because there were as many as there may be.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.counts.refused()
+    }
+
+    /// Stops accepting, then stops every connection's actor; each may say goodbye in `#[stopped]`
+    /// and sends what it has queued. Does not wait for any of it.
+    pub fn stop(&self) {
+        self.supervisor.stop();
+    }
+
+    /// A monitor on the server: it ends when all its connections have.
+    pub fn monitor(&self) -> Monitor {
+        self.supervisor.monitor()
+    }
+
+    /// [`stop`](Self::stop), and waits until all connections have ended. Those that have not when
+    /// `limit` is over are cut off. Not for handlers, since it holds up its thread.
+    pub fn drain(&self, limit: Duration) -> Drained {
+        let open = self.connections();
+        let monitor = self.monitor();
+        self.stop();
+        let late = match monitor.wait_within(limit) {
+            Some(_) => 0,
+            None => {
+                let late = self.connections();
+                self.supervisor.kill();
+                late
+            }
+        };
+        Drained { open, late }
+    }
+}

@@ -1,0 +1,189 @@
+//! The actor that accepts connections, and its port.
+
+use std::io;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actor_core::port::{Again, Drain, MakePort, Port, Readiness, Ready};
+use actor_core::prelude::*;
+use actor_core::timer::Timer;
+use actor_core::{Restart, StopReason, SupervisorRef};
+use mio::net::{TcpListener, TcpStream};
+
+use super::count::Counts;
+use crate::connection::{self, Conn, Connection};
+use crate::driver::Source;
+use crate::options::Options;
+
+/// The most connections accepted in one turn.
+const ACCEPTS: usize = 64;
+
+/// How long accepting rests after the first failure; doubled with each that follows.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Accepts the connections of one server. Its port does the work.
+#[derive(Actor)]
+pub(super) struct Acceptor {
+    /// Why the port has no socket to accept from, if so.
+    pub(super) failed: Failed,
+}
+
+/// Where the port leaves the error that its actor's start is to fail with.
+pub(super) type Failed = Arc<Mutex<Option<io::Error>>>;
+
+#[messages]
+impl Acceptor {
+    #[started]
+    fn started(&mut self) -> Result<(), io::Error> {
+        match self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What every connection of a server has in common.
+pub(super) struct Plan<F> {
+    pub(super) options: Options,
+    pub(super) max: usize,
+    pub(super) counts: Arc<Counts>,
+    /// The supervisor of the connections.
+    pub(super) connections: SupervisorRef,
+    pub(super) make: Arc<F>,
+}
+
+/// The port of an acceptor of connections that are `C`s.
+pub(super) fn port<C, F>(socket: TcpListener, plan: Plan<F>, failed: Failed) -> MakePort<Acceptor>
+where
+    C: Connection,
+    F: Fn(Conn) -> C + Send + Sync + 'static,
+{
+    Box::new(move |readiness| {
+        let mut socket = Source::new(socket);
+        if let Err(error) = socket.register(readiness.clone()) {
+            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        }
+        Box::new(AcceptPort {
+            socket,
+            plan,
+            readiness,
+            readable: false,
+            pause: None,
+            backoff: FIRST_PAUSE,
+            full: false,
+            of: PhantomData::<fn() -> C>,
+        })
+    })
+}
+
+struct AcceptPort<C, F> {
+    socket: Source<TcpListener>,
+    plan: Plan<F>,
+    readiness: Readiness,
+    /// There may be connections to accept. Stays so through a pause, since those that wait in the
+    /// kernel are not flagged again.
+    readable: bool,
+    /// While it is there nothing is accepted.
+    pause: Option<Timer>,
+    backoff: Duration,
+    /// The last connection was refused for want of a place.
+    full: bool,
+    of: PhantomData<fn() -> C>,
+}
+
+impl<C, F> AcceptPort<C, F>
+where
+    C: Connection,
+    F: Fn(Conn) -> C + Send + Sync + 'static,
+{
+    fn accept(&mut self, ctx: &Context<Acceptor>) -> Again {
+        use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
+        for _ in 0..ACCEPTS {
+            match self.socket.accept() {
+                Ok((stream, peer)) => {
+                    self.backoff = FIRST_PAUSE;
+                    self.admit(stream, peer, ctx);
+                }
+                Err(error) => match error.kind() {
+                    WouldBlock => {
+                        self.readable = false;
+                        return Again::No;
+                    }
+                    // The peer changed its mind while it waited.
+                    Interrupted | ConnectionAborted | ConnectionReset => {}
+                    _ => {
+                        self.rest(&error);
+                        return Again::No;
+                    }
+                },
+            }
+        }
+        Again::Yes
+    }
+
+    /// Whatever else is wrong is not the fault of one connection: most likely the process is out
+    /// of descriptors or the kernel out of memory. Trying again at once would burn a CPU, and
+    /// giving up would need someone to notice.
+    fn rest(&mut self, error: &io::Error) {
+        if self.backoff == FIRST_PAUSE {
+            tracing::warn!(%error, "cannot accept connections; trying again until it works");
+        } else {
+            tracing::debug!(%error, "still cannot accept connections");
+        }
+        self.pause = self.readiness.after(self.backoff);
+        self.backoff = (self.backoff * 2).min(LONGEST_PAUSE);
+    }
+
+    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, ctx: &Context<Acceptor>) {
+        let Some(place) = self.plan.counts.admit(self.plan.max) else {
+            if self.full {
+                tracing::debug!(%peer, "refused a connection: the server is full");
+            } else {
+                tracing::warn!(%peer, max = self.plan.max, "the server is full; refusing connections");
+            }
+            self.full = true;
+            return;
+        };
+        self.full = false;
+        let (conn, port) = connection::accepted::<C>(stream, peer, self.plan.options, place);
+        let make = self.plan.make.clone();
+        let mut conn = Some(conn);
+        let factory = move || {
+            make(conn.take().expect("an actor that is not restarted is made once"))
+        };
+        let spawned = ctx
+            .system()
+            .actor(factory)
+            .restart(Restart::Temporary)
+            .under(&self.plan.connections)
+            .stop_within(self.plan.options.longest_end())
+            .port(port)
+            .spawn();
+        if let Err(error) = spawned {
+            tracing::debug!(%peer, %error, "dropped a connection: its actor could not be spawned");
+        }
+    }
+}
+
+impl<C, F> Port<Acceptor> for AcceptPort<C, F>
+where
+    C: Connection,
+    F: Fn(Conn) -> C + Send + Sync + 'static,
+{
+    fn ready(&mut self, ready: Ready, _: &mut Acceptor, ctx: &mut Context<Acceptor>) -> Again {
+        self.readable |= ready.contains(Ready::READABLE);
+        if ready.contains(Ready::TIMER) {
+            self.pause = None;
+        }
+        if self.readable && self.pause.is_none() { self.accept(ctx) } else { Again::No }
+    }
+
+    fn turn_ended(&mut self) {}
+
+    fn drain(&mut self, _: Ready, _: &StopReason) -> Drain {
+        Drain::Done
+    }
+}

@@ -1,0 +1,103 @@
+//! What a connection may use.
+
+use std::time::Duration;
+
+/// Limits and socket options of a connection; the same for all connections of a listener.
+///
+/// ```
+/// use actor_net::Options;
+///
+/// let options = Options::new().watermarks(4 << 10, 32 << 10).cap(256 << 10);
+/// assert_eq!(options.get_cap(), 256 << 10);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    pub(crate) low: usize,
+    pub(crate) high: usize,
+    pub(crate) cap: usize,
+    pub(crate) nodelay: bool,
+    pub(crate) flush: Duration,
+    pub(crate) linger: Duration,
+}
+
+impl Options {
+    /// Watermarks at 16 and 64 KiB, a cap of 1 MiB, no Nagle delay, 3 s to flush and 1 s to
+    /// linger at the end.
+    #[must_use]
+    pub const fn new() -> Options {
+        Options {
+            low: 16 << 10,
+            high: 64 << 10,
+            cap: 1 << 20,
+            nodelay: true,
+            flush: Duration::from_secs(3),
+            linger: Duration::from_secs(1),
+        }
+    }
+
+    /// At `high` queued bytes or more a write answers [`Pressure::High`](crate::Pressure); at `low`
+    /// or fewer the actor hears [`writable`](crate::Connection::writable). `low` is lowered to
+    /// `high` if it is above it.
+    #[must_use]
+    pub const fn watermarks(mut self, low: usize, high: usize) -> Options {
+        self.low = if low < high { low } else { high };
+        self.high = high;
+        self
+    }
+
+    /// The most bytes that may wait to be sent. A write that the socket does not take and that does
+    /// not fit closes the connection with [`SlowConsumer`](crate::CloseReason::SlowConsumer).
+    ///
+    /// Each waiting write counts for its length and the record of it
+    /// ([`WRITE_COST`](Self::WRITE_COST)), so the cap bounds memory whatever the size of the writes.
+    #[must_use]
+    pub const fn cap(mut self, bytes: usize) -> Options {
+        self.cap = bytes;
+        self
+    }
+
+    /// What a waiting write counts for beside its own bytes.
+    pub const WRITE_COST: usize = size_of::<bytes::Bytes>();
+
+    /// How long the end of a connection takes at most: what its supervisor has to wait for.
+    pub(crate) fn longest_end(&self) -> Duration {
+        self.flush.saturating_add(self.linger).saturating_add(Duration::from_secs(1))
+    }
+
+    /// The cap that was set.
+    #[must_use]
+    pub const fn get_cap(&self) -> usize {
+        self.cap
+    }
+
+    /// Whether small writes go out at once (`TCP_NODELAY`). On unless it is switched off: writes
+    /// are gathered in a turn already.
+    #[must_use]
+    pub const fn nodelay(mut self, on: bool) -> Options {
+        self.nodelay = on;
+        self
+    }
+
+    /// How long a connection that ends may take to send what is queued; after that it is reset.
+    #[must_use]
+    pub const fn flush_within(mut self, limit: Duration) -> Options {
+        self.flush = limit;
+        self
+    }
+
+    /// How long a connection that has sent its last bytes waits for the peer to close as well.
+    ///
+    /// Closing earlier would lose those bytes if the peer is still sending: what arrives at a
+    /// closed socket is answered with a reset, and a reset discards what was not read yet.
+    #[must_use]
+    pub const fn linger(mut self, limit: Duration) -> Options {
+        self.linger = limit;
+        self
+    }
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options::new()
+    }
+}
