@@ -1,1 +1,177 @@
-//! Macros.
+//! The macros of `actor-core`: [`derive(Actor)`](macro@Actor) and [`messages`].
+//!
+//! Use them through `actor_core`, which re-exports them; the code they write names it.
+//!
+//! Each macro is a pipeline of four steps, with a folder per step:
+//!
+//! | step       | from             | to                | reports                                |
+//! |------------|------------------|-------------------|----------------------------------------|
+//! | `parse`    | tokens           | syntax            | what is no Rust, or no setting at all  |
+//! | `model`    | syntax           | what it is to be  | nothing; a model can hold a mistake    |
+//! | `validate` | model            | the sound part    | every mistake, in one pass             |
+//! | `expand`   | the sound part   | tokens            | nothing                                |
+//!
+//! A mistake takes out no more than what it is in: the actor and the handlers around it are
+//! expanded as ever, so that one mistake gives one error.
+
+#![forbid(unsafe_code)]
+
+mod errors;
+mod expand;
+mod model;
+mod names;
+mod parse;
+mod validate;
+
+use proc_macro::TokenStream;
+
+/// Makes a struct or an enum an actor.
+///
+/// ```text
+/// #[derive(Actor)]
+/// #[actor(mailbox = 256, overflow = "reject")]
+/// pub struct Account {
+///     cents: i64,
+/// }
+/// ```
+///
+/// # Settings
+///
+/// | setting    | values                                                   | if not given |
+/// |------------|----------------------------------------------------------|--------------|
+/// | `mailbox`  | how many messages may wait, or `"unbounded"`             | 1024         |
+/// | `overflow` | `"reject"`, `"wait"`, `"drop_newest"` or `"drop_oldest"` | `"reject"`   |
+///
+/// # What it writes
+///
+/// For a type `Account`, with its visibility, generics and where clauses:
+///
+/// - `AccountRef`, the actor's address: a newtype of `ActorRef<Account>` to which it derefs, and
+///   to and from which it converts. It is `Clone`, `Debug`, `Eq` and `Hash`, whatever the state is.
+///   [`messages`] gives it its methods.
+/// - `impl Actor for Account`, with the settings.
+///
+/// Type and const parameters work; lifetime parameters do not, because an actor lives as long as
+/// it likes.
+#[proc_macro_derive(Actor, attributes(actor))]
+pub fn derive_actor(input: TokenStream) -> TokenStream {
+    expand::derive_actor(input.into()).into()
+}
+
+/// Makes the marked methods of an impl block the message handlers of an actor.
+///
+/// ```text
+/// #[messages]
+/// impl Account {
+///     /// Adds to the balance.
+///     #[message]
+///     pub fn deposit(&mut self, cents: i64) {
+///         self.cents += cents;
+///     }
+///
+///     /// An `Err` is a reply like any other.
+///     #[message]
+///     pub fn withdraw(&mut self, cents: i64) -> Result<i64, Overdrawn> { .. }
+///
+///     /// The mailbox waits for an async handler, the worker does not.
+///     #[message]
+///     pub async fn settle(&mut self, ctx: &mut Context<Self>) -> Result<(), BankError> { .. }
+///
+///     /// The reply may be kept, and given later.
+///     #[message]
+///     pub fn look_up(&self, key: Key, reply: Reply<Value>) { .. }
+///
+///     #[started]
+///     async fn open(&mut self, ctx: &mut Context<Self>) -> Result<(), OpenError> { .. }
+///
+///     #[stopped]
+///     fn close(&mut self, why: &StopReason) { .. }
+///
+///     #[down]
+///     fn gone(&mut self, down: Down) { .. }
+///
+///     fn helper(&self) {}
+/// }
+/// ```
+///
+/// The methods stay what they were, so a unit test can call them without a runtime. One block
+/// holds all the handlers of an actor; the type needs `#[derive(Actor)]`.
+///
+/// # Markers
+///
+/// | marker       | when it runs                                 | takes, besides `self`           | returns               |
+/// |--------------|----------------------------------------------|---------------------------------|-----------------------|
+/// | `#[message]` | when the message has reached the mailbox's head | owned arguments, a context   | anything owned        |
+/// | `#[started]` | before the first message of an incarnation   | a context                       | nothing or a `Result` |
+/// | `#[stopped]` | after the last message of an incarnation     | a context, a `&StopReason`      | nothing               |
+/// | `#[down]`    | when a monitored actor has ended             | a `Down`, a context             | nothing               |
+///
+/// Each is sync or async and takes `&self` or `&mut self`. A context is `&mut Context<Self>`; it is
+/// optional and may stand at any place.
+///
+/// # Replies
+///
+/// What a handler returns is the reply. If the return type is called `Result` (`io::Result<T>` is),
+/// its error side is the error of an ask. A handler that cannot answer yet takes a `Reply<T>` or
+/// `Reply<T, E>` as its last argument and returns nothing.
+///
+/// # What it writes
+///
+/// For each `#[message] fn deposit` of a type `Account`:
+///
+/// - `AccountDeposit`, a struct with a field per argument, and the method's visibility. It carries
+///   those generics of the block that its arguments or its reply use. If only the reply uses a type
+///   parameter, a hidden field holds it, and there is `AccountDeposit::new`.
+///   `#[message(derive(Clone, Debug))]` puts derives on it.
+/// - `AccountRef::deposit`, which makes such a message, for a tell or an ask. If the ref has a
+///   method of that name already, as `ActorRef` has some, the handler's hides it;
+///   `AsRef::as_ref(&account)` still has the other.
+/// - the impls of `Message` and `Accepts`.
+///
+/// `cfg` attributes of a handler go to all of it; doc comments and `#[deprecated]` to the struct and
+/// the ref's method; every other attribute stays on the handler alone.
+///
+/// A `pub` handler makes a `pub` struct, so the types of its arguments and its reply have to be as
+/// visible as the handler says, also if the actor itself is private. Where the compiler finds a
+/// private type in a public interface, give the handler the visibility of that type.
+#[proc_macro_attribute]
+pub fn messages(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::messages(arguments.into(), item.into()).into()
+}
+
+/// Marks a message handler in a [`messages`] block.
+#[proc_macro_attribute]
+pub fn message(_: TokenStream, item: TokenStream) -> TokenStream {
+    stray("message", item)
+}
+
+/// Marks the method that a [`messages`] block runs before the first message.
+#[proc_macro_attribute]
+pub fn started(_: TokenStream, item: TokenStream) -> TokenStream {
+    stray("started", item)
+}
+
+/// Marks the method that a [`messages`] block runs after the last message.
+#[proc_macro_attribute]
+pub fn stopped(_: TokenStream, item: TokenStream) -> TokenStream {
+    stray("stopped", item)
+}
+
+/// Marks the method that a [`messages`] block runs when a monitored actor has ended.
+#[proc_macro_attribute]
+pub fn down(_: TokenStream, item: TokenStream) -> TokenStream {
+    stray("down", item)
+}
+
+/// `#[messages]` takes the markers away, so one that is expanded on its own is out of place.
+fn stray(marker: &str, item: TokenStream) -> TokenStream {
+    let mut errors = errors::Errors::default();
+    errors.report_at(
+        proc_macro2::Span::call_site(),
+        format_args!("`#[{marker}]` means something only in a block marked with `#[messages]`"),
+        "write `#[messages]` above the `impl` block that this method is in",
+    );
+    let mut tokens = TokenStream::from(errors.into_tokens());
+    tokens.extend(item);
+    tokens
+}

@@ -1,0 +1,92 @@
+//! The enum of all messages of an actor.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Ident;
+
+use super::{Expansion, lints};
+use crate::model::Used;
+
+/// The enum and its impl of `Envelope`.
+pub(crate) fn expand(expansion: &Expansion<'_>) -> TokenStream {
+    let unheld = unheld(expansion);
+    let (declaration, implementation) = (declaration(expansion, &unheld), implementation(expansion, &unheld));
+    quote!(#declaration #implementation)
+}
+
+/// The type parameters that the enum has only for messages that a `cfg` may take away.
+fn unheld<'a>(expansion: &Expansion<'a>) -> Vec<&'a Ident> {
+    let certain = expansion.messages.iter().filter(|message| message.handler.carried.cfg.is_empty());
+    let held = certain.fold(Used::by([], expansion.generics), |all, message| all.and(&message.used));
+    expansion.carried.types_beyond(&held)
+}
+
+/// `pub`, because the actor's associated type may not be less visible than the actor.
+fn declaration(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
+    let name = &expansion.envelope;
+    let generics = expansion.carried.generics();
+    let clause = &generics.where_clause;
+    let lints = lints::of_a_handler();
+    let variants = expansion.messages.iter().map(|message| {
+        let (cfg, name, ty) = (&message.handler.carried.cfg, &message.name, message.ty());
+        quote_spanned! {Span::mixed_site()=>
+            #(#cfg)*
+            #name(
+                #ty,
+                ::actor_core::Reply<
+                    <#ty as ::actor_core::Message>::Reply,
+                    <#ty as ::actor_core::Message>::Error,
+                >,
+            )
+        }
+    });
+    let unheld = (!unheld.is_empty()).then(|| {
+        quote!(__Unheld(::core::convert::Infallible, ::core::marker::PhantomData<fn(#(&#unheld),*)>))
+    });
+    quote_spanned! {Span::mixed_site()=>
+        #[doc(hidden)]
+        #lints
+        #[allow(clippy::large_enum_variant)]
+        pub enum #name #generics #clause { #(#variants,)* #unheld }
+    }
+}
+
+fn implementation(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
+    let name = &expansion.envelope;
+    let generics = expansion.carried.generics();
+    let (impl_generics, ty_generics, clause) = generics.split_for_impl();
+    let lints = lints::of_all_handlers();
+    let never = never(quote!(Self), unheld);
+    let names = expansion.messages.iter().map(|message| {
+        let (cfg, variant, ty) = (&message.handler.carried.cfg, &message.name, message.ty());
+        quote!(#(#cfg)* Self::#variant(..) => <#ty as ::actor_core::Message>::NAME,)
+    });
+    let undelivered = expansion.messages.iter().map(|message| {
+        let (cfg, variant) = (&message.handler.carried.cfg, &message.name);
+        quote_spanned!(Span::mixed_site()=> #(#cfg)* Self::#variant(_, reply) => reply.undelivered(),)
+    });
+    quote_spanned! {Span::mixed_site()=>
+        #lints
+        #[automatically_derived]
+        impl #impl_generics ::actor_core::Envelope for #name #ty_generics #clause {
+            fn name(&self) -> &'static ::core::primitive::str {
+                // Behind the reference: an enum without variants has no arms.
+                match *self { #(#names)* #never }
+            }
+
+            fn undelivered(self) {
+                match self { #(#undelivered)* #never }
+            }
+        }
+    }
+}
+
+/// The arm for the variant that nobody can make, of the enum as `owner` names it.
+fn never(owner: TokenStream, unheld: &[&Ident]) -> Option<TokenStream> {
+    (!unheld.is_empty()).then(|| quote_spanned!(Span::mixed_site()=> #owner::__Unheld(never, _) => match never {},))
+}
+
+/// The same arm, for a match from outside of the enum.
+pub(crate) fn never_arm(expansion: &Expansion<'_>) -> Option<TokenStream> {
+    never(expansion.envelope.to_token_stream(), &unheld(expansion))
+}

@@ -1,0 +1,226 @@
+//! The message struct of a handler, with its impls of `Message` and `Accepts`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+use syn::{Generics, Ident, Type};
+
+use super::{Expansion, lints};
+use crate::model::{Handler, Output, Target, Used};
+use crate::names;
+use crate::parse::Marker;
+
+/// A message handler and what is made of it.
+pub(crate) struct Message<'a> {
+    pub(crate) handler: &'a Handler,
+    /// The struct's name, and that of its variant in the enum.
+    pub(crate) name: Ident,
+    pub(crate) fields: Vec<Field<'a>>,
+    pub(crate) used: Used<'a>,
+    /// Type parameters that no field uses, but that the reply needs.
+    marked: Vec<&'a Ident>,
+    reply: Type,
+    error: Type,
+}
+
+/// An argument as a field.
+pub(crate) struct Field<'a> {
+    pub(crate) name: &'a Ident,
+    pub(crate) ty: Type,
+}
+
+/// The messages of all message handlers.
+pub(crate) fn all<'a>(target: &Target, generics: &'a Generics, handlers: &'a [Handler]) -> Vec<Message<'a>> {
+    let messages = handlers.iter().filter(|handler| handler.marker == Marker::Message);
+    messages.map(|handler| Message::of(target, generics, handler)).collect()
+}
+
+impl<'a> Message<'a> {
+    fn of(target: &Target, generics: &'a Generics, handler: &'a Handler) -> Self {
+        let camel = names::camel_case(&handler.name);
+        let fields: Vec<_> = handler
+            .fields()
+            .map(|argument| Field { name: &argument.name, ty: target.resolve(&argument.ty) })
+            .collect();
+        let by_fields = Used::by(fields.iter().map(|field| &field.ty), generics);
+        let reply_types: Vec<_> = handler.reply_types().map(|ty| target.resolve(ty)).collect();
+        let used = Used::by(&reply_types, generics).and(&by_fields).closed();
+        let marked = used.types_beyond(&by_fields);
+        let (reply, error) = reply(target, handler);
+        let name = target.sibling(&camel, names::made_at(&handler.name));
+        Message { handler, name, fields, used, marked, reply, error }
+    }
+
+    /// The struct and its impls.
+    pub(crate) fn expand(&self, expansion: &Expansion<'_>) -> TokenStream {
+        let (declaration, constructor) = (self.declaration(expansion.target), self.constructor());
+        let (message, accepts) = (self.message(), self.accepts(expansion));
+        let assertions = self.assertions();
+        quote!(#assertions #declaration #constructor #message #accepts)
+    }
+
+    /// The struct with its generics, as a type.
+    pub(crate) fn ty(&self) -> TokenStream {
+        let (name, generics) = (&self.name, self.used.generics());
+        let (_, ty_generics, _) = generics.split_for_impl();
+        quote!(#name #ty_generics)
+    }
+
+    /// An expression that makes the message of locals called as its fields.
+    pub(crate) fn literal(&self) -> TokenStream {
+        let name = &self.name;
+        let fields = self.fields.iter().map(|field| field.name);
+        let marker = (!self.marked.is_empty()).then(|| quote!(_marker: ::core::marker::PhantomData));
+        quote_spanned!(Span::mixed_site()=> #name { #(#fields,)* #marker })
+    }
+
+    fn declaration(&self, target: &Target) -> TokenStream {
+        let (vis, name, carried) = (&self.handler.vis, &self.name, &self.handler.carried);
+        let (cfg, lints) = (&carried.cfg, lints::of_a_handler());
+        let docs = self.docs(format!("The message `{}` of [`{}`].", self.handler.name.unraw(), target.name.unraw()));
+        let derives = &self.handler.derives;
+        let derives = (!derives.is_empty()).then(|| quote!(#[derive(#(#derives),*)]));
+        let generics = self.used.generics();
+        let clause = &generics.where_clause;
+        let fields = self.fields.iter().map(|Field { name, ty }| {
+            let doc = format!("The argument `{}`.", name.unraw());
+            quote!(#[doc = #doc] #vis #name: #ty)
+        });
+        let marked = &self.marked;
+        let marker = (!marked.is_empty()).then(|| {
+            quote!(#[doc(hidden)] #vis _marker: ::core::marker::PhantomData<fn(#(&#marked),*)>)
+        });
+        let body = match (self.fields.is_empty(), &marker) {
+            (true, None) => quote!(#clause;),
+            _ => quote!(#clause { #(#fields,)* #marker }),
+        };
+        quote_spanned!(Span::mixed_site()=> #(#cfg)* #docs #derives #lints #vis struct #name #generics #body)
+    }
+
+    /// The handler's docs, or else `text`.
+    pub(crate) fn docs(&self, text: String) -> TokenStream {
+        let docs = &self.handler.carried.docs;
+        let text = (!self.handler.carried.is_documented()).then(|| quote!(#[doc = #text]));
+        quote!(#text #(#docs)*)
+    }
+
+    /// Users need not know of the marker field.
+    fn constructor(&self) -> Option<TokenStream> {
+        if self.marked.is_empty() {
+            return None;
+        }
+        let (vis, ty, cfg) = (&self.handler.vis, self.ty(), &self.handler.carried.cfg);
+        let lints = lints::of_a_handler();
+        let generics = self.used.generics();
+        let (impl_generics, _, clause) = generics.split_for_impl();
+        let (names, types): (Vec<_>, Vec<_>) = self.fields.iter().map(|Field { name, ty }| (*name, ty)).unzip();
+        let literal = self.literal();
+        Some(quote_spanned! {Span::mixed_site()=>
+            #(#cfg)*
+            #lints
+            impl #impl_generics #ty #clause {
+                /// The message with these arguments.
+                #[allow(clippy::new_without_default, clippy::too_many_arguments)]
+                #[must_use]
+                #vis const fn new(#(#names: #types),*) -> Self {
+                    #literal
+                }
+            }
+        })
+    }
+
+    fn message(&self) -> TokenStream {
+        let (ty, cfg) = (self.ty(), &self.handler.carried.cfg);
+        let (reply, error) = (&self.reply, &self.error);
+        let generics = self.used.generics();
+        let (impl_generics, _, clause) = generics.split_for_impl();
+        let plain = self.handler.name.unraw().to_string();
+        quote_spanned! {Span::mixed_site()=>
+            #(#cfg)*
+            #[allow(deprecated)]
+            #[automatically_derived]
+            impl #impl_generics ::actor_core::Message for #ty #clause {
+                type Reply = #reply;
+                type Error = #error;
+                const NAME: &'static ::core::primitive::str = #plain;
+            }
+        }
+    }
+
+    fn accepts(&self, expansion: &Expansion<'_>) -> TokenStream {
+        let (name, ty, cfg) = (&self.name, self.ty(), &self.handler.carried.cfg);
+        let (actor, envelope) = (&expansion.target.ty, &expansion.envelope);
+        let (impl_generics, _, clause) = expansion.generics.split_for_impl();
+        let lints = lints::of_all_handlers();
+        quote_spanned! {Span::mixed_site()=>
+            #(#cfg)*
+            #lints
+            #[automatically_derived]
+            impl #impl_generics ::actor_core::Accepts<#ty> for #actor #clause {
+                fn wrap(
+                    message: #ty,
+                    reply: ::actor_core::Reply<
+                        <#ty as ::actor_core::Message>::Reply,
+                        <#ty as ::actor_core::Message>::Error,
+                    >,
+                ) -> <Self as ::actor_core::Messages>::Message {
+                    #envelope::#name(message, reply)
+                }
+
+                fn unwrap(
+                    message: <Self as ::actor_core::Messages>::Message,
+                ) -> ::core::option::Option<#ty> {
+                    match message {
+                        #envelope::#name(message, _) => ::core::option::Option::Some(message),
+                        _ => ::core::option::Option::None,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks of every argument what the message needs, at the argument's own type: that the message
+    /// as a whole is no message explains less.
+    fn assertions(&self) -> TokenStream {
+        let cfg = &self.handler.carried.cfg;
+        let generics = self.used.generics();
+        let (impl_generics, _, clause) = generics.split_for_impl();
+        let arguments = self.fields.iter().map(|Field { ty, .. }| {
+            quote_spanned!(ty.span()=> ::actor_core::__private::message_argument::<#ty>();)
+        });
+        if self.fields.is_empty() {
+            return TokenStream::new();
+        }
+        quote_spanned! {Span::mixed_site()=>
+            #(#cfg)*
+            const _: () = {
+                #[allow(dead_code, deprecated)]
+                fn arguments #impl_generics () #clause {
+                    #(#arguments)*
+                }
+            };
+        }
+    }
+}
+
+/// The types of a handler's reply and of its error.
+fn reply(target: &Target, handler: &Handler) -> (Type, Type) {
+    let infallible = || syn::parse_quote!(::core::convert::Infallible);
+    if let Some((value, error)) = handler.deferred() {
+        return (target.resolve(value), error.map_or_else(infallible, |error| target.resolve(error)));
+    }
+    match &handler.output {
+        Output::Nothing => (syn::parse_quote!(()), infallible()),
+        Output::Value(ty) => (target.resolve(ty), infallible()),
+        Output::Fallible(ty) => {
+            // Only the compiler knows what is behind a name like `io::Result`.
+            let (ty, span) = (target.resolve(ty), ty.span());
+            let side = |side: &str| {
+                let side = Ident::new(side, span);
+                Type::Verbatim(quote_spanned!(span=> <#ty as ::actor_core::__private::Fallible>::#side))
+            };
+            (side("Ok"), side("Err"))
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The actor that `#[derive(Actor)]` makes.
+
+use syn::{Generics, Ident, Visibility};
+
+/// A type that is to be an actor.
+pub(crate) struct Actor {
+    pub(crate) name: Ident,
+    pub(crate) vis: Visibility,
+    pub(crate) generics: Generics,
+    pub(crate) settings: Settings,
+}
+
+/// What `#[actor(..)]` set; `None` where the default holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) mailbox: Option<Mailbox>,
+    pub(crate) overflow: Option<Overflow>,
+}
+
+/// How many messages may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mailbox {
+    Unbounded,
+    Room(u32),
+}
+
+/// What happens to a message that finds the mailbox full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overflow {
+    Reject,
+    Wait,
+    DropNewest,
+    DropOldest,
+}
+
+impl Overflow {
+    /// The policies as users write them, in the order of [`ALL`](Self::ALL).
+    pub(crate) const NAMES: [&str; 4] = ["reject", "wait", "drop_newest", "drop_oldest"];
+
+    const ALL: [Overflow; 4] =
+        [Overflow::Reject, Overflow::Wait, Overflow::DropNewest, Overflow::DropOldest];
+
+    pub(crate) fn named(name: &str) -> Option<Overflow> {
+        let place = Self::NAMES.iter().position(|known| *known == name)?;
+        Some(Self::ALL[place])
+    }
+}

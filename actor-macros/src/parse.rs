@@ -1,0 +1,9 @@
+//! Tokens to syntax: what the user wrote, with no judgement of it yet.
+
+mod block;
+mod markers;
+mod settings;
+
+pub(crate) use block::{Block, Item, Method, is_impl};
+pub(crate) use markers::{Mark, Marker};
+pub(crate) use settings::{Setting, settings};

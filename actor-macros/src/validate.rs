@@ -1,0 +1,111 @@
+//! A model to its sound part. Everything that is wrong is reported here, on the tokens that the
+//! user wrote, with what to write in their place.
+
+mod arguments;
+mod header;
+mod options;
+mod settings;
+mod siblings;
+mod signature;
+mod types;
+
+use self::siblings::{Admission, Siblings};
+use syn::{Data, DeriveInput};
+
+use crate::errors::Errors;
+use crate::model::{Actor, Handler, Target};
+use crate::parse::{self, Block, Item, Mark, Marker, Method};
+
+/// The actor that a type derives; `None` if it cannot be one in any case.
+pub(crate) fn actor(input: &DeriveInput, errors: &mut Errors) -> Option<Actor> {
+    if let Data::Union(union) = &input.data {
+        errors.report(
+            union.union_token,
+            "a union cannot be an actor: nothing knows which of its fields to drop",
+            "make it a `struct` or an `enum`",
+        );
+    }
+    let settings = settings::check(parse::settings(&input.attrs, errors), errors);
+    let lifetimes: Vec<_> = input.generics.lifetimes().collect();
+    for lifetime in &lifetimes {
+        errors.report(
+            lifetime,
+            "an actor cannot borrow: it lives as long as it likes, on whatever thread runs it",
+            format_args!("remove `{}` and own the data, or share it in an `Arc`", lifetime.lifetime),
+        );
+    }
+    lifetimes.is_empty().then(|| Actor {
+        name: input.ident.clone(),
+        vis: input.vis.clone(),
+        generics: input.generics.clone(),
+        settings,
+    })
+}
+
+/// What of a block can be expanded.
+pub(crate) struct Sound {
+    pub(crate) target: Target,
+    pub(crate) handlers: Vec<Handler>,
+}
+
+/// Takes from `block` the methods that would only make the compiler repeat what is reported here.
+pub(crate) fn block(block: &mut Block, errors: &mut Errors) -> Option<Sound> {
+    let target = header::check(block, errors)?;
+    let mut handlers = Vec::new();
+    let mut siblings = Siblings::new(&target);
+    block.items.retain(|item| match item {
+        Item::Method(method) => {
+            let Some(mark) = only_mark(&method.marks, errors) else { return true };
+            match siblings.admit(method, mark, errors) {
+                Admission::Granted => handlers.extend(handler(method, mark, &target, &mut siblings, errors)),
+                Admission::Refused => {}
+                Admission::Removed => return false,
+            }
+            method.sig.variadic.is_none()
+        }
+        Item::Other { marks, .. } => {
+            for Mark { marker, attr } in marks {
+                errors.report(attr, format_args!("{marker} marks a method"), "remove it");
+            }
+            true
+        }
+    });
+    Some(Sound { target, handlers })
+}
+
+/// Takes the one mark of a method, if it has any.
+fn only_mark<'a>(marks: &'a [Mark], errors: &mut Errors) -> Option<&'a Mark> {
+    let (first, others) = marks.split_first()?;
+    for other in others {
+        let (here, there) = (other.marker, first.marker);
+        if here == there {
+            errors.report(&other.attr, format_args!("this method is marked {here} already"), "remove one of the two");
+        } else {
+            errors.report(
+                &other.attr,
+                format_args!("a method is either {there} or {here}, not both"),
+                "remove one of the two, or move what they share to a method that both call",
+            );
+        }
+    }
+    Some(first)
+}
+
+fn handler(
+    method: &Method,
+    mark: &Mark,
+    target: &Target,
+    siblings: &mut Siblings<'_>,
+    errors: &mut Errors,
+) -> Option<Handler> {
+    let before = errors.count();
+    let mut handler = Handler::of(method, mark.marker, target);
+    handler.derives = options::check(mark, errors);
+    signature::check(method, mark.marker, errors);
+    arguments::check(method, &handler, errors);
+    signature::check_output(method, &handler, errors);
+    if mark.marker == Marker::Message {
+        siblings.check_name(&handler, errors);
+    }
+    (errors.count() == before).then_some(handler)
+}

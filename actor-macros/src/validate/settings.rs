@@ -1,0 +1,209 @@
+//! The keys and values of `#[actor(..)]`.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::{Expr, ExprLit, ExprUnary, Lit, LitInt, LitStr, UnOp};
+
+use crate::errors::Errors;
+use crate::model::{Mailbox, Overflow, Settings};
+use crate::names;
+use crate::parse::Setting;
+
+const KEYS: [&str; 2] = ["mailbox", "overflow"];
+
+/// What the settings say, as far as they say anything.
+pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
+    let mut settings = Settings::default();
+    let mut seen = Vec::new();
+    for Setting { key, value } in written {
+        let name = key.unraw().to_string();
+        if !KEYS.contains(&name.as_str()) {
+            unknown(&key, &name, errors);
+            continue;
+        }
+        if seen.contains(&name) {
+            errors.report(&key, format_args!("`{name}` is set already"), "remove one of the two");
+            continue;
+        }
+        match value {
+            None => errors.report(&key, format_args!("`{name}` needs one value"), example(&name)),
+            Some(value) if name == "mailbox" => settings.mailbox = mailbox(&value, errors),
+            Some(value) => settings.overflow = overflow(&value, errors),
+        }
+        seen.push(name);
+    }
+    settings
+}
+
+fn unknown(key: impl ToTokens, name: &str, errors: &mut Errors) {
+    let help = match names::nearest(name, &KEYS) {
+        Some(near) => format!("did you mean `{near}`? The settings are {}", names::listed(&KEYS, "")),
+        None => format!("the settings are {}", names::listed(&KEYS, "")),
+    };
+    errors.report(key, format_args!("an actor has no setting `{name}`"), help);
+}
+
+fn example(name: &str) -> &'static str {
+    match name {
+        "mailbox" => "write a number of messages, as `mailbox = 256`, or `mailbox = \"unbounded\"`",
+        _ => "write one of the policies, as `overflow = \"reject\"`",
+    }
+}
+
+fn mailbox(value: &Expr, errors: &mut Errors) -> Option<Mailbox> {
+    match literal(value) {
+        Some(Lit::Int(number)) => room(number, errors),
+        Some(Lit::Str(word)) => mailbox_word(word, errors),
+        _ if is_negative(value) => {
+            errors.report(value, "a mailbox holds one message at least", "write a number from 1 up, as `mailbox = 256`");
+            None
+        }
+        _ => {
+            errors.report(value, "the room of a mailbox is a plain number, or \"unbounded\"", example("mailbox"));
+            None
+        }
+    }
+}
+
+fn room(number: &LitInt, errors: &mut Errors) -> Option<Mailbox> {
+    if !matches!(number.suffix(), "" | "usize") {
+        let help = format!("write `mailbox = {}`", number.base10_digits());
+        errors.report(number, "a number of messages has no type of its own", help);
+        return None;
+    }
+    match number.base10_parse::<u32>() {
+        Ok(0) => errors.report(
+            number,
+            "a mailbox holds one message at least",
+            "write a number from 1 up, or `mailbox = \"unbounded\"` if it should have no limit",
+        ),
+        Ok(room) => return Some(Mailbox::Room(room)),
+        Err(_) => errors.report(
+            number,
+            format_args!("a mailbox has room for {} messages at most", u32::MAX),
+            "write a number that memory can hold, or `mailbox = \"unbounded\"`",
+        ),
+    }
+    None
+}
+
+fn mailbox_word(word: &LitStr, errors: &mut Errors) -> Option<Mailbox> {
+    let value = word.value();
+    let help = match value.trim() {
+        "unbounded" => return Some(Mailbox::Unbounded),
+        number if number.parse::<u32>().is_ok() => format!("write `mailbox = {number}`, without the quotes"),
+        near if names::nearest(near, &["unbounded"]).is_some() => "did you mean `mailbox = \"unbounded\"`?".to_owned(),
+        _ => example("mailbox").to_owned(),
+    };
+    errors.report(word, format_args!("the room of a mailbox cannot be \"{value}\""), help);
+    None
+}
+
+fn overflow(value: &Expr, errors: &mut Errors) -> Option<Overflow> {
+    let written = match literal(value) {
+        Some(Lit::Str(word)) => word.value(),
+        _ => bare_word(value).unwrap_or_default(),
+    };
+    let policies = format!("the policies are {}", names::listed(&Overflow::NAMES, "\""));
+    match (literal(value), Overflow::named(&written), names::nearest(&written, &Overflow::NAMES)) {
+        (Some(Lit::Str(_)), Some(policy), _) => return Some(policy),
+        (None, Some(_), _) => {
+            errors.report(value, "an overflow policy stands in quotes", format_args!("write `overflow = \"{written}\"`"));
+        }
+        (_, _, Some(near)) => errors.report(
+            value,
+            format_args!("there is no overflow policy `{written}`"),
+            format_args!("did you mean \"{near}\"? In all, {policies}"),
+        ),
+        _ => errors.report(value, format_args!("there is no overflow policy `{}`", shown(value)), policies),
+    }
+    None
+}
+
+fn literal(value: &Expr) -> Option<&Lit> {
+    match value {
+        Expr::Lit(ExprLit { lit, .. }) => Some(lit),
+        Expr::Group(group) => literal(&group.expr),
+        _ => None,
+    }
+}
+
+fn bare_word(value: &Expr) -> Option<String> {
+    match value {
+        Expr::Path(path) => path.path.get_ident().map(|word| word.unraw().to_string()),
+        _ => None,
+    }
+}
+
+fn is_negative(value: &Expr) -> bool {
+    matches!(value, Expr::Unary(ExprUnary { op: UnOp::Neg(_), .. }))
+}
+
+/// The value as text, without the quotes that a string brings.
+fn shown(value: &Expr) -> String {
+    match literal(value) {
+        Some(Lit::Str(word)) => word.value(),
+        _ => TokenStream::to_string(&value.to_token_stream()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse;
+    use syn::{Attribute, parse_quote};
+
+    fn checked(attr: Attribute) -> (Settings, Vec<String>) {
+        let mut errors = Errors::default();
+        let settings = check(parse::settings(&[attr], &mut errors), &mut errors);
+        (settings, errors.texts())
+    }
+
+    #[track_caller]
+    fn assert_refused(attr: Attribute, what: &str) {
+        let (settings, errors) = checked(attr);
+        assert_eq!(settings, Settings::default());
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].contains(what), "{}", errors[0]);
+    }
+
+    #[test]
+    fn settings_are_understood() {
+        let (settings, errors) = checked(parse_quote!(#[actor(mailbox = 1_000usize, overflow = "drop_oldest")]));
+        let expected = Settings { mailbox: Some(Mailbox::Room(1000)), overflow: Some(Overflow::DropOldest) };
+        assert_eq!((settings, errors.len()), (expected, 0));
+        let (settings, _) = checked(parse_quote!(#[actor(mailbox = "unbounded")]));
+        assert_eq!(settings.mailbox, Some(Mailbox::Unbounded));
+    }
+
+    #[test]
+    fn bad_mailboxes_are_refused() {
+        assert_refused(parse_quote!(#[actor(mailbox = 0)]), "one message at least");
+        assert_refused(parse_quote!(#[actor(mailbox = -3)]), "one message at least");
+        assert_refused(parse_quote!(#[actor(mailbox = 4294967296)]), "4294967295");
+        assert_refused(parse_quote!(#[actor(mailbox = 99999999999999999999999)]), "4294967295");
+        assert_refused(parse_quote!(#[actor(mailbox = 8u8)]), "`mailbox = 8`");
+        assert_refused(parse_quote!(#[actor(mailbox = 2.5)]), "plain number");
+        assert_refused(parse_quote!(#[actor(mailbox = ROOM)]), "plain number");
+        assert_refused(parse_quote!(#[actor(mailbox = "64")]), "`mailbox = 64`");
+        assert_refused(parse_quote!(#[actor(mailbox = "Unbound")]), "did you mean");
+        assert_refused(parse_quote!(#[actor(mailbox)]), "needs one value");
+    }
+
+    #[test]
+    fn bad_policies_are_refused() {
+        assert_refused(parse_quote!(#[actor(overflow = "rejct")]), "did you mean \"reject\"");
+        assert_refused(parse_quote!(#[actor(overflow = wait)]), "`overflow = \"wait\"`");
+        assert_refused(parse_quote!(#[actor(overflow = "explode")]), "`explode`");
+        assert_refused(parse_quote!(#[actor(overflow = 3)]), "`3`");
+    }
+
+    #[test]
+    fn bad_keys_are_refused() {
+        assert_refused(parse_quote!(#[actor(mailbx = 3)]), "did you mean `mailbox`");
+        assert_refused(parse_quote!(#[actor(speed = 3)]), "the settings are");
+        let (settings, errors) = checked(parse_quote!(#[actor(mailbox = 1, mailbox = 2)]));
+        assert_eq!((settings.mailbox, errors.len()), (Some(Mailbox::Room(1)), 1));
+    }
+}
