@@ -4,7 +4,6 @@
 //! is scheduled, and in the actor's own turn the port reads its source and calls the actor's
 //! methods directly. No mailbox hop, no allocation per event, and a full mailbox does not delay it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::actor::Messages;
@@ -21,8 +20,10 @@ pub trait Port<A: Messages>: Send + 'static {
     fn ready(&mut self, ready: Ready, actor: &mut A, ctx: &mut Context<A>) -> Again;
 
     /// The turn is over: the place to hand on what the handlers of this turn have written.
-    /// Called once at the end of each turn, also when an async handler stays pending.
-    fn turn_ended(&mut self, actor: &mut A, ctx: &mut Context<A>);
+    /// Called once at the end of each turn, also when an async handler stays pending; that is why
+    /// it cannot have the actor. A port that finds it must tell the actor something flags itself
+    /// with [`Ready::WAKE`].
+    fn turn_ended(&mut self);
 
     /// The actor has run `#[stopped]` because of `why`: finish what is under way.
     /// Called again whenever something is flagged, until it says [`Drain::Done`]; a kill ends it
@@ -122,12 +123,7 @@ pub type MakePort<A> = Box<dyn FnOnce(Readiness) -> Box<dyn Port<A>> + Send>;
 
 impl std::fmt::Debug for Readiness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Readiness").field("actor", &Arc::<str>::from(self.path())).finish()
-    }
-}
-
-impl Readiness {
-    fn path(&self) -> String {
-        self.cell.upgrade().map_or_else(|| "ended".to_owned(), |cell| cell.path().to_string())
+        let path = self.cell.upgrade().map(|cell| cell.path().to_string());
+        f.debug_struct("Readiness").field("actor", &path).finish()
     }
 }

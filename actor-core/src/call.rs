@@ -1,0 +1,248 @@
+//! A message on its way: the call site decides between tell, send and ask.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::cell::Path;
+use crate::cell::mailbox::{Refusal, Ticket};
+use crate::error::{AskError, SendError, TellError};
+use crate::message::Message;
+use crate::reply::{self, Answer, Outcome, Reply};
+use crate::scheduler::worker;
+use crate::system::SystemHandle;
+use crate::timer::Deadline;
+use crate::wait;
+
+pub trait Sealed {}
+
+/// What a message can be delivered to. Implemented by refs; for nobody else to implement.
+#[doc(hidden)]
+pub trait Deliver<M: Message>: Sealed + Send + Sync + 'static {
+    fn offer(
+        &self,
+        message: M,
+        reply: Reply<M::Reply, M::Error>,
+        ticket: Option<Ticket>,
+        waits: bool,
+    ) -> Result<(), Refusal<M>>;
+    fn queue_for_room(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool;
+    fn leave_line(&self, ticket: Ticket);
+    fn asks_wait(&self) -> bool;
+    fn system_of(&self) -> &SystemHandle;
+    fn path_of(&self) -> Path<'_>;
+}
+
+/// A message on its way to an actor. Nothing has happened yet:
+///
+/// * [`tell`](Self::tell) never waits and wants no reply;
+/// * [`send`](Self::send) waits for room in the mailbox and wants no reply;
+/// * `.await`, or [`wait`](Self::wait) on a plain thread, asks: it waits for the reply.
+#[must_use = "a message goes nowhere until it is told, sent, awaited or waited for"]
+pub struct Call<'a, D: ?Sized, M> {
+    to: &'a D,
+    message: M,
+    within: Option<Duration>,
+}
+
+impl<'a, D: Deliver<M> + ?Sized, M: Message> Call<'a, D, M> {
+    #[doc(hidden)]
+    pub fn new(to: &'a D, message: M) -> Self {
+        Call { to, message, within: None }
+    }
+
+    /// Puts the message into the mailbox, without waiting and without a reply.
+    ///
+    /// # Errors
+    /// Gives the message back if the mailbox is full (and its policy does not drop instead), or if
+    /// the actor has ended.
+    pub fn tell(self) -> Result<(), TellError<M>> {
+        self.to.offer(self.message, Reply::nowhere(), None, false).map_err(|refusal| match refusal {
+            Refusal::Full(message) => TellError::Full(message),
+            Refusal::Closed(message) => TellError::Closed(message),
+        })
+    }
+
+    /// Puts the message into the mailbox as soon as there is room, whatever the overflow policy,
+    /// in the order in which senders began to wait. Await it, or `.wait()` for it on a plain
+    /// thread. Dropped before it is ready, the message goes with it and was not sent.
+    pub fn send(self) -> Sending<'a, D, M> {
+        Sending { to: self.to, message: Some(self.message), ticket: None }
+    }
+
+    /// Sets the longest time that an ask takes, waiting for room included.
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.within = Some(limit);
+        self
+    }
+
+    /// Asks, and waits for the reply on this thread. On a worker this is refused with
+    /// [`AskError::Deadlock`].
+    ///
+    /// # Errors
+    /// See [`AskError`]; an ask always ends.
+    pub fn wait(self) -> Result<M::Reply, AskError<M>> {
+        if worker::is_current() {
+            return Err(AskError::Deadlock(self.message));
+        }
+        let ask = self.into_future();
+        let deadline = ask.deadline.at();
+        wait::block_on(ask, deadline)
+    }
+}
+
+impl<'a, D: Deliver<M> + ?Sized, M: Message> IntoFuture for Call<'a, D, M> {
+    type Output = Result<M::Reply, AskError<M>>;
+    type IntoFuture = Ask<'a, D, M>;
+
+    fn into_future(self) -> Ask<'a, D, M> {
+        Ask {
+            to: self.to,
+            message: Some(self.message),
+            ticket: None,
+            answer: None,
+            deadline: Deadline::after(self.within),
+        }
+    }
+}
+
+impl<D: ?Sized, M: Message> std::fmt::Debug for Call<'_, D, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call").field("message", &M::NAME).field("within", &self.within).finish_non_exhaustive()
+    }
+}
+
+/// An ask under way: a future of the reply, for any executor.
+///
+/// Dropped before the message was accepted, nothing was sent; dropped later, the handler runs and
+/// its reply goes nowhere.
+#[must_use = "a future does nothing until it is awaited"]
+pub struct Ask<'a, D: Deliver<M> + ?Sized, M: Message> {
+    to: &'a D,
+    message: Option<M>,
+    ticket: Option<Ticket>,
+    answer: Option<Answer<M::Reply, M::Error>>,
+    deadline: Deadline,
+}
+
+// Nothing in an ask is pinned: the message is moved out of it.
+impl<D: Deliver<M> + ?Sized, M: Message> Unpin for Ask<'_, D, M> {}
+
+impl<D: Deliver<M> + ?Sized, M: Message> Ask<'_, D, M> {
+    /// Offers the message until it is accepted or refused for good.
+    fn poll_accepted(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), AskError<M>>> {
+        loop {
+            let Some(message) = self.message.take() else { return Poll::Ready(Ok(())) };
+            let (reply, answer) = reply::pair();
+            match self.to.offer(message, reply, self.ticket, self.to.asks_wait()) {
+                Ok(()) => {
+                    self.ticket = None;
+                    self.answer = Some(answer);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(Refusal::Closed(message)) => return Poll::Ready(Err(AskError::Closed(message))),
+                Err(Refusal::Full(message)) if !self.to.asks_wait() => {
+                    return Poll::Ready(Err(AskError::Full(message)));
+                }
+                Err(Refusal::Full(message)) => self.message = Some(message),
+            }
+            if !self.to.queue_for_room(&mut self.ticket, cx.waker()) {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<M::Reply, AskError<M>>> {
+        let Some(answer) = &self.answer else { return Poll::Pending };
+        answer.poll(cx).map(|outcome| match outcome {
+            Outcome::Replied(Ok(value)) => Ok(value),
+            Outcome::Replied(Err(error)) => Err(AskError::Failed(error)),
+            Outcome::Lost => Err(AskError::Lost),
+            Outcome::Undelivered => Err(AskError::Undelivered),
+        })
+    }
+}
+
+impl<D: Deliver<M> + ?Sized, M: Message> Future for Ask<'_, D, M> {
+    type Output = Result<M::Reply, AskError<M>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let ask = self.get_mut();
+        if let Poll::Ready(Err(error)) = ask.poll_accepted(cx) {
+            return Poll::Ready(Err(error));
+        }
+        if let Poll::Ready(reply) = ask.poll_answer(cx) {
+            return Poll::Ready(reply);
+        }
+        ask.deadline.poll(ask.to.system_of(), cx).map(|()| match ask.message.take() {
+            Some(message) => Err(AskError::Full(message)),
+            None => Err(AskError::TimedOut),
+        })
+    }
+}
+
+impl<D: Deliver<M> + ?Sized, M: Message> Drop for Ask<'_, D, M> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.to.leave_line(ticket);
+        }
+    }
+}
+
+/// A send under way: a future that is ready when the mailbox has the message.
+#[must_use = "a future does nothing until it is awaited"]
+pub struct Sending<'a, D: Deliver<M> + ?Sized, M: Message> {
+    to: &'a D,
+    message: Option<M>,
+    ticket: Option<Ticket>,
+}
+
+// Nothing in a send is pinned: the message is moved out of it.
+impl<D: Deliver<M> + ?Sized, M: Message> Unpin for Sending<'_, D, M> {}
+
+impl<D: Deliver<M> + ?Sized, M: Message> Sending<'_, D, M> {
+    /// Waits for room on this thread. On a worker this is refused with [`SendError::Deadlock`].
+    ///
+    /// # Errors
+    /// Gives the message back if the actor has ended, or on a worker.
+    pub fn wait(mut self) -> Result<(), SendError<M>> {
+        match self.message.take() {
+            Some(message) if worker::is_current() => Err(SendError::Deadlock(message)),
+            message => {
+                self.message = message;
+                wait::block_on(self, None)
+            }
+        }
+    }
+}
+
+impl<D: Deliver<M> + ?Sized, M: Message> Future for Sending<'_, D, M> {
+    type Output = Result<(), SendError<M>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let send = self.get_mut();
+        loop {
+            let message = send.message.take().expect("a send was polled after it had ended");
+            match send.to.offer(message, Reply::nowhere(), send.ticket, true) {
+                Ok(()) => {
+                    send.ticket = None;
+                    return Poll::Ready(Ok(()));
+                }
+                Err(Refusal::Closed(message)) => return Poll::Ready(Err(SendError::Closed(message))),
+                Err(Refusal::Full(message)) => send.message = Some(message),
+            }
+            if !send.to.queue_for_room(&mut send.ticket, cx.waker()) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<D: Deliver<M> + ?Sized, M: Message> Drop for Sending<'_, D, M> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.to.leave_line(ticket);
+        }
+    }
+}

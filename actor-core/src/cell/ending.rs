@@ -1,0 +1,124 @@
+//! How an incarnation ends, and with it perhaps the actor.
+//!
+//! `stop` or `failed` → `#[stopped]` → the port drains (ordinary ends only) → `finish` drops port
+//! and state → either the supervisor is asked ([`Phase::Failed`]) or `end` closes everything:
+//! mailbox, name, monitors, in this order.
+
+use crate::actor::Messages;
+use crate::cell::Control;
+use crate::cell::incarnation::Incarnation;
+use crate::cell::turn::{Next, Phase, Turn, quietly};
+use crate::dead_letter::DeadLetterReason;
+use crate::reason::{Failure, StopReason};
+use crate::supervisor::{Restart, Event};
+
+impl<A: Messages> Turn<'_, A> {
+    /// Begins an end: runs `#[stopped]`.
+    pub(crate) fn stop(&mut self, reason: StopReason) -> Next {
+        self.life.phase = Phase::Stopping(reason.clone());
+        let begun = self.with_incarnation(|incarnation| incarnation.begin_stopped(reason));
+        self.settle(begun)
+    }
+
+    /// A handler has failed: its message becomes a dead letter, then the incarnation ends.
+    pub(crate) fn failed(&mut self, reason: StopReason) -> Next {
+        let message = self.life.in_work.map_or("(none)", |work| work.message);
+        tracing::error!(message, %reason, incarnation = self.life.number, "failed");
+        self.message_failed(DeadLetterReason::HandlerFailed(reason.clone()));
+        self.stop(reason)
+    }
+
+    /// A kill drops the async handler in work. `#[stopped]` does not run, as `terminate` does not
+    /// run in OTP when a process is killed.
+    pub(crate) fn killed_in_handler(&mut self, reason: StopReason) -> Next {
+        if let Some(incarnation) = &mut self.life.incarnation {
+            quietly(&**self.cell, "cancelling a handler", || incarnation.cancel());
+        }
+        self.message_failed(DeadLetterReason::HandlerFailed(reason.clone()));
+        self.finish(reason)
+    }
+
+    fn message_failed(&mut self, why: DeadLetterReason) {
+        let Some(work) = self.life.in_work.take() else { return };
+        if work.counted {
+            self.cell.mailbox.count_failed();
+        }
+        self.cell.system.dead_letters().announce(&**self.cell, work.message, why);
+    }
+
+    /// There is no incarnation, or its `#[started]` has failed, so `#[stopped]` does not run.
+    pub(crate) fn start_failed(&mut self, why: Failure) -> Next {
+        tracing::error!(%why, incarnation = self.life.number, "failed to start");
+        self.finish(StopReason::StartFailed(why))
+    }
+
+    /// `#[stopped]` has run.
+    pub(crate) fn stopped(&mut self) -> Next {
+        let Phase::Stopping(reason) = &self.life.phase else { return Next::More };
+        let reason = reason.clone();
+        if self.life.port.is_some() && reason.is_normal() {
+            self.life.phase = Phase::Draining(reason);
+            return self.drain();
+        }
+        self.finish(reason)
+    }
+
+    /// Drops port and state, and asks the supervisor if the actor may come back.
+    pub(crate) fn finish(&mut self, reason: StopReason) -> Next {
+        let port = self.life.port.take();
+        quietly(&**self.cell, "dropping the port", || drop(port));
+        let incarnation: Option<Incarnation<A>> = self.life.incarnation.take();
+        quietly(&**self.cell, "dropping the state", || drop(incarnation));
+        if !self.may_come_back(&reason) {
+            return self.end(reason);
+        }
+        self.life.phase = Phase::Failed;
+        let parent = self.cell.parent.as_ref().expect("only the root has no parent, and it is temporary");
+        let exited = Event::Exited {
+            child: self.cell.clone(),
+            incarnation: self.life.number,
+            reason: reason.clone(),
+        };
+        match parent.post(exited) {
+            Ok(()) => Next::More,
+            Err(_supervisor_has_ended) => self.end(reason),
+        }
+    }
+
+    fn may_come_back(&self, reason: &StopReason) -> bool {
+        // The first start's failure is the spawner's to handle, as in OTP's start_child.
+        let never_ran = matches!(reason, StopReason::StartFailed(_)) && self.life.number == 1;
+        let comes_back = match self.cell.restart {
+            Restart::Permanent => true,
+            Restart::Transient => !reason.is_normal(),
+            Restart::Temporary => false,
+        };
+        comes_back && !never_ran && !self.cell.mailbox.is_last()
+    }
+
+    /// The end of the actor, after which nothing of it is left but the refs that others hold.
+    pub(crate) fn end(&mut self, reason: StopReason) -> Next {
+        self.life.phase = Phase::Ended;
+        for message in self.cell.mailbox.end() {
+            self.cell.dead_letter(message, DeadLetterReason::Stopped(reason.clone()));
+        }
+        let factory = self.life.factory.take();
+        quietly(&**self.cell, "dropping the factory", || drop(factory));
+        let make_port = self.life.make_port.take();
+        quietly(&**self.cell, "dropping an unused port", || drop(make_port));
+        tracing::debug!(%reason, "ended");
+        if let Some(name) = &self.cell.name {
+            self.cell.system.names().release(name, self.cell.id);
+        }
+        if let Some(spawner) = self.life.spawner.take() {
+            spawner.complete(Err(reason.clone()));
+        }
+        match &self.cell.parent {
+            // A supervisor that has ended has let go of its children by then.
+            Some(parent) => drop(parent.post(Event::Ended { child: self.cell.id() })),
+            None => self.cell.system.root_ended(reason.clone()),
+        }
+        self.cell.watchers.end(&**self.cell, reason);
+        Next::Rest
+    }
+}

@@ -1,0 +1,365 @@
+//! A turn: what a worker does with a scheduled cell.
+//!
+//! A turn takes steps until its budget is used up or nothing is left, and every step leaves the
+//! actor in a phase in which it can rest. [`run`] then gives the run token back, or keeps it and
+//! goes to the end of the queue.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use crate::actor::Messages;
+use crate::cell::incarnation::Incarnation;
+use crate::cell::mailbox::{Mode, Signal, Verdict, Work};
+use crate::cell::{Cell, Control};
+use crate::clock;
+use crate::context::Context;
+use crate::message::Envelope;
+use crate::port::{Again, Drain, MakePort, Port, Readiness, Ready};
+use crate::reason::{Failure, StopReason};
+use crate::reply::Reply;
+
+/// The most messages of one turn.
+const MESSAGES: u32 = 64;
+/// The longest turn; looked at between messages, so a handler may exceed it.
+const TIME: Duration = Duration::from_micros(200);
+/// How many steps there are between two looks at the clock.
+const CLOCK_EVERY: u32 = 8;
+
+/// What only the worker that runs the actor sees.
+pub(crate) struct Life<A: Messages> {
+    /// Makes the next incarnation's state; gone once the actor has ended.
+    pub(crate) factory: Option<Box<dyn FnMut() -> A + Send>>,
+    pub(crate) make_port: Option<MakePort<A>>,
+    pub(crate) port: Option<Box<dyn Port<A>>>,
+    pub(crate) incarnation: Option<Incarnation<A>>,
+    /// The number of the current incarnation, from 1.
+    pub(crate) number: u64,
+    pub(crate) phase: Phase,
+    /// The message whose handler runs.
+    pub(crate) in_work: Option<InWork>,
+    /// Who waits for the first incarnation's start.
+    pub(crate) spawner: Option<Reply<(), StopReason>>,
+}
+
+impl<A: Messages> Life<A> {
+    pub(crate) fn unborn(
+        factory: Box<dyn FnMut() -> A + Send>,
+        make_port: Option<MakePort<A>>,
+        spawner: Option<Reply<(), StopReason>>,
+    ) -> Self {
+        Life {
+            factory: Some(factory),
+            make_port,
+            port: None,
+            incarnation: None,
+            number: 0,
+            phase: Phase::Unborn,
+            in_work: None,
+            spawner,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct InWork {
+    pub(crate) message: &'static str,
+    /// It came through the mailbox, whose counts include it.
+    pub(crate) counted: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// No incarnation yet.
+    Unborn,
+    /// `#[started]` runs.
+    Starting,
+    /// Between messages, or in a handler.
+    Running,
+    /// `#[stopped]` runs.
+    Stopping(StopReason),
+    /// The port finishes.
+    Draining(StopReason),
+    /// The incarnation is gone and the supervisor decides what comes next.
+    Failed,
+    Ended,
+}
+
+/// Whether a turn can go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    More,
+    Rest,
+}
+
+/// Runs one turn of the actor, on the worker that took it from a queue.
+pub(crate) fn run<A: Messages>(cell: Arc<Cell<A>>) {
+    let (mode, again) = {
+        let span = tracing::info_span!("actor", path = %cell.path());
+        let _in_span = span.enter();
+        let mut life = cell.life.lock();
+        let mut turn = Turn { cell: &cell, life: &mut life };
+        let again = turn.take_steps();
+        (turn.mode(), again)
+    };
+    // The lock is free again before the token is, so the next worker to run this actor, which may
+    // be at it at once, does not wait for this one.
+    let again = cell.mailbox.end_turn(mode, again);
+    cell.schedule_if(again);
+}
+
+/// A turn under way.
+pub(crate) struct Turn<'a, A: Messages> {
+    pub(crate) cell: &'a Arc<Cell<A>>,
+    pub(crate) life: &'a mut Life<A>,
+}
+
+impl<A: Messages> Turn<'_, A> {
+    /// Takes steps within the budget. What it returns is to be flagged for the next turn.
+    fn take_steps(&mut self) -> Ready {
+        let end = clock::now() + TIME;
+        let again = self.port_ready();
+        for step in 1..=MESSAGES {
+            if self.step() == Next::Rest || (step % CLOCK_EVERY == 0 && clock::now() >= end) {
+                break;
+            }
+        }
+        self.port_turn_ended();
+        again
+    }
+
+    /// One step, from one phase in which the actor can rest to the next.
+    fn step(&mut self) -> Next {
+        match &self.life.phase {
+            Phase::Unborn => self.start(),
+            Phase::Failed => match self.cell.mailbox.take_verdict() {
+                None => Next::Rest,
+                Some(Verdict::Restart) => self.start(),
+                Some(Verdict::End(reason)) => self.end(reason),
+            },
+            Phase::Draining(_) => self.drain(),
+            Phase::Ended => Next::Rest,
+            _ if self.is_busy() => self.poll(),
+            _ => self.work(),
+        }
+    }
+
+    fn mode(&self) -> Mode {
+        match &self.life.phase {
+            Phase::Failed => Mode::Failed,
+            Phase::Draining(_) => Mode::Draining,
+            Phase::Ended => Mode::Ended,
+            _ if self.is_busy() => Mode::Busy,
+            _ => Mode::Open,
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        self.life.incarnation.as_ref().is_some_and(Incarnation::is_busy)
+    }
+
+    // ---- starting ----------------------------------------------------------------------------
+
+    fn start(&mut self) -> Next {
+        if let Some(reason) = self.cell.mailbox.take_kill() {
+            return self.end(reason);
+        }
+        self.life.number += 1;
+        let ctx = Context::new(self.cell.clone(), self.life.number);
+        let factory = self.life.factory.as_mut().expect("an actor that has not ended has a factory");
+        let state = match caught(factory) {
+            Ok(state) => state,
+            Err(why) => return self.start_failed(why),
+        };
+        self.life.incarnation = Some(Incarnation::new(state, ctx));
+        if let Some(make_port) = self.life.make_port.take() {
+            let control: Arc<dyn Control> = self.cell.clone();
+            let readiness = Readiness { cell: Arc::downgrade(&control) };
+            match caught(|| make_port(readiness)) {
+                Ok(port) => self.life.port = Some(port),
+                Err(why) => return self.start_failed(why),
+            }
+        }
+        self.life.phase = Phase::Starting;
+        let begun = self.with_incarnation(Incarnation::begin_started);
+        self.settle(begun)
+    }
+
+    fn started(&mut self) -> Next {
+        self.life.phase = Phase::Running;
+        tracing::debug!(incarnation = self.life.number, "started");
+        if let Some(spawner) = self.life.spawner.take() {
+            spawner.send(());
+        }
+        self.handler_done()
+    }
+
+    // ---- running -----------------------------------------------------------------------------
+
+    /// Does the next thing that the mailbox holds.
+    fn work(&mut self) -> Next {
+        match self.cell.mailbox.next() {
+            Work::Nothing => Next::Rest,
+            Work::Message(message) => self.handle(message, true),
+            Work::Signal(Signal::Timer { id, incarnation }) => self.timer_due(id, incarnation),
+            Work::Signal(Signal::Down { incarnation, down }) => {
+                let current = incarnation == self.life.number;
+                let wanted = current && self.lend(|_, ctx| ctx.take_monitor(down.monitor));
+                if !wanted {
+                    return Next::More;
+                }
+                self.begin(|state, ctx| state.down(down, ctx))
+            }
+            Work::Stop(reason) => self.stop(reason),
+            Work::Kill(reason) => self.finish(reason),
+        }
+    }
+
+    fn timer_due(&mut self, id: u64, incarnation: u64) -> Next {
+        if incarnation != self.life.number {
+            return Next::More;
+        }
+        // Making the message of a repeated timer is a user's code.
+        match caught(|| self.lend(|_, ctx| ctx.timer_due(id))) {
+            Ok(None) => Next::More,
+            Ok(Some(message)) => self.handle(message, false),
+            Err(why) => self.failed(StopReason::Panicked(why)),
+        }
+    }
+
+    fn handle(&mut self, message: A::Message, counted: bool) -> Next {
+        self.life.in_work = Some(InWork { message: message.name(), counted });
+        self.begin(|state, ctx| state.handle(message, ctx))
+    }
+
+    fn begin(
+        &mut self,
+        handler: impl for<'a> FnOnce(&'a mut A, &'a mut Context<A>) -> crate::actor::Step<'a>,
+    ) -> Next {
+        let begun = self.with_incarnation(|incarnation| incarnation.begin(handler));
+        self.settle(begun)
+    }
+
+    /// Polls the handler in work, or drops it if the actor was killed.
+    fn poll(&mut self) -> Next {
+        if let Some(reason) = self.cell.mailbox.take_kill() {
+            return self.killed_in_handler(reason);
+        }
+        self.cell.mailbox.begin_poll();
+        let waker = Waker::from(self.cell.clone());
+        let polled = self.with_incarnation(|incarnation| incarnation.poll(&mut TaskContext::from_waker(&waker)));
+        match polled {
+            Ok(Poll::Pending) => Next::Rest,
+            ended => self.settle(ended),
+        }
+    }
+
+    /// Goes on from what beginning or polling a handler gave.
+    pub(crate) fn settle(&mut self, outcome: Result<Poll<Result<(), Failure>>, Failure>) -> Next {
+        match (outcome, &self.life.phase) {
+            (Ok(Poll::Pending), _) => self.poll(),
+            (Ok(Poll::Ready(Ok(()))), Phase::Starting) => self.started(),
+            (Ok(Poll::Ready(Err(why))), _) => self.start_failed(why),
+            (Err(why), Phase::Starting) => self.start_failed(why),
+            (Ok(Poll::Ready(Ok(()))), Phase::Stopping(_)) => self.stopped(),
+            (Err(why), Phase::Stopping(_)) => {
+                tracing::error!(%why, "#[stopped] panicked");
+                self.stopped()
+            }
+            (Ok(Poll::Ready(Ok(()))), _) => self.handler_done(),
+            (Err(why), _) => self.failed(StopReason::Panicked(why)),
+        }
+    }
+
+    /// A handler has ended; it may have asked for the actor's end.
+    fn handler_done(&mut self) -> Next {
+        match self.lend(|_, ctx| ctx.take_exit()) {
+            None => {
+                self.life.in_work = None;
+                Next::More
+            }
+            Some(reason) if reason.is_normal() => {
+                self.life.in_work = None;
+                self.stop(reason)
+            }
+            Some(reason) => self.failed(reason),
+        }
+    }
+
+    // ---- the port ----------------------------------------------------------------------------
+
+    fn port_ready(&mut self) -> Ready {
+        if !matches!(self.life.phase, Phase::Running) || self.is_busy() {
+            return Ready::NONE;
+        }
+        let ready = self.cell.mailbox.take_ready();
+        if ready.is_empty() {
+            return Ready::NONE;
+        }
+        let Some(mut port) = self.life.port.take() else { return Ready::NONE };
+        let outcome = caught(|| self.lend(|state, ctx| port.ready(ready, state, ctx)));
+        self.life.port = Some(port);
+        match outcome {
+            Ok(again) => {
+                self.handler_done();
+                if again == Again::Yes { ready } else { Ready::NONE }
+            }
+            Err(why) => {
+                self.failed(StopReason::Panicked(why));
+                Ready::NONE
+            }
+        }
+    }
+
+    fn port_turn_ended(&mut self) {
+        if matches!(self.life.phase, Phase::Draining(_) | Phase::Failed | Phase::Ended) {
+            return;
+        }
+        if let Some(port) = &mut self.life.port {
+            quietly(&**self.cell, "ending a port's turn", || port.turn_ended());
+        }
+    }
+
+    pub(crate) fn drain(&mut self) -> Next {
+        if let Some(reason) = self.cell.mailbox.take_kill() {
+            return self.finish(reason);
+        }
+        let ready = self.cell.mailbox.take_ready();
+        let Phase::Draining(reason) = &self.life.phase else { return Next::More };
+        let reason = reason.clone();
+        let drained = self.life.port.as_mut().map(|port| caught(|| port.drain(ready, &reason)));
+        match drained {
+            Some(Ok(Drain::Wait)) => Next::Rest,
+            Some(Err(why)) => {
+                tracing::error!(%why, "the port panicked while draining");
+                self.finish(reason)
+            }
+            Some(Ok(Drain::Done)) | None => self.finish(reason),
+        }
+    }
+
+    // ---- lending the incarnation to a user's code ----------------------------------------------
+
+    pub(crate) fn with_incarnation<R>(&mut self, f: impl FnOnce(&mut Incarnation<A>) -> R) -> Result<R, Failure> {
+        let incarnation = self.life.incarnation.as_mut().expect("this phase has an incarnation");
+        caught(|| f(incarnation))
+    }
+
+    fn lend<R>(&mut self, f: impl FnOnce(&mut A, &mut Context<A>) -> R) -> R {
+        self.life.incarnation.as_mut().expect("this phase has an incarnation").with(f)
+    }
+}
+
+/// Runs a user's code and takes what it panics with.
+pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Failure> {
+    // Whatever the panic left half done is dropped or given to `#[stopped]`, which is documented.
+    catch_unwind(AssertUnwindSafe(f)).map_err(Failure::of_panic)
+}
+
+/// Runs a user's code whose panic changes nothing any more, such as the drop of a dead state.
+pub(crate) fn quietly(cell: &dyn Control, what: &str, f: impl FnOnce()) {
+    if let Err(why) = caught(f) {
+        tracing::error!(path = %cell.path(), %why, "panicked while {what}");
+    }
+}

@@ -1,0 +1,222 @@
+//! What a caller is told when a message or an actor could not be had. Refused messages come back.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::message::Message;
+use crate::reason::StopReason;
+
+/// Why [`tell`](crate::Call::tell) did not take the message. Both cases give it back.
+pub enum TellError<M> {
+    /// The mailbox is full and its policy is to refuse.
+    Full(M),
+    /// The actor has ended, or is about to and takes nothing more.
+    Closed(M),
+}
+
+impl<M> TellError<M> {
+    /// The message.
+    pub fn into_message(self) -> M {
+        match self {
+            TellError::Full(message) | TellError::Closed(message) => message,
+        }
+    }
+}
+
+impl<M> fmt::Display for TellError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TellError::Full(_) => "the mailbox is full",
+            TellError::Closed(_) => "the actor has ended",
+        })
+    }
+}
+
+impl<M> fmt::Debug for TellError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TellError::Full(_) => "Full(..)",
+            TellError::Closed(_) => "Closed(..)",
+        })
+    }
+}
+
+impl<M> Error for TellError<M> {}
+
+/// Why [`send`](crate::Call::send) did not take the message. Both cases give it back.
+pub enum SendError<M> {
+    /// The actor has ended, or is about to and takes nothing more.
+    Closed(M),
+    /// `.wait()` was called on a worker, whose other actors would have waited too, the receiver
+    /// perhaps among them. Use `.await` in an async handler.
+    Deadlock(M),
+}
+
+impl<M> SendError<M> {
+    /// The message.
+    pub fn into_message(self) -> M {
+        match self {
+            SendError::Closed(message) | SendError::Deadlock(message) => message,
+        }
+    }
+}
+
+impl<M> fmt::Display for SendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SendError::Closed(_) => "the actor has ended",
+            SendError::Deadlock(_) => DEADLOCK,
+        })
+    }
+}
+
+impl<M> fmt::Debug for SendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SendError::Closed(_) => "Closed(..)",
+            SendError::Deadlock(_) => "Deadlock(..)",
+        })
+    }
+}
+
+impl<M> Error for SendError<M> {}
+
+const DEADLOCK: &str = "waiting on a worker would hold up the other actors; use .await in an async handler";
+
+/// How an ask ended without a reply. An ask always ends.
+pub enum AskError<M: Message> {
+    /// The mailbox is full and its policy is to refuse, or there was no room within the deadline.
+    /// The message comes back; no handler has seen it.
+    Full(M),
+    /// The actor has ended, or is about to and takes nothing more. The message comes back.
+    Closed(M),
+    /// `.wait()` was called on a worker, whose other actors would have waited too, the receiver
+    /// perhaps among them. The message comes back. Use `.await` in an async handler.
+    Deadlock(M),
+    /// The message was accepted but became a dead letter before a handler saw it: the actor ended
+    /// with it in its mailbox, or its overflow policy dropped it.
+    Undelivered,
+    /// The handler panicked, or dropped its [`Reply`](crate::Reply). It may have run in part.
+    Lost,
+    /// There was no reply within the deadline. The handler may still run.
+    TimedOut,
+    /// The handler returned this error.
+    Failed(M::Error),
+}
+
+impl<M: Message> AskError<M> {
+    /// The message, where it was not accepted.
+    pub fn into_message(self) -> Option<M> {
+        match self {
+            AskError::Full(message) | AskError::Closed(message) | AskError::Deadlock(message) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// The error that the handler returned, if that is what this is.
+    pub fn into_failed(self) -> Option<M::Error> {
+        match self {
+            AskError::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl<M: Message> fmt::Display for AskError<M>
+where
+    M::Error: fmt::Display,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            AskError::Full(_) => "the mailbox is full",
+            AskError::Closed(_) => "the actor has ended",
+            AskError::Deadlock(_) => DEADLOCK,
+            AskError::Undelivered => "the actor ended before it handled the message",
+            AskError::Lost => "the handler ended without a reply",
+            AskError::TimedOut => "no reply within the deadline",
+            AskError::Failed(error) => return error.fmt(f),
+        };
+        write!(f, "{}: {text}", M::NAME)
+    }
+}
+
+impl<M: Message> fmt::Debug for AskError<M>
+where
+    M::Error: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AskError::Full(_) => f.write_str("Full(..)"),
+            AskError::Closed(_) => f.write_str("Closed(..)"),
+            AskError::Deadlock(_) => f.write_str("Deadlock(..)"),
+            AskError::Undelivered => f.write_str("Undelivered"),
+            AskError::Lost => f.write_str("Lost"),
+            AskError::TimedOut => f.write_str("TimedOut"),
+            AskError::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+        }
+    }
+}
+
+impl<M: Message> Error for AskError<M> where M::Error: fmt::Debug + fmt::Display {}
+
+/// Why an actor was not spawned.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// Another living actor has this name.
+    NameTaken(String),
+    /// Names have 1 to 255 bytes and no `/` or control character.
+    BadName(String),
+    /// The supervisor that was to have the new actor has ended or is about to.
+    Closed,
+    /// The actor ended before it had started: its factory panicked, `#[started]` panicked or
+    /// returned an error, or it was killed. The actor is gone.
+    Failed(StopReason),
+    /// `.start().wait()` was called on a worker. The actor was not spawned.
+    Deadlock,
+}
+
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SpawnError::NameTaken(name) => write!(f, "the name {name:?} is taken by a living actor"),
+            SpawnError::BadName(name) => {
+                write!(f, "{name:?} is no name: 1 to 255 bytes, without '/' or control characters")
+            }
+            SpawnError::Closed => f.write_str("the supervisor has ended"),
+            SpawnError::Failed(why) => write!(f, "the actor {why}"),
+            SpawnError::Deadlock => f.write_str(DEADLOCK),
+        }
+    }
+}
+
+impl Error for SpawnError {}
+
+/// Why [`lookup`](crate::SystemHandle::lookup) found no ref.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookupError {
+    /// No living actor has this name.
+    NotFound(String),
+    /// The actor of this name is of another type.
+    WrongType {
+        /// The name.
+        name: String,
+        /// The type that was asked for.
+        wanted: &'static str,
+        /// The type that has the name.
+        found: &'static str,
+    },
+}
+
+impl fmt::Display for LookupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LookupError::NotFound(name) => write!(f, "no living actor is called {name:?}"),
+            LookupError::WrongType { name, wanted, found } => {
+                write!(f, "{name:?} is a {found}, not a {wanted}")
+            }
+        }
+    }
+}
+
+impl Error for LookupError {}

@@ -1,0 +1,100 @@
+//! Why an actor ended.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+/// The error behind a failure, shared by all who are told of it.
+#[derive(Clone)]
+pub struct Failure(Arc<dyn Error + Send + Sync>);
+
+impl Failure {
+    /// A failure because of `error`: an error type, or a text.
+    pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Failure(Arc::from(error.into()))
+    }
+
+    /// The error, if it is an `E`.
+    #[must_use]
+    pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
+        self.0.downcast_ref()
+    }
+
+    /// What a panic carried: its text, or a note that it carried something else.
+    pub(crate) fn of_panic(payload: Box<dyn Any + Send>) -> Self {
+        let text = match payload.downcast::<&'static str>() {
+            Ok(text) => (*text).to_owned(),
+            Err(payload) => match payload.downcast::<String>() {
+                Ok(text) => *text,
+                Err(other) => {
+                    // Dropping a payload may panic in turn; nobody is left to catch that.
+                    std::mem::forget(other);
+                    "a panic with a payload that is not text".to_owned()
+                }
+            },
+        };
+        Failure::new(text)
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// Why an actor, or one incarnation of it, ended. The words are OTP's exit reasons.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// It was asked to, by [`stop`](crate::ActorRef::stop) or [`Context::stop`](crate::Context::stop).
+    Normal,
+    /// Its supervisor or the system shut it down.
+    Shutdown,
+    /// It was ended at once, by [`kill`](crate::ActorRef::kill) or because a deadline had passed.
+    Killed,
+    /// A handler panicked.
+    Panicked(Failure),
+    /// A handler called [`Context::fail`](crate::Context::fail).
+    Failed(Failure),
+    /// The factory panicked, or `#[started]` panicked or returned an error.
+    StartFailed(Failure),
+    /// A supervisor gave up: its children failed more often than its intensity allows.
+    Escalated {
+        /// The path of the child whose failure was one too many.
+        child: String,
+        /// Why that child failed.
+        cause: Arc<StopReason>,
+    },
+}
+
+impl StopReason {
+    /// Whether this is an ordinary end, after which a transient child is not restarted.
+    #[must_use]
+    pub fn is_normal(&self) -> bool {
+        matches!(self, StopReason::Normal | StopReason::Shutdown)
+    }
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StopReason::Normal => f.write_str("normal"),
+            StopReason::Shutdown => f.write_str("shutdown"),
+            StopReason::Killed => f.write_str("killed"),
+            StopReason::Panicked(why) => write!(f, "panicked: {why}"),
+            StopReason::Failed(why) => write!(f, "failed: {why}"),
+            StopReason::StartFailed(why) => write!(f, "failed to start: {why}"),
+            StopReason::Escalated { child, cause } => {
+                write!(f, "gave up on {child}, which {cause}")
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The scheduler: a run queue per worker that others steal from, and a global one for work from
+//! outside. `worker` has the loop, `sleep` the protocol of parking and waking.
+
+mod sleep;
+pub(crate) mod worker;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_deque::{Injector, Steal, Stealer, Worker as Queue};
+use crossbeam_utils::CachePadded;
+
+use crate::clock;
+use crate::driver::{Driver, MakeDriver};
+use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
+use crate::system::SystemHandle;
+use crate::timer::TimerQueue;
+use sleep::Sleep;
+
+/// What is in the run queues: an actor's cell, for one turn.
+pub(crate) trait Runnable: Send + Sync {
+    fn run(self: Arc<Self>);
+}
+
+pub(crate) type Task = Arc<dyn Runnable>;
+
+pub(crate) struct Scheduler {
+    /// Work from threads that are not workers of this system.
+    global: Injector<Task>,
+    remotes: Box<[CachePadded<Remote>]>,
+    sleep: Sleep,
+    stopping: AtomicBool,
+    /// How many worker threads have not ended.
+    live: Mutex<usize>,
+    ended: Condvar,
+}
+
+/// What all threads see of a worker.
+struct Remote {
+    stealer: Stealer<Task>,
+    driver: Arc<dyn Driver>,
+    timers: TimerQueue,
+}
+
+impl Scheduler {
+    /// A scheduler, and the queues for its workers.
+    pub(crate) fn new(workers: usize, make_driver: &MakeDriver) -> io::Result<(Self, Vec<Queue<Task>>)> {
+        let queues: Vec<_> = (0..workers).map(|_| Queue::new_fifo()).collect();
+        let remotes = queues.iter().enumerate().map(|(index, queue)| {
+            let (stealer, driver) = (queue.stealer(), make_driver(index)?);
+            Ok(CachePadded::new(Remote { stealer, driver, timers: TimerQueue::default() }))
+        });
+        let scheduler = Scheduler {
+            global: Injector::new(),
+            remotes: remotes.collect::<io::Result<_>>()?,
+            sleep: Sleep::default(),
+            stopping: AtomicBool::new(false),
+            live: Mutex::new(0),
+            ended: Condvar::new(),
+        };
+        Ok((scheduler, queues))
+    }
+
+    pub(crate) fn start_worker(system: SystemHandle, index: usize, queue: Queue<Task>) -> io::Result<()> {
+        *system.scheduler().live.lock() += 1;
+        let thread = std::thread::Builder::new().name(format!("actor-worker-{index}"));
+        let handle = system.clone();
+        let started = thread.spawn(move || worker::run(handle, index, queue));
+        if started.is_err() {
+            system.scheduler().worker_ended();
+        }
+        started.map(drop)
+    }
+
+    /// Queues a turn of an actor, and wakes a worker for it if need be.
+    pub(crate) fn schedule(&self, task: Task) {
+        if let Err(task) = worker::push_local(self, task) {
+            self.global.push(task);
+        }
+        self.wake_one();
+    }
+
+    fn wake_one(&self) {
+        if let Some(worker) = self.sleep.worker_to_wake() {
+            self.unpark(worker);
+        }
+    }
+
+    /// Makes a worker look at its queue and timers.
+    pub(crate) fn unpark(&self, worker: usize) {
+        self.remotes[worker].driver.unpark();
+    }
+
+    pub(crate) fn workers(&self) -> usize {
+        self.remotes.len()
+    }
+
+    pub(crate) fn driver(&self, worker: usize) -> Option<&Arc<dyn Driver>> {
+        self.remotes.get(worker).map(|remote| &remote.driver)
+    }
+
+    pub(crate) fn timers(&self, worker: usize) -> &TimerQueue {
+        &self.remotes[worker].timers
+    }
+
+    /// The number of the worker that this thread is, if it is one of this system.
+    pub(crate) fn current_worker(&self) -> Option<usize> {
+        worker::index_in(self)
+    }
+
+    // ---- for workers ---------------------------------------------------------------------------
+
+    /// Takes from the global queue, or half of what another worker has.
+    fn steal(&self, thief: usize, queue: &Queue<Task>) -> Option<Task> {
+        let from_global = || self.global.steal_batch_and_pop(queue);
+        if let Some(task) = until_settled(from_global) {
+            return Some(task);
+        }
+        let start = clock::below(self.remotes.len());
+        (0..self.remotes.len())
+            .map(|step| (start + step) % self.remotes.len())
+            .filter(|victim| *victim != thief)
+            .find_map(|victim| until_settled(|| self.remotes[victim].stealer.steal_batch_and_pop(queue)))
+    }
+
+    fn steal_global(&self, queue: &Queue<Task>) -> Option<Task> {
+        until_settled(|| self.global.steal_batch_and_pop(queue))
+    }
+
+    fn has_work(&self) -> bool {
+        !self.global.is_empty() || self.remotes.iter().any(|remote| !remote.stealer.is_empty())
+    }
+
+    // ---- the end -------------------------------------------------------------------------------
+
+    /// Ends each worker as soon as it finds nothing to run.
+    pub(crate) fn stop(&self) {
+        // Release: pairs with the workers' Acquire load, so that what was done before is seen.
+        self.stopping.store(true, Ordering::Release);
+        for worker in 0..self.workers() {
+            self.unpark(worker);
+        }
+    }
+
+    /// Waits for the threads of the workers until `until`.
+    pub(crate) fn wait_for_workers(&self, until: Instant) {
+        let mut live = self.live.lock();
+        while *live > 0 {
+            let left = until.saturating_duration_since(clock::now());
+            if left.is_zero() {
+                return;
+            }
+            live = self.ended.wait_timeout(live, left).unwrap_or_else(|e| e.into_inner()).0;
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        // Acquire: pairs with the Release store in `stop`.
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    fn worker_ended(&self) {
+        *self.live.lock() -= 1;
+        self.ended.notify_all();
+    }
+
+    pub(crate) fn live_workers(&self) -> usize {
+        *self.live.lock()
+    }
+}
+
+/// Repeats a steal that lost a race.
+fn until_settled(mut steal: impl FnMut() -> Steal<Task>) -> Option<Task> {
+    loop {
+        match steal() {
+            Steal::Success(task) => return Some(task),
+            Steal::Empty => return None,
+            Steal::Retry => std::hint::spin_loop(),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! How workers fall asleep and are woken, without losing a wake-up and without waking in vain.
+//!
+//! A worker is *running* (has work), *searching* (looks for some) or *idle* (parked, or about to
+//! be). The README beside this file tells the protocol and why it loses nothing.
+
+use crate::sync::{AtomicUsize, Mutex, Ordering, fence};
+
+#[derive(Default)]
+pub(crate) struct Sleep {
+    /// The numbers of the idle workers.
+    idle: Mutex<Vec<usize>>,
+    /// The length of `idle`, so that nobody locks it in vain.
+    idle_count: AtomicUsize,
+    /// How many workers are searching.
+    searching: AtomicUsize,
+}
+
+impl Sleep {
+    /// Work was pushed: the idle worker to wake for it, which counts as searching from here on.
+    /// `None` if a searching worker will find it, or all are running.
+    pub(crate) fn worker_to_wake(&self) -> Option<usize> {
+        // Pairs with the fence in `fall_asleep`: either this sees the worker idle and no longer
+        // searching, or that worker, looking again, sees the work.
+        fence(Ordering::SeqCst);
+        if self.searching.load(Ordering::Relaxed) > 0 || self.idle_count.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let mut idle = self.idle.lock();
+        let worker = idle.pop()?;
+        self.idle_count.store(idle.len(), Ordering::Relaxed);
+        self.searching.fetch_add(1, Ordering::Relaxed);
+        Some(worker)
+    }
+
+    /// A running worker has run out of work and looks for some.
+    pub(crate) fn start_search(&self) {
+        self.searching.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A searching worker has found work. True if it was the last to search: pushes that relied on
+    /// it have woken nobody, so it must see to it that somebody searches on if there is more.
+    pub(crate) fn end_search(&self) -> bool {
+        // SeqCst: pairs with the fence in `worker_to_wake`. A push that still saw this search is in
+        // the queues that the caller looks at next.
+        let last = self.searching.fetch_sub(1, Ordering::SeqCst) == 1;
+        fence(Ordering::SeqCst);
+        last
+    }
+
+    /// A searching worker found nothing and becomes idle. It must look at all queues once more
+    /// before it parks.
+    pub(crate) fn fall_asleep(&self, worker: usize) {
+        let mut idle = self.idle.lock();
+        idle.push(worker);
+        self.idle_count.store(idle.len(), Ordering::Relaxed);
+        drop(idle);
+        self.searching.fetch_sub(1, Ordering::Relaxed);
+        // Pairs with the fence in `worker_to_wake`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// An idle worker goes searching: by itself, or because it was woken and counts already.
+    pub(crate) fn wake_up(&self, worker: usize) {
+        let mut idle = self.idle.lock();
+        if let Some(at) = idle.iter().position(|idle| *idle == worker) {
+            idle.swap_remove(at);
+            self.idle_count.store(idle.len(), Ordering::Relaxed);
+            self.searching.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

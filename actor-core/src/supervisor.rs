@@ -1,0 +1,328 @@
+//! Supervisors: actors that start their children again when these fail, and stop them in order.
+//!
+//! This is the one_for_one strategy of OTP's `supervisor`, for children added at run time. A
+//! child's cell asks its supervisor what to do by a message ([`SupervisorMessage::Exited`]) and
+//! keeps its mailbox, name and refs until the answer is there.
+
+pub(crate) mod intensity;
+mod stopping;
+
+pub use stopping::Late;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::actor::{Accepts, Actor, Messages, Overflow, Settings, Step};
+use crate::actor_ref::ActorRef;
+use crate::call::Call;
+use crate::cell::mailbox::{Order, Verdict};
+use crate::cell::{ActorId, Cell, Control};
+use crate::clock;
+use crate::context::Context;
+use crate::error::SpawnError;
+use crate::message::{Envelope, Message};
+use crate::reason::StopReason;
+use crate::reply::Reply;
+use crate::spawn::Spawn;
+use crate::system::SystemHandle;
+use intensity::Intensity;
+
+/// How long a supervisor waits for a child's end unless the child says otherwise; OTP's 5 s.
+pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// When a supervisor starts a child again. The words and their meaning are OTP's restart types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Restart {
+    /// Always.
+    Permanent,
+    /// After an abnormal end: a panic, a failure, a kill.
+    #[default]
+    Transient,
+    /// Never.
+    Temporary,
+}
+
+/// An actor that supervises others. Made by [`SystemHandle::supervisor`].
+pub struct Supervisor {
+    intensity: Intensity,
+    /// Whether the children are stopped all at once, not one after the other.
+    dynamic: bool,
+    /// In the order of their start, since ids are given in that order.
+    children: BTreeMap<ActorId, Child>,
+}
+
+struct Child {
+    cell: Arc<dyn Control>,
+    stop_within: Duration,
+}
+
+impl Supervisor {
+    pub(crate) fn new(restarts: u32, window: Duration, dynamic: bool) -> Self {
+        Supervisor { intensity: Intensity::new(restarts, window), dynamic, children: BTreeMap::new() }
+    }
+
+    fn exited(
+        &mut self,
+        ctx: &mut Context<Self>,
+        child: Arc<dyn Control>,
+        incarnation: u64,
+        reason: StopReason,
+    ) {
+        if !self.children.contains_key(&child.id()) {
+            return child.decide(Verdict::End(reason));
+        }
+        let path = child.path().to_string();
+        if self.intensity.allows(clock::now()) {
+            tracing::warn!(child = path, incarnation, %reason, "restarting");
+            return child.decide(Verdict::Restart);
+        }
+        tracing::error!(child = path, %reason, limit = %self.intensity, "giving up: too many restarts");
+        child.decide(Verdict::End(reason.clone()));
+        ctx.exit_because(StopReason::Escalated { child: path, cause: Arc::new(reason) });
+    }
+}
+
+/// Children left when the supervisor goes without having stopped them were orphaned by a kill.
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        for child in std::mem::take(&mut self.children).into_values() {
+            child.cell.kill(Order { reason: StopReason::Shutdown, last: true });
+        }
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor").field("children", &self.children.len()).finish_non_exhaustive()
+    }
+}
+
+/// A message to a supervisor: from its children's cells, or [`CountChildren`].
+#[doc(hidden)]
+pub struct SupervisorMessage(Event);
+
+pub(crate) enum Event {
+    /// A new child, which is about to be scheduled for the first time.
+    Adopt { child: Arc<dyn Control>, stop_within: Duration },
+    /// An incarnation is gone and the cell waits for a verdict.
+    Exited { child: Arc<dyn Control>, incarnation: u64, reason: StopReason },
+    /// A child has ended for good.
+    Ended { child: ActorId },
+    Count(Reply<usize>),
+}
+
+/// Asks a supervisor for the number of its children.
+#[derive(Clone, Copy, Debug)]
+pub struct CountChildren;
+
+impl Message for CountChildren {
+    type Reply = usize;
+    type Error = Infallible;
+    const NAME: &'static str = "count_children";
+}
+
+impl Envelope for SupervisorMessage {
+    fn name(&self) -> &'static str {
+        match &self.0 {
+            Event::Adopt { .. } => "adopt",
+            Event::Exited { .. } => "exited",
+            Event::Ended { .. } => "ended",
+            Event::Count(_) => CountChildren::NAME,
+        }
+    }
+
+    /// The supervisor has ended before it knew: the child shares its fate.
+    fn undelivered(self) {
+        match self.0 {
+            Event::Adopt { child, .. } => child.kill(Order { reason: StopReason::Shutdown, last: true }),
+            Event::Exited { child, reason, .. } => child.decide(Verdict::End(reason)),
+            Event::Ended { .. } => {}
+            Event::Count(reply) => reply.undelivered(),
+        }
+    }
+}
+
+impl Actor for Supervisor {
+    type Ref = SupervisorRef;
+    const NAME: &'static str = "Supervisor";
+
+    /// Unbounded, because a child's end must not find the mailbox full; what it holds is bounded by
+    /// the number of children.
+    fn settings() -> Settings {
+        Settings::DEFAULT.mailbox(Settings::UNBOUNDED).overflow(Overflow::Reject)
+    }
+}
+
+impl Messages for Supervisor {
+    type Message = SupervisorMessage;
+
+    fn handle<'a>(&'a mut self, message: SupervisorMessage, ctx: &'a mut Context<Self>) -> Step<'a> {
+        match message.0 {
+            Event::Adopt { child, stop_within } => {
+                self.children.insert(child.id(), Child { cell: child, stop_within });
+            }
+            Event::Exited { child, incarnation, reason } => self.exited(ctx, child, incarnation, reason),
+            Event::Ended { child } => {
+                self.children.remove(&child);
+            }
+            Event::Count(reply) => reply.send(self.children.len()),
+        }
+        Step::Done(())
+    }
+
+    fn stopped<'a>(&'a mut self, _why: &'a StopReason, ctx: &'a mut Context<Self>) -> Step<'a> {
+        Step::Pending(Box::pin(self.stop_children(ctx.system().clone())))
+    }
+}
+
+impl Accepts<CountChildren> for Supervisor {
+    fn wrap(_: CountChildren, reply: Reply<usize>) -> SupervisorMessage {
+        SupervisorMessage(Event::Count(reply))
+    }
+
+    fn unwrap(message: SupervisorMessage) -> Option<CountChildren> {
+        matches!(message.0, Event::Count(_)).then_some(CountChildren)
+    }
+}
+
+/// The address of a supervisor.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct SupervisorRef(ActorRef<Supervisor>);
+
+impl SupervisorRef {
+    /// Spawns an actor under this supervisor. See [`SystemHandle::spawn`].
+    ///
+    /// # Errors
+    /// [`SpawnError::Closed`] if the supervisor is ending.
+    pub fn spawn<A: Messages>(&self, factory: impl FnMut() -> A + Send + 'static) -> Result<A::Ref, SpawnError> {
+        self.actor(factory).spawn()
+    }
+
+    /// An actor to be spawned under this supervisor, with settings of its own.
+    pub fn actor<A: Messages>(&self, factory: impl FnMut() -> A + Send + 'static) -> Spawn<A> {
+        Spawn::new(self.system().clone(), Some(self.clone()), Box::new(factory))
+    }
+
+    /// How many children the supervisor has, those included that are being restarted.
+    pub fn count_children(&self) -> Call<'_, ActorRef<Supervisor>, CountChildren> {
+        self.0.call(CountChildren)
+    }
+
+    pub(crate) fn cell(&self) -> &Arc<Cell<Supervisor>> {
+        self.0.cell()
+    }
+
+    /// Tells the supervisor about a child; gives the news back if the supervisor has ended.
+    pub(crate) fn post(&self, event: Event) -> Result<(), Box<Event>> {
+        use crate::cell::mailbox::Refusal;
+        self.cell().push(SupervisorMessage(event), None, false).map_err(|refusal| match refusal {
+            Refusal::Full(back) | Refusal::Closed(back) => Box::new(back.0),
+        })
+    }
+}
+
+impl Deref for SupervisorRef {
+    type Target = ActorRef<Supervisor>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl From<ActorRef<Supervisor>> for SupervisorRef {
+    fn from(actor: ActorRef<Supervisor>) -> Self {
+        SupervisorRef(actor)
+    }
+}
+
+impl fmt::Debug for SupervisorRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SupervisorRef({})", self.path())
+    }
+}
+
+/// A supervisor to be spawned: one_for_one, as OTP calls it, with children added at run time.
+#[must_use = "nothing is spawned until `spawn` is called"]
+#[derive(Debug)]
+pub struct SupervisorBuilder {
+    system: SystemHandle,
+    parent: Option<SupervisorRef>,
+    name: Option<String>,
+    restart: Restart,
+    restarts: u32,
+    window: Duration,
+    dynamic: bool,
+}
+
+impl SupervisorBuilder {
+    pub(crate) fn new(system: SystemHandle) -> Self {
+        SupervisorBuilder {
+            system,
+            parent: None,
+            name: None,
+            restart: Restart::default(),
+            restarts: Intensity::RESTARTS,
+            window: Intensity::WINDOW,
+            dynamic: false,
+        }
+    }
+
+    /// The supervisor's name, which is part of its children's paths.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The supervisor of this supervisor; the root unless said.
+    pub fn under(mut self, supervisor: &SupervisorRef) -> Self {
+        self.parent = Some(supervisor.clone());
+        self
+    }
+
+    /// The most restarts within `window`; 5 in 10 s unless said. One more, and the supervisor stops
+    /// its children and fails with [`StopReason::Escalated`], which is its own supervisor's
+    /// business then.
+    pub fn intensity(mut self, restarts: u32, window: Duration) -> Self {
+        self.restarts = restarts;
+        self.window = window;
+        self
+    }
+
+    /// When this supervisor itself is started again (without children);
+    /// [`Restart::Transient`] unless said.
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.restart = restart;
+        self
+    }
+
+    /// The children are many and alike: at the end they are stopped all at once, each with its own
+    /// deadline, not one after the other in reverse order of their start.
+    pub fn dynamic(mut self) -> Self {
+        self.dynamic = true;
+        self
+    }
+
+    /// Spawns the supervisor.
+    ///
+    /// # Errors
+    /// [`SpawnError::NameTaken`], [`SpawnError::BadName`], and [`SpawnError::Closed`] if the
+    /// supervisor above is ending.
+    pub fn spawn(self) -> Result<SupervisorRef, SpawnError> {
+        let Self { restarts, window, dynamic, .. } = self;
+        let spawn = self.system.actor(move || Supervisor::new(restarts, window, dynamic));
+        let spawn = match &self.parent {
+            Some(parent) => spawn.under(parent),
+            None => spawn,
+        };
+        let spawn = match self.name {
+            Some(name) => spawn.name(name),
+            None => spawn,
+        };
+        // It waits for its children, each of which has a deadline of its own.
+        spawn.restart(self.restart).stop_within(Duration::MAX).spawn()
+    }
+}

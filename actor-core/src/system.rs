@@ -1,0 +1,197 @@
+//! The system: workers, the tree of actors that they run, and the end of both.
+
+mod builder;
+pub(crate) mod names;
+mod shutdown;
+
+pub use builder::{BuildError, Builder};
+pub use shutdown::Report;
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use crate::actor::Messages;
+use crate::cell::ActorId;
+use crate::dead_letter::DeadLetters;
+use crate::driver::Driver;
+use crate::error::{LookupError, SpawnError};
+use crate::monitor::Monitor;
+use crate::reason::StopReason;
+use crate::scheduler::Scheduler;
+use crate::spawn::Spawn;
+use crate::supervisor::{Late, SupervisorBuilder, SupervisorRef};
+use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::timer::Sleep;
+use names::Names;
+
+/// A running system, owned: dropping it shuts it down, as [`shutdown`](Self::shutdown) does.
+///
+/// Everything else is done through the [`SystemHandle`] that it dereferences to.
+#[derive(Debug)]
+pub struct System {
+    handle: SystemHandle,
+}
+
+impl System {
+    /// A system with a worker for each core that this process may use, and no sockets.
+    ///
+    /// # Errors
+    /// If a thread could not be started.
+    pub fn new() -> Result<System, BuildError> {
+        System::builder().build()
+    }
+
+    /// A system with settings of its own.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+}
+
+impl Deref for System {
+    type Target = SystemHandle;
+
+    fn deref(&self) -> &SystemHandle {
+        &self.handle
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+/// A way to use a system without owning it: for actors, and to share among threads.
+#[derive(Clone)]
+pub struct SystemHandle(Arc<Shared>);
+
+pub(crate) struct Shared {
+    scheduler: Scheduler,
+    names: Names,
+    dead_letters: DeadLetters,
+    ids: AtomicU64,
+    /// `None` before the system has begun and after it has ended.
+    root: RwLock<Option<SupervisorRef>>,
+    /// Why the root has ended.
+    ended: Mutex<Option<StopReason>>,
+    late: Mutex<Vec<Late>>,
+    stop_within: Duration,
+}
+
+impl SystemHandle {
+    // ---- spawning ----------------------------------------------------------------------------
+
+    /// Spawns an actor under the root supervisor and returns at once. `factory` makes the state of
+    /// each incarnation, on the worker that runs it: the first one in the actor's first turn.
+    ///
+    /// The actor is [transient](crate::Restart::Transient): if a handler panics, the root restarts
+    /// it, at most 5 times in 10 s for all its children together. [`actor`](Self::actor) has the
+    /// other settings.
+    ///
+    /// # Errors
+    /// [`SpawnError::Closed`] if the system is ending.
+    pub fn spawn<A: Messages>(&self, factory: impl FnMut() -> A + Send + 'static) -> Result<A::Ref, SpawnError> {
+        self.root().ok_or(SpawnError::Closed)?.spawn(factory)
+    }
+
+    /// An actor to be spawned, with settings of its own.
+    pub fn actor<A: Messages>(&self, factory: impl FnMut() -> A + Send + 'static) -> Spawn<A> {
+        Spawn::new(self.clone(), self.root(), Box::new(factory))
+    }
+
+    /// A supervisor to be spawned.
+    pub fn supervisor(&self) -> SupervisorBuilder {
+        SupervisorBuilder::new(self.clone())
+    }
+
+    /// The ref of the living actor with this name.
+    ///
+    /// # Errors
+    /// [`LookupError::NotFound`], or [`LookupError::WrongType`] if it is not an `A`.
+    pub fn lookup<A: Messages>(&self, name: &str) -> Result<A::Ref, LookupError> {
+        self.0.names.lookup(name).map(Into::into)
+    }
+
+    // ---- looking in --------------------------------------------------------------------------
+
+    /// The system's dead letters: their number, and a way to get them.
+    #[must_use]
+    pub fn dead_letters(&self) -> &DeadLetters {
+        &self.0.dead_letters
+    }
+
+    /// The number of workers.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.0.scheduler.workers()
+    }
+
+    /// The driver of the worker with this number, if there is one.
+    #[must_use]
+    pub fn driver(&self, worker: usize) -> Option<&Arc<dyn Driver>> {
+        self.0.scheduler.driver(worker)
+    }
+
+    /// A future that is ready after `delay`.
+    pub fn sleep(&self, delay: Duration) -> Sleep {
+        Sleep::new(self.clone(), delay)
+    }
+
+    // ---- ending ------------------------------------------------------------------------------
+
+    /// Begins the end and returns at once: the root supervisor stops all actors. Its owner, or
+    /// [`wait`](Self::wait), sees when that is done.
+    pub fn stop(&self) {
+        self.order_stop();
+    }
+
+    /// Waits on this thread until the system's actors have ended, and says why: `Shutdown` when it
+    /// was asked to, `Escalated` when the root supervisor gave up. Not for handlers.
+    #[must_use]
+    pub fn wait(&self) -> StopReason {
+        match self.root() {
+            Some(root) => Monitor::new(root.cell().clone()).wait().reason,
+            None => self.0.ended.lock().clone().unwrap_or(StopReason::Shutdown),
+        }
+    }
+
+    // ---- for the rest of the crate ---------------------------------------------------------------
+
+    pub(crate) fn root(&self) -> Option<SupervisorRef> {
+        self.0.root.read().unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    /// The root has ended, and with it all actors but those whose handlers have not returned: there
+    /// is nothing more for the workers to do once their queues are empty.
+    pub(crate) fn root_ended(&self, reason: StopReason) {
+        *self.0.ended.lock() = Some(reason);
+        let root = self.0.root.write().unwrap_or_else(|e| e.into_inner()).take();
+        drop(root);
+        self.0.scheduler.stop();
+    }
+
+    pub(crate) fn scheduler(&self) -> &Scheduler {
+        &self.0.scheduler
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.0.names
+    }
+
+    pub(crate) fn next_id(&self) -> ActorId {
+        // Relaxed: only uniqueness is asked for.
+        ActorId(self.0.ids.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn report_late(&self, late: Late) {
+        self.0.late.lock().push(late);
+    }
+}
+
+impl fmt::Debug for SystemHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SystemHandle").field("workers", &self.workers()).finish_non_exhaustive()
+    }
+}

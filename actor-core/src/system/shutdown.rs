@@ -1,0 +1,94 @@
+//! The ordered end of a system: actors first, in reverse order of their start, then the workers.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::cell::Control;
+use crate::cell::mailbox::Order;
+use crate::clock;
+use crate::monitor::Monitor;
+use crate::reason::StopReason;
+use crate::scheduler::worker;
+use crate::supervisor::Late;
+use crate::system::{System, SystemHandle};
+
+/// What is left of the time after the deadline, for kills to take effect and workers to end.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How a shutdown went.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// Why the root supervisor ended.
+    pub reason: StopReason,
+    /// The actors that had not ended by their deadline.
+    pub late: Vec<Late>,
+    /// How many workers did not come back, because a handler has not returned. Their threads are
+    /// left alone.
+    pub stuck_workers: usize,
+}
+
+impl Report {
+    /// Whether everything ended in time.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.late.is_empty() && self.stuck_workers == 0
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.reason)?;
+        for late in &self.late {
+            let end = if late.ended_by_kill { "killed" } else { "its handler has not returned" };
+            write!(f, "; {} was late: {end}", late.path)?;
+        }
+        if self.stuck_workers > 0 {
+            write!(f, "; {} workers are stuck", self.stuck_workers)?;
+        }
+        Ok(())
+    }
+}
+
+impl System {
+    /// Ends the system and waits for it: the root supervisor stops its children in reverse order
+    /// of their start, each within its own deadline and all within the system's
+    /// ([`Builder::stop_within`](crate::Builder::stop_within)); then the workers end. A second call
+    /// returns the same at once.
+    ///
+    /// On a worker there is nobody to wait, so the end only begins.
+    pub fn shutdown(&self) -> Report {
+        self.order_stop();
+        if !worker::is_current() {
+            self.wait_for_root();
+            self.scheduler().wait_for_workers(clock::now() + GRACE);
+        }
+        Report {
+            reason: self.0.ended.lock().clone().unwrap_or(StopReason::Shutdown),
+            late: self.0.late.lock().clone(),
+            stuck_workers: self.scheduler().live_workers(),
+        }
+    }
+
+    fn wait_for_root(&self) {
+        let Some(root) = self.root() else { return };
+        let monitor = || Monitor::new(root.cell().clone());
+        if monitor().wait_within(self.0.stop_within).is_some() {
+            return;
+        }
+        tracing::warn!(limit = ?self.0.stop_within, "shutdown exceeds its deadline: killing what is left");
+        root.cell().clone().kill(Order { reason: StopReason::Killed, last: true });
+        if monitor().wait_within(GRACE).is_none() {
+            // Not even the root got a turn: every worker is held up by a handler.
+            self.root_ended(StopReason::Killed);
+        }
+    }
+}
+
+impl SystemHandle {
+    pub(crate) fn order_stop(&self) {
+        if let Some(root) = self.root() {
+            root.cell().clone().stop(Order { reason: StopReason::Shutdown, last: true });
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Waiting on a plain thread: a park token, and running a future to its end.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::sync::{Condvar, Mutex};
+
+/// A token that one thread waits for and any thread may set. Setting it twice is setting it once.
+#[derive(Debug, Default)]
+pub(crate) struct Token {
+    set: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Token {
+    /// Waits until the token is set or `timeout` is over, and takes it. May return early.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) {
+        let mut set = self.set.lock();
+        if !*set {
+            set = match timeout {
+                Some(timeout) => self.changed.wait_timeout(set, timeout).unwrap_or_else(|e| e.into_inner()).0,
+                None => self.changed.wait(set).unwrap_or_else(|e| e.into_inner()),
+            };
+        }
+        *set = false;
+    }
+
+    pub(crate) fn set(&self) {
+        *self.set.lock() = true;
+        self.changed.notify_one();
+    }
+}
+
+impl Wake for Token {
+    fn wake(self: Arc<Self>) {
+        self.set();
+    }
+}
+
+/// Runs `future` on this thread until it is ready. It is also polled when `deadline` has come, so
+/// that a future that looks at the clock ends in time whoever else is late.
+pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> F::Output {
+    let mut future = pin!(future);
+    let token = Arc::new(Token::default());
+    let waker = Waker::from(token.clone());
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+        token.wait(deadline.map(|at| at.saturating_duration_since(clock::now())));
+    }
+}
