@@ -38,7 +38,11 @@ pub(crate) fn derive_actor(input: TokenStream) -> TokenStream {
 pub(crate) fn messages(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     if !arguments.is_empty() {
-        errors.report(arguments, "`#[messages]` takes no arguments", "write `#[messages]`; settings go to `#[actor(..)]`");
+        errors.report(
+            arguments,
+            "`#[messages]` takes no arguments",
+            "write `#[messages]`; settings go to `#[actor(..)]`",
+        );
     }
     if !parse::is_impl(&item) {
         errors.report_at(
@@ -82,11 +86,23 @@ fn expand(block: &Block, target: &Target, handlers: &[Handler]) -> TokenStream {
     let mut generics = without_defaults(&block.generics);
     resolve_self(&mut generics, target.ty.clone());
     let messages = message::all(target, &generics, handlers);
-    let carried = messages.iter().fold(Used::by([], &generics), |all, message| all.and(&message.used));
+    let carried = messages
+        .iter()
+        .fold(Used::by([], &generics), |all, message| all.and(&message.used));
     let envelope = target.sibling("Message", Span::mixed_site());
-    let expansion = Expansion { target, generics: &generics, messages, handlers, envelope, carried };
+    let expansion = Expansion {
+        target,
+        generics: &generics,
+        messages,
+        handlers,
+        envelope,
+        carried,
+    };
 
-    let structs = expansion.messages.iter().map(|message| message.expand(&expansion));
+    let structs = expansion
+        .messages
+        .iter()
+        .map(|message| message.expand(&expansion));
     let (envelope, dispatch) = (envelope::expand(&expansion), dispatch::expand(&expansion));
     let reference = reference::expand(&expansion);
     quote!(#(#structs)* #envelope #dispatch #reference)

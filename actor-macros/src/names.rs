@@ -41,7 +41,10 @@ pub(crate) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// `known` for a sentence: `a`, `b` or `c`, each in backticks and with `quote` around it.
 pub(crate) fn listed(known: &[&str], quote: &str) -> String {
-    let names: Vec<_> = known.iter().map(|name| format!("`{quote}{name}{quote}`")).collect();
+    let names: Vec<_> = known
+        .iter()
+        .map(|name| format!("`{quote}{name}{quote}`"))
+        .collect();
     match names.as_slice() {
         [init @ .., last] if !init.is_empty() => format!("{} or {last}", init.join(", ")),
         _ => names.concat(),

@@ -31,7 +31,10 @@ pub(crate) fn actor(input: &DeriveInput, errors: &mut Errors) -> Option<Actor> {
         errors.report(
             lifetime,
             "an actor cannot borrow: it lives as long as it likes, on whatever thread runs it",
-            format_args!("remove `{}` and own the data, or share it in an `Arc`", lifetime.lifetime),
+            format_args!(
+                "remove `{}` and own the data, or share it in an `Arc`",
+                lifetime.lifetime
+            ),
         );
     }
     lifetimes.is_empty().then(|| Actor {
@@ -55,7 +58,9 @@ pub(crate) fn block(block: &mut Block, errors: &mut Errors) -> Option<Sound> {
     let mut siblings = Siblings::new(&target);
     block.items.retain(|item| match item {
         Item::Method(method) => {
-            let Some(mark) = only_mark(&method.marks, errors) else { return true };
+            let Some(mark) = only_mark(&method.marks, errors) else {
+                return true;
+            };
             match siblings.admit(method, mark, errors) {
                 Admission::Granted => handlers.extend(handler(method, mark, &target, &mut siblings, errors)),
                 Admission::Refused => {}
@@ -79,7 +84,11 @@ fn only_mark<'a>(marks: &'a [Mark], errors: &mut Errors) -> Option<&'a Mark> {
     for other in others {
         let (here, there) = (other.marker, first.marker);
         if here == there {
-            errors.report(&other.attr, format_args!("this method is marked {here} already"), "remove one of the two");
+            errors.report(
+                &other.attr,
+                format_args!("this method is marked {here} already"),
+                "remove one of the two",
+            );
         } else {
             errors.report(
                 &other.attr,

@@ -10,14 +10,22 @@ use crate::model::Used;
 /// The enum and its impl of `Envelope`.
 pub(crate) fn expand(expansion: &Expansion<'_>) -> TokenStream {
     let unheld = unheld(expansion);
-    let (declaration, implementation) = (declaration(expansion, &unheld), implementation(expansion, &unheld));
+    let (declaration, implementation) = (
+        declaration(expansion, &unheld),
+        implementation(expansion, &unheld),
+    );
     quote!(#declaration #implementation)
 }
 
 /// The type parameters that the enum has only for messages that a `cfg` may take away.
 fn unheld<'a>(expansion: &Expansion<'a>) -> Vec<&'a Ident> {
-    let certain = expansion.messages.iter().filter(|message| message.handler.carried.cfg.is_empty());
-    let held = certain.fold(Used::by([], expansion.generics), |all, message| all.and(&message.used));
+    let certain = expansion
+        .messages
+        .iter()
+        .filter(|message| message.handler.carried.cfg.is_empty());
+    let held = certain.fold(Used::by([], expansion.generics), |all, message| {
+        all.and(&message.used)
+    });
     expansion.carried.types_beyond(&held)
 }
 
@@ -40,9 +48,9 @@ fn declaration(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
             )
         }
     });
-    let unheld = (!unheld.is_empty()).then(|| {
-        quote!(__Unheld(::core::convert::Infallible, ::core::marker::PhantomData<fn(#(&#unheld),*)>))
-    });
+    let unheld = (!unheld.is_empty()).then(
+        || quote!(__Unheld(::core::convert::Infallible, ::core::marker::PhantomData<fn(#(&#unheld),*)>)),
+    );
     quote_spanned! {Span::mixed_site()=>
         #[doc(hidden)]
         #lints
@@ -83,7 +91,8 @@ fn implementation(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
 
 /// The arm for the variant that nobody can make, of the enum as `owner` names it.
 fn never(owner: TokenStream, unheld: &[&Ident]) -> Option<TokenStream> {
-    (!unheld.is_empty()).then(|| quote_spanned!(Span::mixed_site()=> #owner::__Unheld(never, _) => match never {},))
+    (!unheld.is_empty())
+        .then(|| quote_spanned!(Span::mixed_site()=> #owner::__Unheld(never, _) => match never {},))
 }
 
 /// The same arm, for a match from outside of the enum.

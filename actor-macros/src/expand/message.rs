@@ -32,8 +32,12 @@ pub(crate) struct Field<'a> {
 
 /// The messages of all message handlers.
 pub(crate) fn all<'a>(target: &Target, generics: &'a Generics, handlers: &'a [Handler]) -> Vec<Message<'a>> {
-    let messages = handlers.iter().filter(|handler| handler.marker == Marker::Message);
-    messages.map(|handler| Message::of(target, generics, handler)).collect()
+    let messages = handlers
+        .iter()
+        .filter(|handler| handler.marker == Marker::Message);
+    messages
+        .map(|handler| Message::of(target, generics, handler))
+        .collect()
 }
 
 impl<'a> Message<'a> {
@@ -41,7 +45,10 @@ impl<'a> Message<'a> {
         let camel = names::camel_case(&handler.name);
         let fields: Vec<_> = handler
             .fields()
-            .map(|argument| Field { name: &argument.name, ty: target.resolve(&argument.ty) })
+            .map(|argument| Field {
+                name: &argument.name,
+                ty: target.resolve(&argument.ty),
+            })
             .collect();
         let by_fields = Used::by(fields.iter().map(|field| &field.ty), generics);
         let reply_types: Vec<_> = handler.reply_types().map(|ty| target.resolve(ty)).collect();
@@ -49,7 +56,15 @@ impl<'a> Message<'a> {
         let marked = used.types_beyond(&by_fields);
         let (reply, error) = reply(target, handler);
         let name = target.sibling(&camel, names::made_at(&handler.name));
-        Message { handler, name, fields, used, marked, reply, error }
+        Message {
+            handler,
+            name,
+            fields,
+            used,
+            marked,
+            reply,
+            error,
+        }
     }
 
     /// The struct and its impls.
@@ -78,7 +93,11 @@ impl<'a> Message<'a> {
     fn declaration(&self, target: &Target) -> TokenStream {
         let (vis, name, carried) = (&self.handler.vis, &self.name, &self.handler.carried);
         let (cfg, lints) = (&carried.cfg, lints::of_a_handler());
-        let docs = self.docs(format!("The message `{}` of [`{}`].", self.handler.name.unraw(), target.name.unraw()));
+        let docs = self.docs(format!(
+            "The message `{}` of [`{}`].",
+            self.handler.name.unraw(),
+            target.name.unraw()
+        ));
         let derives = &self.handler.derives;
         let derives = (!derives.is_empty()).then(|| quote!(#[derive(#(#derives),*)]));
         let generics = self.used.generics();
@@ -88,9 +107,8 @@ impl<'a> Message<'a> {
             quote!(#[doc = #doc] #vis #name: #ty)
         });
         let marked = &self.marked;
-        let marker = (!marked.is_empty()).then(|| {
-            quote!(#[doc(hidden)] #vis _marker: ::core::marker::PhantomData<fn(#(&#marked),*)>)
-        });
+        let marker = (!marked.is_empty())
+            .then(|| quote!(#[doc(hidden)] #vis _marker: ::core::marker::PhantomData<fn(#(&#marked),*)>));
         let body = match (self.fields.is_empty(), &marker) {
             (true, None) => quote!(#clause;),
             _ => quote!(#clause { #(#fields,)* #marker }),
@@ -114,7 +132,8 @@ impl<'a> Message<'a> {
         let lints = lints::of_a_handler();
         let generics = self.used.generics();
         let (impl_generics, _, clause) = generics.split_for_impl();
-        let (names, types): (Vec<_>, Vec<_>) = self.fields.iter().map(|Field { name, ty }| (*name, ty)).unzip();
+        let (names, types): (Vec<_>, Vec<_>) =
+            self.fields.iter().map(|Field { name, ty }| (*name, ty)).unzip();
         let literal = self.literal();
         Some(quote_spanned! {Span::mixed_site()=>
             #(#cfg)*
@@ -208,7 +227,10 @@ impl<'a> Message<'a> {
 fn reply(target: &Target, handler: &Handler) -> (Type, Type) {
     let infallible = || syn::parse_quote!(::core::convert::Infallible);
     if let Some((value, error)) = handler.deferred() {
-        return (target.resolve(value), error.map_or_else(infallible, |error| target.resolve(error)));
+        return (
+            target.resolve(value),
+            error.map_or_else(infallible, |error| target.resolve(error)),
+        );
     }
     match &handler.output {
         Output::Nothing => (syn::parse_quote!(()), infallible()),

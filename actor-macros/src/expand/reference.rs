@@ -11,7 +11,10 @@ use super::{Expansion, lints};
 pub(crate) fn expand(expansion: &Expansion<'_>) -> TokenStream {
     let reference = expansion.target.reference();
     let (impl_generics, _, clause) = expansion.generics.split_for_impl();
-    let methods = expansion.messages.iter().map(|message| method(expansion, message));
+    let methods = expansion
+        .messages
+        .iter()
+        .map(|message| method(expansion, message));
     let lints = lints::of_a_handler();
     quote_spanned! {Span::mixed_site()=>
         #lints
@@ -26,7 +29,11 @@ fn method(expansion: &Expansion<'_>, message: &Message<'_>) -> TokenStream {
         "Makes the message `{}`: [`tell`](::actor_core::Call::tell) it, or await the reply.",
         name.unraw()
     ));
-    let arguments: Vec<_> = message.fields.iter().map(|Field { name, ty }| quote::quote!(#name: #ty)).collect();
+    let arguments: Vec<_> = message
+        .fields
+        .iter()
+        .map(|Field { name, ty }| quote::quote!(#name: #ty))
+        .collect();
     let literal = message.literal();
     quote_spanned! {Span::mixed_site()=>
         #(#cfg)*

@@ -14,7 +14,10 @@ pub(crate) struct Used<'a> {
 impl<'a> Used<'a> {
     /// What `types` use of the parameters `all`.
     pub(crate) fn by<'t>(types: impl IntoIterator<Item = &'t Type>, all: &'a Generics) -> Self {
-        let mut used = Used { all, names: Vec::new() };
+        let mut used = Used {
+            all,
+            names: Vec::new(),
+        };
         for ty in types {
             used.extend(mentioned(all, |finder| finder.visit_type_mut(&mut ty.clone())));
         }
@@ -33,7 +36,9 @@ impl<'a> Used<'a> {
         while known != self.names.len() {
             known = self.names.len();
             let generics = self.generics();
-            self.extend(mentioned(self.all, |finder| finder.visit_generics_mut(&mut generics.clone())));
+            self.extend(mentioned(self.all, |finder| {
+                finder.visit_generics_mut(&mut generics.clone())
+            }));
         }
         self
     }
@@ -46,27 +51,40 @@ impl<'a> Used<'a> {
     /// The used parameters with their bounds, and the where predicates on them.
     pub(crate) fn generics(&self) -> Generics {
         let mut generics = without_defaults(self.all);
-        generics.params =
-            generics.params.into_iter().filter(|param| self.names.iter().any(|name| name_of(param) == Some(name))).collect();
+        generics.params = generics
+            .params
+            .into_iter()
+            .filter(|param| self.names.iter().any(|name| name_of(param) == Some(name)))
+            .collect();
         if generics.params.is_empty() {
             (generics.lt_token, generics.gt_token) = (None, None);
         }
         if let Some(clause) = &mut generics.where_clause {
             let all = std::mem::take(&mut clause.predicates);
-            clause.predicates = all.into_iter().filter(|predicate| self.concerns(predicate)).collect();
+            clause.predicates = all
+                .into_iter()
+                .filter(|predicate| self.concerns(predicate))
+                .collect();
         }
         generics
     }
 
     fn types(&self) -> impl Iterator<Item = &'a Ident> {
         let names = self.names.clone();
-        self.all.type_params().map(|TypeParam { ident, .. }| ident).filter(move |ident| names.contains(ident))
+        self.all
+            .type_params()
+            .map(|TypeParam { ident, .. }| ident)
+            .filter(move |ident| names.contains(ident))
     }
 
     /// A predicate comes along if what it says is about a used parameter.
     fn concerns(&self, predicate: &WherePredicate) -> bool {
-        let WherePredicate::Type(predicate) = predicate else { return false };
-        let subject = mentioned(self.all, |finder| finder.visit_type_mut(&mut predicate.bounded_ty.clone()));
+        let WherePredicate::Type(predicate) = predicate else {
+            return false;
+        };
+        let subject = mentioned(self.all, |finder| {
+            finder.visit_type_mut(&mut predicate.bounded_ty.clone())
+        });
         subject.iter().any(|name| self.names.contains(name))
     }
 
@@ -101,7 +119,10 @@ fn name_of(param: &GenericParam) -> Option<&Ident> {
 }
 
 fn mentioned<'a>(all: &'a Generics, visit: impl FnOnce(&mut Finder<'a>)) -> Vec<&'a Ident> {
-    let mut finder = Finder { all, found: Vec::new() };
+    let mut finder = Finder {
+        all,
+        found: Vec::new(),
+    };
     visit(&mut finder);
     finder.found
 }
@@ -115,7 +136,13 @@ struct Finder<'a> {
 
 impl Finder<'_> {
     fn see(&mut self, name: &Ident) {
-        self.found.extend(self.all.params.iter().filter_map(name_of).filter(|param| *param == name));
+        self.found.extend(
+            self.all
+                .params
+                .iter()
+                .filter_map(name_of)
+                .filter(|param| *param == name),
+        );
     }
 
     fn see_tokens(&mut self, tokens: TokenStream) {
@@ -167,8 +194,14 @@ mod tests {
     fn bounds_bring_their_parameters() {
         let mut generics: Generics = parse_quote!(<T: Into<U>, U, V>);
         generics.where_clause = Some(parse_quote!(where U: From<u8>, V: Into<T>));
-        assert_eq!(used(&[parse_quote!(T)], &generics), "<T:Into<U>,U>whereU:From<u8>");
-        assert_eq!(used(&[parse_quote!(V)], &generics), "<T:Into<U>,U,V>whereU:From<u8>,V:Into<T>");
+        assert_eq!(
+            used(&[parse_quote!(T)], &generics),
+            "<T:Into<U>,U>whereU:From<u8>"
+        );
+        assert_eq!(
+            used(&[parse_quote!(V)], &generics),
+            "<T:Into<U>,U,V>whereU:From<u8>,V:Into<T>"
+        );
     }
 
     #[test]

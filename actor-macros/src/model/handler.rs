@@ -3,7 +3,8 @@
 use proc_macro2::Ident;
 use quote::format_ident;
 use syn::{
-    FnArg, GenericArgument, Pat, PatType, PathArguments, PathSegment, ReturnType, Type, TypeReference, Visibility,
+    FnArg, GenericArgument, Pat, PatType, PathArguments, PathSegment, ReturnType, Type, TypeReference,
+    Visibility,
 };
 
 use super::attributes::Carried;
@@ -40,7 +41,10 @@ pub(crate) enum Role {
     /// `&mut Context<_>`.
     Context(Access),
     /// `Reply<value, error>`.
-    Reply { value: Box<Type>, error: Option<Box<Type>> },
+    Reply {
+        value: Box<Type>,
+        error: Option<Box<Type>>,
+    },
     /// `&StopReason`.
     StopReason(Access),
     /// `Down`.
@@ -78,14 +82,19 @@ impl Handler {
             carried: Carried::of(&method.attrs),
             derives: Vec::new(),
             is_async: method.sig.asyncness.is_some(),
-            arguments: typed.enumerate().map(|(place, typed)| Argument::of(typed, place, marker, target)).collect(),
+            arguments: typed
+                .enumerate()
+                .map(|(place, typed)| Argument::of(typed, place, marker, target))
+                .collect(),
             output: Output::of(&method.sig.output),
         }
     }
 
     /// The arguments that are fields of the message.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &Argument> {
-        self.arguments.iter().filter(|argument| matches!(argument.role, Role::Data))
+        self.arguments
+            .iter()
+            .filter(|argument| matches!(argument.role, Role::Data))
     }
 
     /// The value and error types of a reply that comes later.
@@ -114,18 +123,28 @@ impl Argument {
             // `validate` turns the handler down; the name only fills the place.
             _ => format_ident!("argument_{place}"),
         };
-        Argument { name, ty: (*typed.ty).clone(), role: Role::of(&typed.ty, marker, target) }
+        Argument {
+            name,
+            ty: (*typed.ty).clone(),
+            role: Role::of(&typed.ty, marker, target),
+        }
     }
 }
 
 impl Role {
     fn of(ty: &Type, marker: Marker, target: &Target) -> Role {
         let (ty, access) = match ty {
-            Type::Reference(TypeReference { mutability: Some(_), elem, .. }) => (&**elem, Access::Exclusive),
+            Type::Reference(TypeReference {
+                mutability: Some(_),
+                elem,
+                ..
+            }) => (&**elem, Access::Exclusive),
             Type::Reference(TypeReference { elem, .. }) => (&**elem, Access::Shared),
             owned => (owned, Access::Owned),
         };
-        let Some(last) = last_segment(ty) else { return Role::Data };
+        let Some(last) = last_segment(ty) else {
+            return Role::Data;
+        };
         let life_cycle = marker != Marker::Message;
         if last.ident == "Context" && (access != Access::Owned || life_cycle || is_of(last, target)) {
             Role::Context(access)
@@ -156,7 +175,9 @@ impl Output {
             ReturnType::Default => Output::Nothing,
             ReturnType::Type(_, ty) => match &**ty {
                 Type::Tuple(unit) if unit.elems.is_empty() => Output::Nothing,
-                other if last_segment(other).is_some_and(|last| last.ident == "Result") => Output::Fallible(ty.clone()),
+                other if last_segment(other).is_some_and(|last| last.ident == "Result") => {
+                    Output::Fallible(ty.clone())
+                }
                 _ => Output::Value(ty.clone()),
             },
         }
@@ -165,7 +186,9 @@ impl Output {
 
 /// `Context<Self>` or `Context<Account>`, where an arbitrary `Context` may be anything.
 fn is_of(segment: &PathSegment, target: &Target) -> bool {
-    type_arguments(segment).filter_map(last_segment).any(|last| last.ident == "Self" || last.ident == target.name)
+    type_arguments(segment)
+        .filter_map(last_segment)
+        .any(|last| last.ident == "Self" || last.ident == target.name)
 }
 
 fn last_segment(ty: &Type) -> Option<&PathSegment> {

@@ -28,7 +28,10 @@ pub(crate) struct Block {
 pub(crate) enum Item {
     Method(Method),
     /// Something else, which has no business having a mark.
-    Other { marks: Vec<Mark>, tokens: TokenStream },
+    Other {
+        marks: Vec<Mark>,
+        tokens: TokenStream,
+    },
 }
 
 /// A function of the block, marked or not.
@@ -60,7 +63,12 @@ impl Block {
         let mut trees: Vec<TokenTree> = item.into_iter().collect();
         let braces = match trees.pop() {
             Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => group,
-            other => return Err(syn::Error::new_spanned(other, "expected the braces of an impl block")),
+            other => {
+                return Err(syn::Error::new_spanned(
+                    other,
+                    "expected the braces of an impl block",
+                ));
+            }
         };
         let items = items.parse2(braces.stream())?;
         let head = |input: ParseStream<'_>| Self::with_header(input, items, braces);
@@ -73,7 +81,11 @@ impl Block {
         input.parse::<Option<Token![default]>>()?;
         input.parse::<Option<Token![unsafe]>>()?;
         input.parse::<Token![impl]>()?;
-        let mut generics = if input.peek(Token![<]) { input.parse()? } else { Generics::default() };
+        let mut generics = if input.peek(Token![<]) {
+            input.parse()?
+        } else {
+            Generics::default()
+        };
         input.parse::<Option<Token![const]>>()?;
         input.parse::<Option<Token![!]>>()?;
         let mut self_ty: Type = input.parse()?;
@@ -82,7 +94,15 @@ impl Block {
             trait_ = Some(std::mem::replace(&mut self_ty, input.parse()?));
         }
         generics.where_clause = input.parse()?;
-        Ok(Block { attrs, header, generics, trait_, self_ty: ungrouped(self_ty), items, braces })
+        Ok(Block {
+            attrs,
+            header,
+            generics,
+            trait_,
+            self_ty: ungrouped(self_ty),
+            items,
+            braces,
+        })
     }
 }
 
@@ -107,7 +127,10 @@ fn item(input: ParseStream<'_>) -> syn::Result<Item> {
     let marks = markers::take(&mut attrs);
     if !is_method(&input.fork()) {
         let item: ImplItem = input.parse()?;
-        return Ok(Item::Other { marks, tokens: quote!(#(#attrs)* #item) });
+        return Ok(Item::Other {
+            marks,
+            tokens: quote!(#(#attrs)* #item),
+        });
     }
     let vis = input.parse()?;
     let defaultness = input.parse()?;
@@ -115,7 +138,14 @@ fn item(input: ParseStream<'_>) -> syn::Result<Item> {
     if !input.peek(token::Brace) {
         return Err(input.error("expected the body of a method"));
     }
-    Ok(Item::Method(Method { marks, attrs, vis, defaultness, sig, body: input.parse()? }))
+    Ok(Item::Method(Method {
+        marks,
+        attrs,
+        vis,
+        defaultness,
+        sig,
+        body: input.parse()?,
+    }))
 }
 
 /// Looks past the visibility and the words that may stand before `fn`.

@@ -18,7 +18,11 @@ pub(crate) fn settings(attrs: &[Attribute], errors: &mut Errors) -> Vec<Setting>
     let mut settings = Vec::new();
     for attr in attrs.iter().filter(|attr| attr.path().is_ident("actor")) {
         let Meta::List(list) = &attr.meta else {
-            errors.report(&attr.meta, "`#[actor]` takes settings", "write `#[actor(mailbox = 256)]`, or leave it out");
+            errors.report(
+                &attr.meta,
+                "`#[actor]` takes settings",
+                "write `#[actor(mailbox = 256)]`, or leave it out",
+            );
             continue;
         };
         match read_all.parse2(list.tokens.clone()) {
@@ -65,7 +69,10 @@ mod tests {
     fn read(attr: Attribute) -> (Vec<(String, bool)>, Vec<String>) {
         let mut errors = Errors::default();
         let read = settings(&[attr], &mut errors);
-        let read = read.into_iter().map(|s| (s.key.to_string(), s.value.is_some())).collect();
+        let read = read
+            .into_iter()
+            .map(|s| (s.key.to_string(), s.value.is_some()))
+            .collect();
         (read, errors.texts())
     }
 
@@ -79,7 +86,12 @@ mod tests {
     #[test]
     fn a_bad_setting_does_not_hide_the_next() {
         let (read, errors) = read(parse_quote!(#[actor(mailbox: 3, overflow, type = 1 2, mailbox = 4)]));
-        let expected = [("mailbox", false), ("overflow", false), ("type", false), ("mailbox", true)];
+        let expected = [
+            ("mailbox", false),
+            ("overflow", false),
+            ("type", false),
+            ("mailbox", true),
+        ];
         assert_eq!(read, expected.map(|(key, value)| (key.to_owned(), value)));
         assert!(errors.is_empty());
     }

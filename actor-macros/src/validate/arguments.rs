@@ -21,9 +21,24 @@ pub(crate) fn check(method: &Method, handler: &Handler, errors: &mut Errors) {
         conditions(typed, errors);
         role(argument, handler.marker, errors);
     }
-    only_one(handler, "context", |role| matches!(role, Role::Context(_)), errors);
-    only_one(handler, "`Reply`", |role| matches!(role, Role::Reply { .. }), errors);
-    only_one(handler, "`StopReason`", |role| matches!(role, Role::StopReason(_)), errors);
+    only_one(
+        handler,
+        "context",
+        |role| matches!(role, Role::Context(_)),
+        errors,
+    );
+    only_one(
+        handler,
+        "`Reply`",
+        |role| matches!(role, Role::Reply { .. }),
+        errors,
+    );
+    only_one(
+        handler,
+        "`StopReason`",
+        |role| matches!(role, Role::StopReason(_)),
+        errors,
+    );
     only_one(handler, "`Down`", |role| matches!(role, Role::Down(_)), errors);
     reply_is_last(handler, errors);
     down_is_there(handler, errors);
@@ -43,7 +58,11 @@ fn pattern(typed: &PatType, argument: &Argument, errors: &mut Errors) {
             errors.report(pat, "an argument of a handler is a plain name", help);
         }
         Pat::Wild(pat) => errors.report(pat, what, format_args!("write `_name: {ty}`")),
-        pat => errors.report(pat, what, format_args!("write `name: {ty}`, and take it apart in the body")),
+        pat => errors.report(
+            pat,
+            what,
+            format_args!("write `name: {ty}`, and take it apart in the body"),
+        ),
     }
 }
 
@@ -65,8 +84,18 @@ fn role(argument: &Argument, marker: Marker, errors: &mut Errors) {
         | (Role::StopReason(Access::Shared), _)
         | (Role::Down(Access::Owned), _)
         | (Role::Reply { .. }, Marker::Message) => {}
-        (Role::Context(_), _) => takes(argument, "the context is lent to the handler", "&mut Context<Self>", errors),
-        (Role::StopReason(_), _) => takes(argument, "the reason is lent to the method", "&StopReason", errors),
+        (Role::Context(_), _) => takes(
+            argument,
+            "the context is lent to the handler",
+            "&mut Context<Self>",
+            errors,
+        ),
+        (Role::StopReason(_), _) => takes(
+            argument,
+            "the reason is lent to the method",
+            "&StopReason",
+            errors,
+        ),
         (Role::Down(_), _) => takes(argument, "the method owns what it is told", "Down", errors),
         (Role::Data, Marker::Message) => data(argument, errors),
         (Role::Data | Role::Reply { .. }, _) => {
@@ -85,7 +114,11 @@ fn role(argument: &Argument, marker: Marker, errors: &mut Errors) {
 }
 
 fn takes(argument: &Argument, what: impl Display, ty: &str, errors: &mut Errors) {
-    errors.report(&argument.ty, what, format_args!("write `{}: {ty}`", argument.name));
+    errors.report(
+        &argument.ty,
+        what,
+        format_args!("write `{}: {ty}`", argument.name),
+    );
 }
 
 /// A part of a message: all that can be told of it before types are known.
@@ -103,7 +136,8 @@ fn data(argument: &Argument, errors: &mut Errors) {
             errors.report(reference, borrows, format_args!("write `{owned}` in its place"));
         }
         Some(Obstacle::Lifetime(lifetime)) => {
-            let help = format!("write `'static` in the place of `{lifetime}`, or use a type that owns its data");
+            let help =
+                format!("write `'static` in the place of `{lifetime}`, or use a type that owns its data");
             errors.report(lifetime, borrows, help);
         }
         Some(Obstacle::Impl(hidden)) => errors.report(
@@ -121,7 +155,11 @@ fn is_whole(ty: &syn::Type, part: &syn::TypeReference) -> bool {
 fn only_one(handler: &Handler, what: &str, is_one: impl Fn(&Role) -> bool, errors: &mut Errors) {
     let all = handler.arguments.iter().filter(|argument| is_one(&argument.role));
     for other in all.skip(1) {
-        errors.report(both(other), format_args!("a handler takes one {what}, and this is another"), "remove it");
+        errors.report(
+            both(other),
+            format_args!("a handler takes one {what}, and this is another"),
+            "remove it",
+        );
     }
 }
 
@@ -132,7 +170,11 @@ fn reply_is_last(handler: &Handler, errors: &mut Errors) {
             (Role::Reply { .. }, None) => reply = Some(argument),
             (Role::Data, Some(early)) => {
                 let help = format!("move `{}` to the end", early.name);
-                errors.report(both(early), "the `Reply` comes after the arguments that are sent", help);
+                errors.report(
+                    both(early),
+                    "the `Reply` comes after the arguments that are sent",
+                    help,
+                );
                 return;
             }
             _ => {}

@@ -15,7 +15,11 @@ pub(crate) fn check(block: &Block, errors: &mut Errors) -> Option<Target> {
         return None;
     }
     let Some(target) = Target::of(&block.self_ty) else {
-        errors.report(&block.self_ty, "this type cannot be an actor", "name a struct or an enum that derives `Actor`");
+        errors.report(
+            &block.self_ty,
+            "this type cannot be an actor",
+            "name a struct or an enum that derives `Actor`",
+        );
         return None;
     };
     if target.has_lifetimes() {
@@ -27,7 +31,10 @@ pub(crate) fn check(block: &Block, errors: &mut Errors) -> Option<Target> {
         errors.report(
             lifetime,
             "an actor cannot borrow: it lives as long as it likes, on whatever thread runs it",
-            format_args!("remove `{}` and own the data, or share it in an `Arc`", lifetime.lifetime),
+            format_args!(
+                "remove `{}` and own the data, or share it in an `Arc`",
+                lifetime.lifetime
+            ),
         );
     }
     lifetimes.is_empty().then_some(target)

@@ -14,14 +14,22 @@ pub(crate) fn check(mark: &Mark, errors: &mut Errors) -> Vec<Path> {
         Meta::List(list) => list,
         Meta::NameValue(_) => {
             let marker = mark.marker;
-            errors.report(&mark.attr.meta, format_args!("{marker} has no value"), format_args!("write {marker}"));
+            errors.report(
+                &mark.attr.meta,
+                format_args!("{marker} has no value"),
+                format_args!("write {marker}"),
+            );
             return Vec::new();
         }
     };
     if mark.marker != Marker::Message {
         let marker = mark.marker;
         if !list.tokens.is_empty() {
-            errors.report(&list.tokens, format_args!("{marker} has no options"), format_args!("write {marker}"));
+            errors.report(
+                &list.tokens,
+                format_args!("{marker} has no options"),
+                format_args!("write {marker}"),
+            );
         }
         return Vec::new();
     }
@@ -44,7 +52,11 @@ fn read_all(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Vec<Path
             parenthesized!(traits in input);
             derives.extend(Punctuated::<Path, Token![,]>::parse_terminated(&traits)?);
         } else if option == "derive" {
-            errors.report(&option, "`derive` needs the traits to derive", "write `#[message(derive(Clone, Debug))]`");
+            errors.report(
+                &option,
+                "`derive` needs the traits to derive",
+                "write `#[message(derive(Clone, Debug))]`",
+            );
         } else {
             errors.report(
                 &option,

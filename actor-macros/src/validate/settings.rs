@@ -23,7 +23,11 @@ pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
             continue;
         }
         if seen.contains(&name) {
-            errors.report(&key, format_args!("`{name}` is set already"), "remove one of the two");
+            errors.report(
+                &key,
+                format_args!("`{name}` is set already"),
+                "remove one of the two",
+            );
             continue;
         }
         match value {
@@ -38,7 +42,10 @@ pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
 
 fn unknown(key: impl ToTokens, name: &str, errors: &mut Errors) {
     let help = match names::nearest(name, &KEYS) {
-        Some(near) => format!("did you mean `{near}`? The settings are {}", names::listed(&KEYS, "")),
+        Some(near) => format!(
+            "did you mean `{near}`? The settings are {}",
+            names::listed(&KEYS, "")
+        ),
         None => format!("the settings are {}", names::listed(&KEYS, "")),
     };
     errors.report(key, format_args!("an actor has no setting `{name}`"), help);
@@ -56,11 +63,19 @@ fn mailbox(value: &Expr, errors: &mut Errors) -> Option<Mailbox> {
         Some(Lit::Int(number)) => room(number, errors),
         Some(Lit::Str(word)) => mailbox_word(word, errors),
         _ if is_negative(value) => {
-            errors.report(value, "a mailbox holds one message at least", "write a number from 1 up, as `mailbox = 256`");
+            errors.report(
+                value,
+                "a mailbox holds one message at least",
+                "write a number from 1 up, as `mailbox = 256`",
+            );
             None
         }
         _ => {
-            errors.report(value, "the room of a mailbox is a plain number, or \"unbounded\"", example("mailbox"));
+            errors.report(
+                value,
+                "the room of a mailbox is a plain number, or \"unbounded\"",
+                example("mailbox"),
+            );
             None
         }
     }
@@ -93,10 +108,16 @@ fn mailbox_word(word: &LitStr, errors: &mut Errors) -> Option<Mailbox> {
     let help = match value.trim() {
         "unbounded" => return Some(Mailbox::Unbounded),
         number if number.parse::<u32>().is_ok() => format!("write `mailbox = {number}`, without the quotes"),
-        near if names::nearest(near, &["unbounded"]).is_some() => "did you mean `mailbox = \"unbounded\"`?".to_owned(),
+        near if names::nearest(near, &["unbounded"]).is_some() => {
+            "did you mean `mailbox = \"unbounded\"`?".to_owned()
+        }
         _ => example("mailbox").to_owned(),
     };
-    errors.report(word, format_args!("the room of a mailbox cannot be \"{value}\""), help);
+    errors.report(
+        word,
+        format_args!("the room of a mailbox cannot be \"{value}\""),
+        help,
+    );
     None
 }
 
@@ -106,17 +127,29 @@ fn overflow(value: &Expr, errors: &mut Errors) -> Option<Overflow> {
         _ => bare_word(value).unwrap_or_default(),
     };
     let policies = format!("the policies are {}", names::listed(&Overflow::NAMES, "\""));
-    match (literal(value), Overflow::named(&written), names::nearest(&written, &Overflow::NAMES)) {
+    match (
+        literal(value),
+        Overflow::named(&written),
+        names::nearest(&written, &Overflow::NAMES),
+    ) {
         (Some(Lit::Str(_)), Some(policy), _) => return Some(policy),
         (None, Some(_), _) => {
-            errors.report(value, "an overflow policy stands in quotes", format_args!("write `overflow = \"{written}\"`"));
+            errors.report(
+                value,
+                "an overflow policy stands in quotes",
+                format_args!("write `overflow = \"{written}\"`"),
+            );
         }
         (_, _, Some(near)) => errors.report(
             value,
             format_args!("there is no overflow policy `{written}`"),
             format_args!("did you mean \"{near}\"? In all, {policies}"),
         ),
-        _ => errors.report(value, format_args!("there is no overflow policy `{}`", shown(value)), policies),
+        _ => errors.report(
+            value,
+            format_args!("there is no overflow policy `{}`", shown(value)),
+            policies,
+        ),
     }
     None
 }
@@ -170,8 +203,12 @@ mod tests {
 
     #[test]
     fn settings_are_understood() {
-        let (settings, errors) = checked(parse_quote!(#[actor(mailbox = 1_000usize, overflow = "drop_oldest")]));
-        let expected = Settings { mailbox: Some(Mailbox::Room(1000)), overflow: Some(Overflow::DropOldest) };
+        let (settings, errors) =
+            checked(parse_quote!(#[actor(mailbox = 1_000usize, overflow = "drop_oldest")]));
+        let expected = Settings {
+            mailbox: Some(Mailbox::Room(1000)),
+            overflow: Some(Overflow::DropOldest),
+        };
         assert_eq!((settings, errors.len()), (expected, 0));
         let (settings, _) = checked(parse_quote!(#[actor(mailbox = "unbounded")]));
         assert_eq!(settings.mailbox, Some(Mailbox::Unbounded));
@@ -182,7 +219,10 @@ mod tests {
         assert_refused(parse_quote!(#[actor(mailbox = 0)]), "one message at least");
         assert_refused(parse_quote!(#[actor(mailbox = -3)]), "one message at least");
         assert_refused(parse_quote!(#[actor(mailbox = 4294967296)]), "4294967295");
-        assert_refused(parse_quote!(#[actor(mailbox = 99999999999999999999999)]), "4294967295");
+        assert_refused(
+            parse_quote!(#[actor(mailbox = 99999999999999999999999)]),
+            "4294967295",
+        );
         assert_refused(parse_quote!(#[actor(mailbox = 8u8)]), "`mailbox = 8`");
         assert_refused(parse_quote!(#[actor(mailbox = 2.5)]), "plain number");
         assert_refused(parse_quote!(#[actor(mailbox = ROOM)]), "plain number");
@@ -193,7 +233,10 @@ mod tests {
 
     #[test]
     fn bad_policies_are_refused() {
-        assert_refused(parse_quote!(#[actor(overflow = "rejct")]), "did you mean \"reject\"");
+        assert_refused(
+            parse_quote!(#[actor(overflow = "rejct")]),
+            "did you mean \"reject\"",
+        );
         assert_refused(parse_quote!(#[actor(overflow = wait)]), "`overflow = \"wait\"`");
         assert_refused(parse_quote!(#[actor(overflow = "explode")]), "`explode`");
         assert_refused(parse_quote!(#[actor(overflow = 3)]), "`3`");

@@ -35,14 +35,26 @@ struct Seen {
 
 impl<'a> Siblings<'a> {
     pub(crate) fn new(target: &'a Target) -> Self {
-        Siblings { target, methods: Vec::new(), structs: Vec::new() }
+        Siblings {
+            target,
+            methods: Vec::new(),
+            structs: Vec::new(),
+        }
     }
 
     /// Reports a `method` that stands where another one does already.
     pub(crate) fn admit(&mut self, method: &Method, mark: &Mark, errors: &mut Errors) -> Admission {
         let conditional = !Carried::of(&method.attrs).cfg.is_empty();
-        let new = Seen { name: method.sig.ident.clone(), marker: mark.marker, conditional };
-        let rivals = || self.methods.iter().filter(|other| !(conditional && other.conditional));
+        let new = Seen {
+            name: method.sig.ident.clone(),
+            marker: mark.marker,
+            conditional,
+        };
+        let rivals = || {
+            self.methods
+                .iter()
+                .filter(|other| !(conditional && other.conditional))
+        };
         let same_kind = rivals().find(|other| new.marker != Marker::Message && other.marker == new.marker);
         let admission = if rivals().any(|other| other.name == new.name) {
             errors.report(
@@ -54,7 +66,10 @@ impl<'a> Siblings<'a> {
         } else if let Some(other) = same_kind {
             errors.report(
                 &mark.attr,
-                format_args!("`{}` is marked {} already, and an actor has one such method", other.name, mark.marker),
+                format_args!(
+                    "`{}` is marked {} already, and an actor has one such method",
+                    other.name, mark.marker
+                ),
                 "remove one of the two markers, and call the one method from the other",
             );
             Admission::Refused
@@ -70,22 +85,35 @@ impl<'a> Siblings<'a> {
         let name = &handler.name;
         let camel = names::camel_case(name);
         if camel.is_empty() {
-            errors.report(name, "a handler's name needs a letter, because its message is named after it", "rename it");
+            errors.report(
+                name,
+                "a handler's name needs a letter, because its message is named after it",
+                "rename it",
+            );
             return;
         }
         if camel == "Ref" || camel == "Message" {
             errors.report(
                 name,
-                format_args!("a handler of an actor cannot be called `{name}`: the name of its message is taken"),
+                format_args!(
+                    "a handler of an actor cannot be called `{name}`: the name of its message is taken"
+                ),
                 "say in the name what the message is about",
             );
             return;
         }
-        let other = self.structs.iter().find(|(other, _)| *other == camel).map(|(_, other)| other);
+        let other = self
+            .structs
+            .iter()
+            .find(|(other, _)| *other == camel)
+            .map(|(_, other)| other);
         match other {
             Some(other) if other != name => errors.report(
                 name,
-                format_args!("`{name}` and `{other}` make a message of one name, `{}{camel}`", self.target.name.unraw()),
+                format_args!(
+                    "`{name}` and `{other}` make a message of one name, `{}{camel}`",
+                    self.target.name.unraw()
+                ),
                 "rename one of the two",
             ),
             // The same name twice: the two exclude each other by `cfg`.

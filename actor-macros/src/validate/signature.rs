@@ -17,7 +17,10 @@ pub(crate) fn check(method: &Method, marker: Marker, errors: &mut Errors) {
         Some(FnArg::Receiver(receiver)) => self::receiver(receiver, marker, errors),
         _ => errors.report(
             &sig.ident,
-            format_args!("a {marker} method runs on the actor, but `{}` has no `self`", sig.ident),
+            format_args!(
+                "a {marker} method runs on the actor, but `{}` has no `self`",
+                sig.ident
+            ),
             "write `&mut self` or `&self` as its first argument",
         ),
     }
@@ -26,7 +29,11 @@ pub(crate) fn check(method: &Method, marker: Marker, errors: &mut Errors) {
 fn qualifiers(sig: &Signature, marker: Marker, errors: &mut Errors) {
     let mut refuse = |word: &dyn ToTokens, name: &str| {
         let help = format!("remove `{name}`, or call a method that is `{name}` from this one");
-        errors.report(word, format_args!("a {marker} method cannot be `{name}`: the runtime calls it as a plain one"), help);
+        errors.report(
+            word,
+            format_args!("a {marker} method cannot be `{name}`: the runtime calls it as a plain one"),
+            help,
+        );
     };
     if let Some(word) = &sig.constness {
         refuse(word, "const");
@@ -50,12 +57,16 @@ fn generics(sig: &Signature, marker: Marker, errors: &mut Errors) {
     let generics = &sig.generics;
     if !generics.params.is_empty() {
         let help = match marker {
-            Marker::Message => "use a concrete type, or make the actor's type generic and name its parameter here",
+            Marker::Message => {
+                "use a concrete type, or make the actor's type generic and name its parameter here"
+            }
             _ => "remove the parameters, or move them to the impl block",
         };
         errors.report(
             &generics.params,
-            format_args!("a {marker} method cannot have parameters of its own: the mailbox has to know every type"),
+            format_args!(
+                "a {marker} method cannot have parameters of its own: the mailbox has to know every type"
+            ),
             help,
         );
     }
@@ -69,22 +80,39 @@ fn generics(sig: &Signature, marker: Marker, errors: &mut Errors) {
 }
 
 fn receiver(receiver: &Receiver, marker: Marker, errors: &mut Errors) {
-    let (what, help) = ("the actor stays where it is while a handler runs", "write `&mut self` or `&self`");
+    let (what, help) = (
+        "the actor stays where it is while a handler runs",
+        "write `&mut self` or `&self`",
+    );
     if receiver.colon_token.is_some() && !is_plain_reference(&receiver.ty) {
-        errors.report(receiver, format_args!("a {marker} method borrows the actor as `self`: {what}"), help);
+        errors.report(
+            receiver,
+            format_args!("a {marker} method borrows the actor as `self`: {what}"),
+            help,
+        );
     } else if receiver.colon_token.is_none() && receiver.reference.is_none() {
-        errors.report(receiver, format_args!("a {marker} method cannot take `self` by value: {what}"), help);
+        errors.report(
+            receiver,
+            format_args!("a {marker} method cannot take `self` by value: {what}"),
+            help,
+        );
     } else if let Some(lifetime) = receiver.lifetime()
         && lifetime.ident == "static"
     {
-        errors.report(lifetime, format_args!("a {marker} method borrows the actor for one call only"), help);
+        errors.report(
+            lifetime,
+            format_args!("a {marker} method borrows the actor for one call only"),
+            help,
+        );
     }
 }
 
 /// `self: &Self` is a long way to write `&self`.
 fn is_plain_reference(ty: &Type) -> bool {
     match ty {
-        Type::Reference(reference) => matches!(&*reference.elem, Type::Path(path) if path.path.is_ident("Self")),
+        Type::Reference(reference) => {
+            matches!(&*reference.elem, Type::Path(path) if path.path.is_ident("Self"))
+        }
         _ => false,
     }
 }
@@ -118,16 +146,21 @@ pub(crate) fn check_output(method: &Method, handler: &Handler, errors: &mut Erro
 
 fn reply(method: &Method, ty: &Type, errors: &mut Errors) {
     if matches!(ty, Type::Never(_)) {
-        errors.report(ty, "a handler that never returns keeps its actor from every other message", "return nothing");
+        errors.report(
+            ty,
+            "a handler that never returns keeps its actor from every other message",
+            "return nothing",
+        );
         return;
     }
     match types::obstacle(ty) {
         None => {}
-        Some(Obstacle::Impl(hidden)) if is_future(&hidden) && method.sig.asyncness.is_none() => errors.report(
-            hidden,
-            "a handler cannot return `impl Future`: the runtime awaits handlers itself",
-            "write `async fn`, and as the return type what the future gives",
-        ),
+        Some(Obstacle::Impl(hidden)) if is_future(&hidden) && method.sig.asyncness.is_none() => errors
+            .report(
+                hidden,
+                "a handler cannot return `impl Future`: the runtime awaits handlers itself",
+                "write `async fn`, and as the return type what the future gives",
+            ),
         Some(Obstacle::Impl(hidden)) => errors.report(
             hidden,
             "a handler cannot return `impl Trait`: the reply needs a type with a name",

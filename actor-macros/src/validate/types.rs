@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    BoundLifetimes, Expr, Lifetime, ParenthesizedGenericArguments, Type, TypeBareFn,
-    TypeImplTrait, TypeReference,
+    BoundLifetimes, Expr, Lifetime, ParenthesizedGenericArguments, Type, TypeBareFn, TypeImplTrait,
+    TypeReference,
 };
 
 /// The first thing in a type that a message cannot carry.
@@ -20,7 +20,10 @@ pub(crate) enum Obstacle {
 
 /// What keeps `ty` from travelling, as far as it can be read from the type.
 pub(crate) fn obstacle(ty: &Type) -> Option<Obstacle> {
-    let mut search = Search { bound: Vec::new(), found: None };
+    let mut search = Search {
+        bound: Vec::new(),
+        found: None,
+    };
     search.visit_type_mut(&mut ty.clone());
     search.found
 }
@@ -43,7 +46,13 @@ pub(crate) fn owned(reference: &TypeReference) -> TokenStream {
             quote!(Vec<#elem>)
         }
         Type::TraitObject(object) => quote!(Box<#object + Send>),
-        Type::Path(path) => match path.path.segments.last().map(|last| last.ident.to_string()).as_deref() {
+        Type::Path(path) => match path
+            .path
+            .segments
+            .last()
+            .map(|last| last.ident.to_string())
+            .as_deref()
+        {
             Some("str") => quote!(String),
             Some("Path") => quote!(PathBuf),
             Some("OsStr") => quote!(OsString),
@@ -59,8 +68,20 @@ pub(crate) fn typed(tokens: impl ToTokens) -> String {
     let spaced = tokens.to_token_stream().to_string();
     let mut typed = spaced.clone();
     for (apart, together) in [
-        (" < ", "<"), (" > ", "> "), (" >", ">"), (" ::", "::"), (":: ", "::"), (" ,", ","), ("& ", "&"), (" ;", ";"),
-        ("( ", "("), (" )", ")"), ("> ,", ">,"), ("> >", ">>"), ("[ ", "["), (" ]", "]"),
+        (" < ", "<"),
+        (" > ", "> "),
+        (" >", ">"),
+        (" ::", "::"),
+        (":: ", "::"),
+        (" ,", ","),
+        ("& ", "&"),
+        (" ;", ";"),
+        ("( ", "("),
+        (" )", ")"),
+        ("> ,", ">,"),
+        ("> >", ">>"),
+        ("[ ", "["),
+        (" ]", "]"),
     ] {
         typed = typed.replace(apart, together);
     }
@@ -85,7 +106,11 @@ impl Search {
 
 impl VisitMut for Search {
     fn visit_type_reference_mut(&mut self, ty: &mut TypeReference) {
-        if !ty.lifetime.as_ref().is_some_and(|lifetime| self.travels(lifetime)) {
+        if !ty
+            .lifetime
+            .as_ref()
+            .is_some_and(|lifetime| self.travels(lifetime))
+        {
             self.find(|| Obstacle::Borrow(ty.clone()));
         }
         visit_mut::visit_type_reference_mut(self, ty);
@@ -98,10 +123,11 @@ impl VisitMut for Search {
     }
 
     fn visit_bound_lifetimes_mut(&mut self, lifetimes: &mut BoundLifetimes) {
-        self.bound.extend(lifetimes.lifetimes.iter().filter_map(|param| match param {
-            syn::GenericParam::Lifetime(param) => Some(param.lifetime.clone()),
-            _ => None,
-        }));
+        self.bound
+            .extend(lifetimes.lifetimes.iter().filter_map(|param| match param {
+                syn::GenericParam::Lifetime(param) => Some(param.lifetime.clone()),
+                _ => None,
+            }));
     }
 
     fn visit_type_impl_trait_mut(&mut self, ty: &mut TypeImplTrait) {
@@ -122,7 +148,9 @@ mod tests {
     use super::*;
 
     fn found(ty: &str) -> String {
-        obstacle(&syn::parse_str(ty).unwrap()).map(typed).unwrap_or_default()
+        obstacle(&syn::parse_str(ty).unwrap())
+            .map(typed)
+            .unwrap_or_default()
     }
 
     #[test]
