@@ -25,11 +25,7 @@ pub trait Codec: Send + 'static {
     /// `input` begins with the first byte not yet used. After [`Decoded::Need`] the next call gets
     /// the same bytes with more behind them, so a codec may remember how far it has looked.
     /// `eof` says that no more will ever come; what is left then is either used up or dropped.
-    fn decode<'a>(
-        &mut self,
-        input: &'a [u8],
-        eof: bool,
-    ) -> Decoded<Self::Frame<'a>, Self::Error>;
+    fn decode<'a>(&mut self, input: &'a [u8], eof: bool) -> Decoded<Self::Frame<'a>, Self::Error>;
 
     /// Appends the bytes of `frame` to `out`.
     ///

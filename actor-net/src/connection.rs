@@ -13,7 +13,7 @@ mod reason;
 mod scratch;
 mod shared;
 
-use actor_core::{Context, actor::Messages};
+use actor_core::{Context, Messages};
 
 use crate::codec::Codec;
 

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
+use actor_core::SystemHandle;
 use actor_core::driver::Driver;
 use actor_core::port::{Readiness, Ready};
 use mio::event::Event;
@@ -26,7 +27,6 @@ use sources::Sources;
 /// let system = actor_net::builder().workers(2).build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use]
 pub fn builder() -> actor_core::Builder {
     actor_core::System::builder().driver(driver())
 }
@@ -37,7 +37,6 @@ pub fn builder() -> actor_core::Builder {
 ///
 /// The function it gives fails if the process has no descriptor left for a poll; building the
 /// system fails with that error.
-#[must_use]
 pub fn driver() -> impl Fn(usize) -> io::Result<Arc<dyn Driver>> + Send + Sync + 'static {
     |_worker| Ok(Arc::new(MioDriver::new()?) as Arc<dyn Driver>)
 }
@@ -47,15 +46,27 @@ pub fn driver() -> impl Fn(usize) -> io::Result<Arc<dyn Driver>> + Send + Sync +
 /// # Errors
 ///
 /// If this thread is no worker, or one of a system without sockets.
-pub(crate) fn mine() -> io::Result<Arc<MioDriver>> {
-    actor_core::driver::current()
-        .and_then(|driver| (driver as Arc<dyn Any + Send + Sync>).downcast().ok())
-        .ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::Unsupported,
-                "the workers of this system cannot wait for sockets: build the system with actor_net::builder()",
-            )
-        })
+fn mine() -> io::Result<Arc<MioDriver>> {
+    let driver = actor_core::driver::current().ok_or_else(no_driver)?;
+    (driver as Arc<dyn Any + Send + Sync>)
+        .downcast()
+        .map_err(|_| no_driver())
+}
+
+/// Finds out early what [`mine`] would find in a worker of `system`.
+pub(crate) fn check(system: &SystemHandle) -> io::Result<()> {
+    match system.driver(0) {
+        Some(driver) if (&**driver as &dyn Any).is::<MioDriver>() => Ok(()),
+        _ => Err(no_driver()),
+    }
+}
+
+fn no_driver() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "the workers of this system cannot wait for sockets: \
+         build the system with actor_net::builder()",
+    )
 }
 
 /// The token of the waker; no source gets it, since slots end before it.
@@ -103,7 +114,11 @@ impl MioDriver {
         let waker = mio::Waker::new(&registry, WAKER)?;
         let events = mio::Events::with_capacity(EVENTS);
         Ok(MioDriver {
-            poll: Mutex::new(Polled { poll, events, found: Vec::new() }),
+            poll: Mutex::new(Polled {
+                poll,
+                events,
+                found: Vec::new(),
+            }),
             registry,
             waker,
             state: AtomicU8::new(AWAKE),
@@ -138,9 +153,14 @@ impl Driver for MioDriver {
         // A poisoned lock means that a panic passed through `Readiness::set`; the poll is whole.
         let mut polled = self.poll.lock().unwrap_or_else(PoisonError::into_inner);
         // Acquire, with the release in `unpark`: who sees the notification sees what it is about.
-        let parked =
-            self.state.compare_exchange(AWAKE, PARKED, Ordering::Acquire, Ordering::Acquire);
-        let timeout = if parked.is_ok() { timeout } else { Some(Duration::ZERO) };
+        let parked = self
+            .state
+            .compare_exchange(AWAKE, PARKED, Ordering::Acquire, Ordering::Acquire);
+        let timeout = if parked.is_ok() {
+            timeout
+        } else {
+            Some(Duration::ZERO)
+        };
         self.turn(&mut polled, timeout);
         // Acquire as above. From here on an `unpark` is for the next park.
         self.state.swap(AWAKE, Ordering::Acquire);

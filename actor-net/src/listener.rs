@@ -21,6 +21,7 @@ use actor_core::{Monitor, Restart, SupervisorRef, SystemHandle};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::connection::{Conn, Connection};
+use crate::driver;
 use crate::options::Options;
 use acceptor::{Acceptor, Plan};
 use count::Counts;
@@ -71,7 +72,14 @@ impl Listener {
         socket.set_nonblocking(true)?;
         let addr = socket.local_addr()?;
         let options = Options::new();
-        Ok(Listener { socket, addr, options, max: CONNECTIONS, name: None, under: None })
+        Ok(Listener {
+            socket,
+            addr,
+            options,
+            max: CONNECTIONS,
+            name: None,
+            under: None,
+        })
     }
 
     /// The address it is bound to.
@@ -111,13 +119,13 @@ impl Listener {
     /// # Errors
     ///
     /// If the workers of `system` cannot wait for sockets (see [`builder`](crate::builder)), the
-    /// system is shutting down, or the name is in use. Called on a worker, the first of these is
-    /// found out later, and is an event in the log.
+    /// system is shutting down, or the name is in use.
     pub fn spawn<C: Connection>(
         self,
         system: &SystemHandle,
         make: impl Fn(Conn) -> C + Send + Sync + 'static,
     ) -> io::Result<Server> {
+        driver::check(system)?;
         // Nobody must restart what cannot be: a socket and its acceptor go together.
         let mut supervisor = system.supervisor().intensity(0, Duration::from_secs(1));
         if let Some(name) = self.name {
@@ -127,8 +135,12 @@ impl Listener {
             supervisor = supervisor.under(parent);
         }
         let supervisor = supervisor.spawn().map_err(io::Error::other)?;
-        let connections =
-            system.supervisor().dynamic().under(&supervisor).spawn().map_err(io::Error::other)?;
+        let connections = system
+            .supervisor()
+            .dynamic()
+            .under(&supervisor)
+            .spawn()
+            .map_err(io::Error::other)?;
         let counts = Arc::<Counts>::default();
         let plan = Plan {
             options: self.options,
@@ -137,23 +149,21 @@ impl Listener {
             connections,
             make: Arc::new(make),
         };
-        let failed = acceptor::Failed::default();
         let socket = mio::net::TcpListener::from_std(self.socket);
-        let port = acceptor::port(socket, plan, failed.clone());
-        let acceptor = system
-            .actor(move || Acceptor { failed: failed.clone() })
-            .restart(Restart::Permanent)
-            .under(&supervisor)
-            .port(port);
-        let server = Server { addr: self.addr, supervisor, counts };
-        let started = if actor_core::driver::current().is_some() {
-            acceptor.spawn().map(drop).map_err(io::Error::other)
-        } else {
-            acceptor.start().wait().map(drop).map_err(io::Error::other)
+        let server = Server {
+            addr: self.addr,
+            supervisor,
+            counts,
         };
-        if let Err(error) = started {
+        let accepting = system
+            .actor(|| Acceptor)
+            .restart(Restart::Permanent)
+            .under(&server.supervisor)
+            .port(acceptor::port(socket, plan))
+            .spawn();
+        if let Err(error) = accepting {
             server.stop();
-            return Err(error);
+            return Err(io::Error::other(error));
         }
         tracing::info!(addr = %server.addr, "listening");
         Ok(server)

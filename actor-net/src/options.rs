@@ -61,7 +61,9 @@ impl Options {
 
     /// How long the end of a connection takes at most: what its supervisor has to wait for.
     pub(crate) fn longest_end(&self) -> Duration {
-        self.flush.saturating_add(self.linger).saturating_add(Duration::from_secs(1))
+        self.flush
+            .saturating_add(self.linger)
+            .saturating_add(Duration::from_secs(1))
     }
 
     /// The cap that was set.

@@ -3,8 +3,8 @@
 
 use std::io;
 
+use actor_core::Timer;
 use actor_core::port::{Drain, Readiness, Ready};
-use actor_core::timer::Timer;
 
 use super::scratch::{SIZE, Scratch};
 use super::shared::{Progress, Shared};
@@ -31,17 +31,14 @@ enum Stage {
 
 impl Draining {
     pub(super) fn begin(shared: &Shared, readiness: &Readiness) -> Draining {
-        Draining { stage: Stage::Flushing, timer: readiness.after(shared.options().flush) }
+        Draining {
+            stage: Stage::Flushing,
+            timer: readiness.after(shared.options().flush),
+        }
     }
 
     /// Goes on as far as possible. `eof` says that the peer has closed already.
-    pub(super) fn step(
-        &mut self,
-        ready: Ready,
-        eof: bool,
-        shared: &Shared,
-        readiness: &Readiness,
-    ) -> Drain {
+    pub(super) fn step(&mut self, ready: Ready, eof: bool, shared: &Shared, readiness: &Readiness) -> Drain {
         if ready.contains(Ready::TIMER) || self.timer.is_none() {
             return self.give_up(shared);
         }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actor_core::Timer;
 use actor_core::port::{Again, Drain, MakePort, Port, Readiness, Ready};
-use actor_core::timer::Timer;
 use actor_core::{Context, StopReason};
 use mio::net::TcpStream;
 
@@ -41,7 +41,10 @@ pub(crate) fn accepted<C: Connection>(
         // A new socket has room; if not, the first write finds out.
         shared.set_writable();
         if let Err(error) = shared.register(&readiness) {
-            shared.end(CloseReason::Io { kind: error.kind(), text: error.to_string() });
+            shared.end(CloseReason::Io {
+                kind: error.kind(),
+                text: error.to_string(),
+            });
         }
         // The peer may have nothing to say, and `opened` is due all the same.
         readiness.set(Ready::WAKE);
@@ -67,7 +70,9 @@ pub(crate) fn connecting<C: Connection>(
             shared.end(connect_failed(&error));
         }
         readiness.set(Ready::WAKE);
-        let phase = Phase::Connecting { _deadline: readiness.after(deadline) };
+        let phase = Phase::Connecting {
+            _deadline: readiness.after(deadline),
+        };
         boxed(ConnectionPort::<C, ()>::new(shared, readiness, phase, ()))
     };
     (conn, Box::new(make))
@@ -78,7 +83,10 @@ fn boxed<C: Connection>(port: impl Port<C>) -> Box<dyn Port<C>> {
 }
 
 fn connect_failed(error: &io::Error) -> CloseReason {
-    CloseReason::ConnectFailed { kind: error.kind(), text: error.to_string() }
+    CloseReason::ConnectFailed {
+        kind: error.kind(),
+        text: error.to_string(),
+    }
 }
 
 /// The life of a connection as its port sees it.
@@ -168,7 +176,10 @@ impl<C: Connection, H> ConnectionPort<C, H> {
         }
         if ready.contains(Ready::TIMER) {
             let text = "the peer did not answer within the deadline".to_owned();
-            self.shared.end(CloseReason::ConnectFailed { kind: io::ErrorKind::TimedOut, text });
+            self.shared.end(CloseReason::ConnectFailed {
+                kind: io::ErrorKind::TimedOut,
+                text,
+            });
         }
     }
 
@@ -186,7 +197,11 @@ impl<C: Connection, H> ConnectionPort<C, H> {
         if self.shared.eased() {
             actor.writable(ctx);
         }
-        if self.shared.has_ended() { Again::No } else { self.read(actor, ctx) }
+        if self.shared.has_ended() {
+            Again::No
+        } else {
+            self.read(actor, ctx)
+        }
     }
 
     /// Reads and decodes until the socket has no more, the budget is spent or the end has come.
@@ -194,8 +209,13 @@ impl<C: Connection, H> ConnectionPort<C, H> {
         let Some(mut codec) = self.codec.take() else {
             return Again::No;
         };
-        let mut frames =
-            Frames { shared: &self.shared, codec: &mut codec, actor, ctx, left: FRAMES };
+        let mut frames = Frames {
+            shared: &self.shared,
+            codec: &mut codec,
+            actor,
+            ctx,
+            left: FRAMES,
+        };
         let mut scratch = None;
         let mut bytes = BYTES;
         let found = loop {
@@ -314,7 +334,11 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
             return Again::No;
         }
         let again = self.work(actor, ctx);
-        if self.tell_end(actor, ctx) { Again::No } else { again }
+        if self.tell_end(actor, ctx) {
+            Again::No
+        } else {
+            again
+        }
     }
 
     fn turn_ended(&mut self) {
@@ -333,7 +357,11 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
         if !matches!(self.phase, Phase::Draining(_)) {
             let shutdown = matches!(why, StopReason::Shutdown);
             let connected = !matches!(self.phase, Phase::Connecting { .. });
-            self.shared.end(if shutdown { CloseReason::Shutdown } else { CloseReason::Local });
+            self.shared.end(if shutdown {
+                CloseReason::Shutdown
+            } else {
+                CloseReason::Local
+            });
             let ending = self.shared.ended().map_or(Ending::Drop, |why| why.ending());
             if ending != Ending::Flush || !connected {
                 self.shared.close_socket(ending == Ending::Reset);
@@ -343,9 +371,7 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
             self.phase = Phase::Draining(Draining::begin(&self.shared, &self.readiness));
         }
         match &mut self.phase {
-            Phase::Draining(draining) => {
-                draining.step(ready, self.eof, &self.shared, &self.readiness)
-            }
+            Phase::Draining(draining) => draining.step(ready, self.eof, &self.shared, &self.readiness),
             _ => Drain::Done,
         }
     }

@@ -162,7 +162,12 @@ mod tests {
         }
 
         fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-            self.write(&slices.iter().flat_map(|slice| slice.to_vec()).collect::<Vec<u8>>())
+            self.write(
+                &slices
+                    .iter()
+                    .flat_map(|slice| slice.to_vec())
+                    .collect::<Vec<u8>>(),
+            )
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -177,7 +182,11 @@ mod tests {
         assert!(!queue.push(Bytes::from_static(b"abc"), &options));
         assert!(queue.push(Bytes::from_static(b"d"), &options));
         assert!(!queue.eased(&options));
-        let mut peer = Peer { each: 1, calls: 2, got: Vec::new() };
+        let mut peer = Peer {
+            each: 1,
+            calls: 2,
+            got: Vec::new(),
+        };
         assert!(matches!(queue.flush(&mut peer), Flush::Blocked));
         assert!(queue.eased(&options));
         assert!(!queue.eased(&options));
@@ -201,7 +210,11 @@ mod tests {
         for _ in 0..3 * BUDGET / 1024 {
             queue.push(Bytes::from(vec![7; 1024]), &Options::new());
         }
-        let mut peer = Peer { each: usize::MAX, calls: 1000, got: Vec::new() };
+        let mut peer = Peer {
+            each: usize::MAX,
+            calls: 1000,
+            got: Vec::new(),
+        };
         assert!(matches!(queue.flush(&mut peer), Flush::Spent));
         assert!(peer.got.len() < 2 * BUDGET);
     }
@@ -212,7 +225,11 @@ mod tests {
         for _ in 0..1000 {
             queue.push(Bytes::from_static(b"x"), &Options::new());
         }
-        let mut peer = Peer { each: usize::MAX, calls: 1000, got: Vec::new() };
+        let mut peer = Peer {
+            each: usize::MAX,
+            calls: 1000,
+            got: Vec::new(),
+        };
         assert!(matches!(queue.flush(&mut peer), Flush::Empty));
         assert!(queue.writes.capacity() <= KEPT && queue.bytes() == 0);
     }

@@ -64,16 +64,18 @@ impl CloseReason {
         match error.kind() {
             BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected => CloseReason::Reset,
             TimedOut => CloseReason::TimedOut,
-            kind => CloseReason::Io { kind, text: error.to_string() },
+            kind => CloseReason::Io {
+                kind,
+                text: error.to_string(),
+            },
         }
     }
 
     pub(crate) fn ending(&self) -> Ending {
         match self {
-            CloseReason::Eof
-            | CloseReason::Protocol(_)
-            | CloseReason::Local
-            | CloseReason::Shutdown => Ending::Flush,
+            CloseReason::Eof | CloseReason::Protocol(_) | CloseReason::Local | CloseReason::Shutdown => {
+                Ending::Flush
+            }
             CloseReason::SlowConsumer { .. } | CloseReason::Aborted => Ending::Reset,
             CloseReason::Reset
             | CloseReason::TimedOut

@@ -40,7 +40,10 @@ impl Sources {
         let slot = slots.slots.vacant_key();
         // The last slot stays free: its token could be the waker's.
         if slot >= SLOT_MASK {
-            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many sockets in a worker"));
+            return Err(io::Error::new(
+                io::ErrorKind::QuotaExceeded,
+                "too many sockets in a worker",
+            ));
         }
         slots.generation = slots.generation.wrapping_add(1);
         let token = Token(slots.generation << SLOT_BITS | slot);
@@ -83,7 +86,10 @@ pub(crate) struct Source<S: mio::event::Source> {
 impl<S: mio::event::Source> Source<S> {
     /// A socket that is with no driver yet.
     pub(crate) fn new(inner: S) -> Source<S> {
-        Source { inner, registered: None }
+        Source {
+            inner,
+            registered: None,
+        }
     }
 
     /// Registers with the driver of this worker, once and for good. From now on what happens at

@@ -3,12 +3,12 @@
 use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use actor_core::Timer;
 use actor_core::port::{Again, Drain, MakePort, Port, Readiness, Ready};
 use actor_core::prelude::*;
-use actor_core::timer::Timer;
 use actor_core::{Restart, StopReason, SupervisorRef};
 use mio::net::{TcpListener, TcpStream};
 
@@ -24,26 +24,12 @@ const ACCEPTS: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Accepts the connections of one server. Its port does the work.
+/// Accepts the connections of one server. Its port does all the work.
 #[derive(Actor)]
-pub(super) struct Acceptor {
-    /// Why the port has no socket to accept from, if so.
-    pub(super) failed: Failed,
-}
-
-/// Where the port leaves the error that its actor's start is to fail with.
-pub(super) type Failed = Arc<Mutex<Option<io::Error>>>;
+pub(super) struct Acceptor;
 
 #[messages]
-impl Acceptor {
-    #[started]
-    fn started(&mut self) -> Result<(), io::Error> {
-        match self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
-    }
-}
+impl Acceptor {}
 
 /// What every connection of a server has in common.
 pub(super) struct Plan<F> {
@@ -56,18 +42,17 @@ pub(super) struct Plan<F> {
 }
 
 /// The port of an acceptor of connections that are `C`s.
-pub(super) fn port<C, F>(socket: TcpListener, plan: Plan<F>, failed: Failed) -> MakePort<Acceptor>
+pub(super) fn port<C, F>(socket: TcpListener, plan: Plan<F>) -> MakePort<Acceptor>
 where
     C: Connection,
     F: Fn(Conn) -> C + Send + Sync + 'static,
 {
     Box::new(move |readiness| {
-        let mut socket = Source::new(socket);
-        if let Err(error) = socket.register(readiness.clone()) {
-            *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-        }
+        // Registering is the port's first work.
+        readiness.set(Ready::WAKE);
         Box::new(AcceptPort {
-            socket,
+            socket: Source::new(socket),
+            registered: false,
             plan,
             readiness,
             readable: false,
@@ -81,6 +66,7 @@ where
 
 struct AcceptPort<C, F> {
     socket: Source<TcpListener>,
+    registered: bool,
     plan: Plan<F>,
     readiness: Readiness,
     /// There may be connections to accept. Stays so through a pause, since those that wait in the
@@ -99,6 +85,14 @@ where
     C: Connection,
     F: Fn(Conn) -> C + Send + Sync + 'static,
 {
+    /// Without registration the listener would never be flagged, so this is tried until it works.
+    fn register(&mut self) {
+        match self.socket.register(self.readiness.clone()) {
+            Ok(()) => self.registered = true,
+            Err(error) => self.rest(&error),
+        }
+    }
+
     fn accept(&mut self, ctx: &Context<Acceptor>) -> Again {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
         for _ in 0..ACCEPTS {
@@ -151,9 +145,7 @@ where
         let (conn, port) = connection::accepted::<C>(stream, peer, self.plan.options, place);
         let make = self.plan.make.clone();
         let mut conn = Some(conn);
-        let factory = move || {
-            make(conn.take().expect("an actor that is not restarted is made once"))
-        };
+        let factory = move || make(conn.take().expect("an actor that is not restarted is made once"));
         let spawned = ctx
             .system()
             .actor(factory)
@@ -178,7 +170,17 @@ where
         if ready.contains(Ready::TIMER) {
             self.pause = None;
         }
-        if self.readable && self.pause.is_none() { self.accept(ctx) } else { Again::No }
+        if self.pause.is_some() {
+            return Again::No;
+        }
+        if !self.registered {
+            self.register();
+        }
+        if self.readable {
+            self.accept(ctx)
+        } else {
+            Again::No
+        }
     }
 
     fn turn_ended(&mut self) {}

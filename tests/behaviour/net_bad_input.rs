@@ -1,0 +1,49 @@
+//! What no client should send gets a clear answer or a close, and harms nobody else.
+
+use std::io::Write;
+use std::net::Shutdown;
+
+use actor_net::{CloseReason, LineError};
+
+use crate::net_support::{MAX_LINE, Setup};
+
+#[test]
+fn a_line_without_end_is_answered_and_closed() {
+    let served = Setup::default().serve();
+    let mut other = served.connect();
+    let mut client = served.connect();
+    let stream = client.stream().try_clone().unwrap();
+    let writing = std::thread::spawn(move || {
+        // The server stops listening at some point; that is what is tested.
+        let _ = (&stream).write_all(&vec![b'x'; 10 << 20]);
+        let _ = stream.shutdown(Shutdown::Write);
+    });
+    let error = LineError::TooLong { limit: MAX_LINE };
+    assert_eq!(client.rest(), format!("error: {error}\n"));
+    writing.join().unwrap();
+    assert_eq!(served.events.closed(), CloseReason::Protocol(error.to_string()));
+    assert_eq!(other.ask("still served"), "still served");
+}
+
+#[test]
+fn bad_lines_are_answered_and_the_next_is_read() {
+    let served = Setup::default().serve();
+    let mut client = served.connect();
+    client.send(b"a\xff\nb\0\nfine\n");
+    let utf8 = LineError::InvalidUtf8 { at: 1 };
+    let nul = LineError::Nul { at: 1 };
+    assert_eq!(client.line(), Some(format!("error: {utf8}")));
+    assert_eq!(client.line(), Some(format!("error: {nul}")));
+    assert_eq!(client.line().as_deref(), Some("fine"));
+}
+
+#[test]
+fn half_a_line_and_an_end_is_answered_and_closed() {
+    let served = Setup::default().serve();
+    let mut client = served.connect();
+    client.send("whole\nhalf");
+    client.stream().shutdown(Shutdown::Write).unwrap();
+    let error = LineError::Truncated { bytes: 4 };
+    assert_eq!(client.rest(), format!("whole\nerror: {error}\n"));
+    assert_eq!(served.events.closed(), CloseReason::Eof);
+}
