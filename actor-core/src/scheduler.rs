@@ -143,16 +143,17 @@ impl Scheduler {
         }
     }
 
-    /// Waits for the threads of the workers until `until`.
-    pub(crate) fn wait_for_workers(&self, until: Instant) {
+    /// Waits for the threads of the workers until `until`; returns how many have not ended.
+    pub(crate) fn wait_for_workers(&self, until: Instant) -> usize {
         let mut live = self.live.lock();
         while *live > 0 {
             let left = until.saturating_duration_since(clock::now());
             if left.is_zero() {
-                return;
+                break;
             }
             live = self.ended.wait_timeout(live, left).unwrap_or_else(|e| e.into_inner()).0;
         }
+        *live
     }
 
     fn is_stopping(&self) -> bool {
@@ -163,10 +164,6 @@ impl Scheduler {
     fn worker_ended(&self) {
         *self.live.lock() -= 1;
         self.ended.notify_all();
-    }
-
-    pub(crate) fn live_workers(&self) -> usize {
-        *self.live.lock()
     }
 }
 

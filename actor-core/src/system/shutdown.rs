@@ -59,19 +59,23 @@ impl System {
     /// On a worker there is nobody to wait, so the end only begins.
     pub fn shutdown(&self) -> Report {
         self.order_stop();
+        let mut stuck_workers = 0;
         if !worker::is_current() {
             self.wait_for_root();
-            self.scheduler().wait_for_workers(clock::now() + GRACE);
+            stuck_workers = self.scheduler().wait_for_workers(clock::now() + GRACE);
         }
         Report {
             reason: self.0.ended.lock().clone().unwrap_or(StopReason::Shutdown),
             late: self.0.late.lock().clone(),
-            stuck_workers: self.scheduler().live_workers(),
+            stuck_workers,
         }
     }
 
     fn wait_for_root(&self) {
-        let Some(root) = self.root() else { return };
+        let Some(root) = self.root() else {
+            // It has ended, or a failed build never made it.
+            return self.scheduler().stop();
+        };
         let monitor = || Monitor::new(root.cell().clone());
         if monitor().wait_within(self.0.stop_within).is_some() {
             return;
