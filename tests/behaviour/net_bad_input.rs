@@ -5,7 +5,7 @@ use std::net::Shutdown;
 
 use actor_net::{CloseReason, LineError};
 
-use crate::net_support::{MAX_LINE, Setup};
+use crate::net_support::{Event, MAX_LINE, Setup};
 
 #[test]
 fn a_line_without_end_is_answered_and_closed() {
@@ -35,6 +35,13 @@ fn bad_lines_are_answered_and_the_next_is_read() {
     assert_eq!(client.line(), Some(format!("error: {utf8}")));
     assert_eq!(client.line(), Some(format!("error: {nul}")));
     assert_eq!(client.line().as_deref(), Some("fine"));
+    for expected in [utf8, nul] {
+        let refused = served.events.until(|event| match event {
+            Event::Refused(error) => Some(error),
+            _ => None,
+        });
+        assert_eq!(refused, expected);
+    }
 }
 
 #[test]

@@ -6,7 +6,11 @@ use crate::net_support::{Client, Setup, eventually};
 
 #[test]
 fn connections_over_the_maximum_are_closed_at_once() {
-    let served = Setup { max: 2, ..Setup::default() }.serve();
+    let served = Setup {
+        max: 2,
+        ..Setup::default()
+    }
+    .serve();
     let mut first = served.connect();
     let mut second = served.connect();
     assert_eq!(first.ask("hello"), "hello");
@@ -25,7 +29,10 @@ fn connections_over_the_maximum_are_closed_at_once() {
 fn a_system_without_sockets_is_refused_with_advice() {
     let system = actor_core::System::builder().workers(1).build().unwrap();
     let (make, _events) = Setup::default().sessions();
-    let error = actor_net::Listener::bind("127.0.0.1:0").unwrap().spawn(&system, make).unwrap_err();
+    let error = actor_net::Listener::bind("127.0.0.1:0")
+        .unwrap()
+        .spawn(&system, make)
+        .unwrap_err();
     assert!(error.to_string().contains("actor_net::builder()"), "{error}");
 }
 
@@ -50,19 +57,26 @@ fn server_with_few_descriptors() {
 #[cfg(unix)]
 #[test]
 fn out_of_descriptors_is_survived() {
-    use std::io::{BufRead, BufReader};
+    use std::io::{BufRead, BufReader, Read};
     use std::process::{Command, Stdio};
 
     let mut server = Command::new("sh")
         .args(["-c", "ulimit -n 48; exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "net_limits::server_with_few_descriptors", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "net_limits::server_with_few_descriptors",
+            "--ignored",
+            "--nocapture",
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let out = BufReader::new(server.stdout.take().unwrap());
+    // Kept open: the test harness over there writes into it at the end.
+    let mut out = BufReader::new(server.stdout.take().unwrap());
     let addr: SocketAddr = out
+        .by_ref()
         .lines()
         .map_while(Result::ok)
         .find_map(|line| line.strip_prefix("addr ")?.parse().ok())

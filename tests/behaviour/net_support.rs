@@ -1,5 +1,6 @@
 //! What the tests of sockets share: a session that does what its lines say and reports what
 //! happens to it, and a client that waits for what it expects and never sleeps.
+#![allow(unreachable_pub)] // Shared by the files of a test binary, which has no outside.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,8 +10,7 @@ use std::time::{Duration, Instant};
 use actor_core::prelude::*;
 use actor_core::{StopReason, System};
 use actor_net::{
-    Bytes, CloseReason, Conn, Connection, HalfClosed, LineError, Lines, Listener, Options, Pressure,
-    Server,
+    Bytes, CloseReason, Conn, Connection, HalfClosed, LineError, Lines, Listener, Options, Pressure, Server,
 };
 
 /// How long a test waits for something before it fails.
@@ -131,7 +131,12 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Setup {
-        Setup { options: Options::new(), max: 1000, after_eof: HalfClosed::Close, goodbye: "" }
+        Setup {
+            options: Options::new(),
+            max: 1000,
+            after_eof: HalfClosed::Close,
+            goodbye: "",
+        }
     }
 }
 
@@ -158,7 +163,11 @@ impl Setup {
             .max_connections(self.max)
             .spawn(&system, make)
             .expect("a server");
-        Served { server, events, system }
+        Served {
+            server,
+            events,
+            system,
+        }
     }
 }
 
@@ -240,7 +249,9 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
-        Client { read: BufReader::new(stream) }
+        Client {
+            read: BufReader::new(stream),
+        }
     }
 
     pub fn stream(&self) -> &TcpStream {
@@ -267,7 +278,9 @@ impl Client {
     /// Everything up to the end of the stream.
     pub fn rest(&mut self) -> String {
         let mut rest = String::new();
-        self.read.read_to_string(&mut rest).expect("the end of the stream");
+        self.read
+            .read_to_string(&mut rest)
+            .expect("the end of the stream");
         rest
     }
 

@@ -13,7 +13,8 @@ use super::shared::Shared;
 ///
 /// Given to the function that makes the actor. What is written is sent at the end of the actor's
 /// turn, in one system call where possible; so a `Conn` belongs into its actor's state and is of
-/// no use elsewhere. Dropping it does not end the connection, which lives as long as the actor.
+/// no use elsewhere. While an async handler is in work the socket is given only what it takes at
+/// once; the rest is sent when the handler has ended. Dropping it does not end the connection, which lives as long as the actor.
 pub struct Conn {
     shared: Arc<Shared>,
 }

@@ -301,9 +301,10 @@ impl<C: Connection, H> ConnectionPort<C, H> {
             return false;
         };
         if !matches!(self.phase, Phase::Told | Phase::Draining(_)) {
+            let connecting = matches!(self.phase, Phase::Connecting { .. });
             self.phase = Phase::Told;
             self.inbox = Inbox::default();
-            if why.ending() != Ending::Flush {
+            if why.ending() != Ending::Flush || connecting {
                 self.shared.close_socket(why.ending() == Ending::Reset);
             }
             actor.closed(&why, ctx);
