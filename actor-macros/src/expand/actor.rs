@@ -1,6 +1,6 @@
 //! The ref newtype and the impl of `Actor`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Generics, Ident, parse_quote};
@@ -16,6 +16,7 @@ pub(crate) fn expand(actor: &Actor) -> TokenStream {
     resolve_self(&mut declared, parse_quote!(#name #ty_generics));
     let newtype = Newtype {
         actor: quote!(#name #ty_generics),
+        plain: quote_spanned!(names::made_at(name)=> ::actor_core::ActorRef<#name #ty_generics>),
         name: names::type_name(name, "Ref", names::made_at(name)),
         generics: without_defaults(&declared),
     };
@@ -28,23 +29,26 @@ pub(crate) fn expand(actor: &Actor) -> TokenStream {
 /// The ref of an actor, and the generics that both have.
 struct Newtype {
     actor: TokenStream,
+    /// The type inside. Without a `#[messages]` block there is none; the compiler finds that in many
+    /// places, but says it once if they all have the span of the actor's name.
+    plain: TokenStream,
     name: Ident,
     generics: Generics,
 }
 
 fn declaration(actor: &Actor, newtype: &Newtype, declared: &Generics) -> TokenStream {
-    let (vis, name, of) = (&actor.vis, &newtype.name, &newtype.actor);
+    let (vis, name, inner) = (&actor.vis, &newtype.name, &newtype.plain);
     let clause = &declared.where_clause;
     let plain = actor.name.unraw();
     let doc = format!("The address of [`{plain}`], an actor: a method for each of its messages.");
-    quote_spanned! {Span::mixed_site()=>
+    quote_spanned! {names::made_at(&newtype.name)=>
         #[doc = #doc]
         ///
         /// A method makes a [`Call`](::actor_core::Call) and sends nothing yet: the call is told, or
         /// asked for its reply. A clone is another address of the same actor; both stay good when
         /// the actor is restarted.
         #[allow(dead_code, unreachable_pub, private_bounds, private_interfaces)]
-        #vis struct #name #declared (::actor_core::ActorRef<#of>) #clause;
+        #vis struct #name #declared (#inner) #clause;
     }
 }
 
@@ -54,7 +58,6 @@ fn implementation(actor: &Actor, newtype: &Newtype) -> TokenStream {
     let plain = actor.name.unraw().to_string();
     let settings = settings(&actor.settings);
     let site = names::made_at(&actor.name);
-    // The type's own name carries the span for state that is not `Send`.
     quote_spanned! {site=>
         #[automatically_derived]
         impl #impl_generics ::actor_core::Actor for #of #clause {
@@ -92,27 +95,27 @@ fn settings(settings: &Settings) -> TokenStream {
 impl Newtype {
     /// What the address gives; a derive would ask it of the actor's type parameters.
     fn traits(&self) -> TokenStream {
-        let (name, actor) = (&self.name, &self.actor);
+        let (name, plain) = (&self.name, &self.plain);
         let (impl_generics, ty_generics, clause) = self.generics.split_for_impl();
-        quote_spanned! {Span::mixed_site()=>
+        quote_spanned! {names::made_at(&self.name)=>
             #[automatically_derived]
             impl #impl_generics ::core::clone::Clone for #name #ty_generics #clause {
                 fn clone(&self) -> Self {
-                    Self(<::actor_core::ActorRef<#actor> as ::core::clone::Clone>::clone(&self.0))
+                    Self(<#plain as ::core::clone::Clone>::clone(&self.0))
                 }
             }
 
             #[automatically_derived]
             impl #impl_generics ::core::fmt::Debug for #name #ty_generics #clause {
                 fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-                    <::actor_core::ActorRef<#actor> as ::core::fmt::Debug>::fmt(&self.0, f)
+                    <#plain as ::core::fmt::Debug>::fmt(&self.0, f)
                 }
             }
 
             #[automatically_derived]
             impl #impl_generics ::core::cmp::PartialEq for #name #ty_generics #clause {
                 fn eq(&self, other: &Self) -> ::core::primitive::bool {
-                    <::actor_core::ActorRef<#actor> as ::core::cmp::PartialEq>::eq(&self.0, &other.0)
+                    <#plain as ::core::cmp::PartialEq>::eq(&self.0, &other.0)
                 }
             }
 
@@ -122,7 +125,7 @@ impl Newtype {
             #[automatically_derived]
             impl #impl_generics ::core::hash::Hash for #name #ty_generics #clause {
                 fn hash<H: ::core::hash::Hasher>(&self, state: &mut H) {
-                    <::actor_core::ActorRef<#actor> as ::core::hash::Hash>::hash(&self.0, state);
+                    <#plain as ::core::hash::Hash>::hash(&self.0, state);
                 }
             }
         }
@@ -130,33 +133,33 @@ impl Newtype {
 
     /// The ways to and from the plain ref.
     fn conversions(&self) -> TokenStream {
-        let (name, actor) = (&self.name, &self.actor);
+        let (name, plain) = (&self.name, &self.plain);
         let (impl_generics, ty_generics, clause) = self.generics.split_for_impl();
-        quote_spanned! {Span::mixed_site()=>
+        quote_spanned! {names::made_at(&self.name)=>
             #[automatically_derived]
-            impl #impl_generics ::core::convert::From<::actor_core::ActorRef<#actor>> for #name #ty_generics #clause {
-                fn from(plain: ::actor_core::ActorRef<#actor>) -> Self {
+            impl #impl_generics ::core::convert::From<#plain> for #name #ty_generics #clause {
+                fn from(plain: #plain) -> Self {
                     Self(plain)
                 }
             }
 
             #[automatically_derived]
-            impl #impl_generics ::core::convert::From<#name #ty_generics> for ::actor_core::ActorRef<#actor> #clause {
+            impl #impl_generics ::core::convert::From<#name #ty_generics> for #plain #clause {
                 fn from(named: #name #ty_generics) -> Self {
                     named.0
                 }
             }
 
             #[automatically_derived]
-            impl #impl_generics ::core::convert::AsRef<::actor_core::ActorRef<#actor>> for #name #ty_generics #clause {
-                fn as_ref(&self) -> &::actor_core::ActorRef<#actor> {
+            impl #impl_generics ::core::convert::AsRef<#plain> for #name #ty_generics #clause {
+                fn as_ref(&self) -> &#plain {
                     &self.0
                 }
             }
 
             #[automatically_derived]
             impl #impl_generics ::core::ops::Deref for #name #ty_generics #clause {
-                type Target = ::actor_core::ActorRef<#actor>;
+                type Target = #plain;
 
                 fn deref(&self) -> &Self::Target {
                     &self.0

@@ -37,14 +37,12 @@ fn declaration(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
     let lints = lints::of_a_handler();
     let variants = expansion.messages.iter().map(|message| {
         let (cfg, name, ty) = (&message.handler.carried.cfg, &message.name, message.ty());
+        let reply = message.way_back();
         quote_spanned! {Span::mixed_site()=>
             #(#cfg)*
             #name(
                 #ty,
-                ::actor_core::Reply<
-                    <#ty as ::actor_core::Message>::Reply,
-                    <#ty as ::actor_core::Message>::Error,
-                >,
+                #reply,
             )
         }
     });
@@ -66,8 +64,8 @@ fn implementation(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
     let lints = lints::of_all_handlers();
     let never = never(quote!(Self), unheld);
     let names = expansion.messages.iter().map(|message| {
-        let (cfg, variant, ty) = (&message.handler.carried.cfg, &message.name, message.ty());
-        quote!(#(#cfg)* Self::#variant(..) => <#ty as ::actor_core::Message>::NAME,)
+        let (cfg, variant, name) = (&message.handler.carried.cfg, &message.name, message.plain_name());
+        quote!(#(#cfg)* Self::#variant(..) => #name,)
     });
     let undelivered = expansion.messages.iter().map(|message| {
         let (cfg, variant) = (&message.handler.carried.cfg, &message.name);

@@ -71,8 +71,7 @@ impl<'a> Message<'a> {
     pub(crate) fn expand(&self, expansion: &Expansion<'_>) -> TokenStream {
         let (declaration, constructor) = (self.declaration(expansion.target), self.constructor());
         let (message, accepts) = (self.message(), self.accepts(expansion));
-        let assertions = self.assertions();
-        quote!(#assertions #declaration #constructor #message #accepts)
+        quote!(#declaration #message #constructor #accepts)
     }
 
     /// The struct with its generics, as a type.
@@ -80,6 +79,17 @@ impl<'a> Message<'a> {
         let (name, generics) = (&self.name, self.used.generics());
         let (_, ty_generics, _) = generics.split_for_impl();
         quote!(#name #ty_generics)
+    }
+
+    /// The name in logs and dead letters.
+    pub(crate) fn plain_name(&self) -> String {
+        self.handler.name.unraw().to_string()
+    }
+
+    /// The type of the way back to who asked.
+    pub(crate) fn way_back(&self) -> TokenStream {
+        let (reply, error) = (&self.reply, &self.error);
+        quote!(::actor_core::Reply<#reply, #error>)
     }
 
     /// An expression that makes the message of locals called as its fields.
@@ -149,12 +159,17 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// The first thing that is wrong with an argument which cannot be sent is that the struct cannot
+    /// be a message, so the struct's name stands where the one argument is, if there is one.
     fn message(&self) -> TokenStream {
-        let (ty, cfg) = (self.ty(), &self.handler.carried.cfg);
-        let (reply, error) = (&self.reply, &self.error);
+        let (cfg, reply, error) = (&self.handler.carried.cfg, &self.reply, &self.error);
         let generics = self.used.generics();
-        let (impl_generics, _, clause) = generics.split_for_impl();
-        let plain = self.handler.name.unraw().to_string();
+        let (impl_generics, ty_generics, clause) = generics.split_for_impl();
+        let mut name = self.name.clone();
+        if let [field] = self.fields.as_slice() {
+            name.set_span(field.ty.span());
+        }
+        let (ty, plain) = (quote!(#name #ty_generics), self.plain_name());
         quote_spanned! {Span::mixed_site()=>
             #(#cfg)*
             #[allow(deprecated)]
@@ -171,7 +186,7 @@ impl<'a> Message<'a> {
         let (name, ty, cfg) = (&self.name, self.ty(), &self.handler.carried.cfg);
         let (actor, envelope) = (&expansion.target.ty, &expansion.envelope);
         let (impl_generics, _, clause) = expansion.generics.split_for_impl();
-        let lints = lints::of_all_handlers();
+        let (reply, lints) = (self.way_back(), lints::of_all_handlers());
         quote_spanned! {Span::mixed_site()=>
             #(#cfg)*
             #lints
@@ -179,10 +194,7 @@ impl<'a> Message<'a> {
             impl #impl_generics ::actor_core::Accepts<#ty> for #actor #clause {
                 fn wrap(
                     message: #ty,
-                    reply: ::actor_core::Reply<
-                        <#ty as ::actor_core::Message>::Reply,
-                        <#ty as ::actor_core::Message>::Error,
-                    >,
+                    reply: #reply,
                 ) -> <Self as ::actor_core::Messages>::Message {
                     #envelope::#name(message, reply)
                 }
@@ -196,29 +208,6 @@ impl<'a> Message<'a> {
                     }
                 }
             }
-        }
-    }
-
-    /// Asks of every argument what the message needs, at the argument's own type: that the message
-    /// as a whole is no message explains less.
-    fn assertions(&self) -> TokenStream {
-        let cfg = &self.handler.carried.cfg;
-        let generics = self.used.generics();
-        let (impl_generics, _, clause) = generics.split_for_impl();
-        let arguments = self.fields.iter().map(|Field { ty, .. }| {
-            quote_spanned!(ty.span()=> ::actor_core::__private::message_argument::<#ty>();)
-        });
-        if self.fields.is_empty() {
-            return TokenStream::new();
-        }
-        quote_spanned! {Span::mixed_site()=>
-            #(#cfg)*
-            const _: () = {
-                #[allow(dead_code, deprecated)]
-                fn arguments #impl_generics () #clause {
-                    #(#arguments)*
-                }
-            };
         }
     }
 }

@@ -140,6 +140,11 @@ fn data(argument: &Argument, errors: &mut Errors) {
                 format!("write `'static` in the place of `{lifetime}`, or use a type that owns its data");
             errors.report(lifetime, borrows, help);
         }
+        Some(Obstacle::Local(local)) => errors.report(
+            local.ty,
+            "a message travels to another thread, and this type stays on the one it is on",
+            format_args!("send {} in its place", local.instead),
+        ),
         Some(Obstacle::Impl(hidden)) => errors.report(
             hidden,
             "an argument of a handler cannot be `impl Trait`: the mailbox has to know every type",

@@ -166,6 +166,11 @@ fn reply(method: &Method, ty: &Type, errors: &mut Errors) {
             "a handler cannot return `impl Trait`: the reply needs a type with a name",
             "name the type, or return a `Box<dyn Trait + Send>`",
         ),
+        Some(Obstacle::Local(local)) => errors.report(
+            local.ty,
+            "a reply travels to another thread, and this type stays on the one it is on",
+            format_args!("return {} in its place", local.instead),
+        ),
         Some(Obstacle::Borrow(reference)) => {
             let owned = types::typed(types::owned(&reference));
             errors.report(

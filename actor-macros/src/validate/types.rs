@@ -4,8 +4,8 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    BoundLifetimes, Expr, Lifetime, ParenthesizedGenericArguments, Type, TypeBareFn, TypeImplTrait,
-    TypeReference,
+    BoundLifetimes, Expr, GenericArgument, Lifetime, ParenthesizedGenericArguments, PathArguments, Type,
+    TypeBareFn, TypeImplTrait, TypeParamBound, TypeReference, TypeTraitObject,
 };
 
 /// The first thing in a type that a message cannot carry.
@@ -16,6 +16,14 @@ pub(crate) enum Obstacle {
     Lifetime(Lifetime),
     /// `impl Trait`.
     Impl(TypeImplTrait),
+    /// A type that stays on its thread, and what to write instead.
+    Local(Local),
+}
+
+/// See [`Obstacle::Local`].
+pub(crate) struct Local {
+    pub(crate) ty: Type,
+    pub(crate) instead: String,
 }
 
 /// What keeps `ty` from travelling, as far as it can be read from the type.
@@ -25,7 +33,60 @@ pub(crate) fn obstacle(ty: &Type) -> Option<Obstacle> {
         found: None,
     };
     search.visit_type_mut(&mut ty.clone());
-    search.found
+    search.found.or_else(|| local(ty).map(Obstacle::Local))
+}
+
+/// Looks for the types that everyone knows are not `Send`, where nothing can make up for it. The
+/// compiler finds the others, but finds them in every place that the message passes through.
+fn local(ty: &Type) -> Option<Local> {
+    let found = |instead| {
+        Some(Local {
+            ty: ty.clone(),
+            instead,
+        })
+    };
+    match ty {
+        Type::Ptr(_) => found("an index, an id or an owned value".to_owned()),
+        Type::TraitObject(object) if is_local_object(object) => found(format!("`{} + Send`", typed(object))),
+        Type::Path(path) => {
+            let last = path.path.segments.last()?;
+            let arguments = match &last.arguments {
+                PathArguments::AngleBracketed(all) => &all.args,
+                _ => return None,
+            };
+            if last.ident == "Rc" && arguments.len() == 1 {
+                return found(format!("`Arc<{}>`", typed(arguments)));
+            }
+            let passes = PASSING.iter().any(|name| last.ident == name);
+            arguments
+                .iter()
+                .filter(|_| passes)
+                .find_map(|argument| match argument {
+                    GenericArgument::Type(ty) => local(ty),
+                    _ => None,
+                })
+        }
+        Type::Tuple(tuple) => tuple.elems.iter().find_map(local),
+        Type::Array(array) => local(&array.elem),
+        Type::Paren(paren) => local(&paren.elem),
+        Type::Group(group) => local(&group.elem),
+        _ => None,
+    }
+}
+
+/// Types that are `Send` only if what is in them is.
+const PASSING: [&str; 9] = [
+    "Option", "Result", "Vec", "VecDeque", "Box", "Arc", "Mutex", "HashMap", "BTreeMap",
+];
+
+/// `dyn Fn()` and `dyn Any`, which have no `Send` unless it is written.
+fn is_local_object(object: &TypeTraitObject) -> bool {
+    object.bounds.iter().all(|bound| match bound {
+        TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| {
+            last.ident == "Any" || matches!(last.arguments, PathArguments::Parenthesized(_))
+        }),
+        _ => true,
+    })
 }
 
 impl ToTokens for Obstacle {
@@ -34,6 +95,7 @@ impl ToTokens for Obstacle {
             Obstacle::Borrow(ty) => ty.to_tokens(tokens),
             Obstacle::Lifetime(lifetime) => lifetime.to_tokens(tokens),
             Obstacle::Impl(ty) => ty.to_tokens(tokens),
+            Obstacle::Local(local) => local.ty.to_tokens(tokens),
         }
     }
 }
@@ -175,6 +237,16 @@ mod tests {
         assert_eq!(found("Cow<'_, str>"), "'_");
         assert_eq!(found("Box<dyn Read + 'a>"), "'a");
         assert_eq!(found("Option<impl Into<u8>>"), "impl Into<u8>");
+    }
+
+    #[test]
+    fn types_that_stay_on_their_thread_are_known() {
+        assert_eq!(found("Option<(u8, Rc<String>)>"), "Rc<String>");
+        assert_eq!(found("Arc<Mutex<*const u8>>"), "*const u8");
+        assert_eq!(found("Box<dyn Fn(u8) -> u8>"), "dyn Fn(u8) -> u8");
+        assert_eq!(found("Box<dyn Fn(u8) -> u8 + Send>"), "");
+        assert_eq!(found("Fragile<Rc<String>>"), "");
+        assert_eq!(found("Box<dyn Draw>"), "");
     }
 
     #[test]
