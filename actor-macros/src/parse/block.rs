@@ -26,7 +26,7 @@ pub(crate) struct Block {
 
 /// What is in an impl block.
 pub(crate) enum Item {
-    Method(Method),
+    Method(Box<Method>),
     /// Something else, which has no business having a mark.
     Other {
         marks: Vec<Mark>,
@@ -138,14 +138,14 @@ fn item(input: ParseStream<'_>) -> syn::Result<Item> {
     if !input.peek(token::Brace) {
         return Err(input.error("expected the body of a method"));
     }
-    Ok(Item::Method(Method {
+    Ok(Item::Method(Box::new(Method {
         marks,
         attrs,
         vis,
         defaultness,
         sig,
         body: input.parse()?,
-    }))
+    })))
 }
 
 /// Looks past the visibility and the words that may stand before `fn`.
