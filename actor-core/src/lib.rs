@@ -15,6 +15,7 @@ mod error;
 mod message;
 mod monitor;
 pub mod port;
+pub mod prelude;
 mod reason;
 mod reply;
 mod scheduler;
@@ -24,6 +25,8 @@ mod sync;
 mod system;
 mod timer;
 mod wait;
+
+pub use actor_macros::{Actor, messages};
 
 pub use actor::{Accepts, Actor, Messages, Overflow, Settings, Step};
 pub use actor_ref::{ActorRef, Recipient, WeakRef};
@@ -47,7 +50,9 @@ pub use timer::{Sleep, Timer};
 pub mod __private {
     /// A handler's `Result`, whatever alias it goes by.
     pub trait Fallible {
+        /// Its `Ok` side.
         type Ok;
+        /// Its `Err` side.
         type Err;
     }
 

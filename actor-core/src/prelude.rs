@@ -1,0 +1,6 @@
+//! What a file that defines or uses actors needs: `use actor_core::prelude::*`.
+
+pub use crate::{
+    Actor, ActorRef, AskError, Context, Down, Failure, Recipient, Reply, Restart, SendError, SpawnError,
+    StopReason, System, SystemHandle, TellError, messages,
+};
