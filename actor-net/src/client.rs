@@ -1,6 +1,7 @@
 //! Client connections: an actor that connects to a peer.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actor_core::{Restart, SpawnError, SupervisorRef, SystemHandle};
@@ -74,7 +75,8 @@ impl Client {
         system: &SystemHandle,
         make: impl FnOnce(Conn) -> C + Send + 'static,
     ) -> Result<C::Ref, SpawnError> {
-        let (conn, port) = connection::connecting::<C>(self.peer, self.options, self.deadline);
+        let options = Arc::new(self.options);
+        let (conn, port) = connection::connecting::<C>(self.peer, options, self.deadline);
         let mut parts = Some((make, conn));
         let factory = move || {
             let (make, conn) = parts.take().expect("an actor that is not restarted is made once");
@@ -92,5 +94,63 @@ impl Client {
             spawn = spawn.under(supervisor);
         }
         spawn.spawn()
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::io::ErrorKind;
+    use std::net::TcpStream;
+    use std::sync::mpsc::{Sender, channel};
+
+    use actor_core::prelude::*;
+
+    use super::*;
+    use crate::{CloseReason, Lines};
+
+    #[derive(Actor)]
+    struct Caller {
+        ended: Sender<CloseReason>,
+    }
+
+    #[messages]
+    impl Caller {}
+
+    impl Connection for Caller {
+        type Codec = Lines;
+
+        fn codec(&self) -> Lines {
+            Lines::new(80)
+        }
+
+        fn frame(&mut self, _line: &str, _ctx: &mut Context<Self>) {}
+
+        fn closed(&mut self, why: &CloseReason, _ctx: &mut Context<Self>) {
+            let _ = self.ended.send(why.clone());
+        }
+    }
+
+    /// On Linux a listener whose queue is full does not answer. Elsewhere it refuses.
+    #[test]
+    fn a_peer_that_does_not_answer_is_given_up() {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket
+            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .unwrap();
+        socket.listen(0).unwrap();
+        let peer = socket.local_addr().unwrap().as_socket().unwrap();
+        let patience = Duration::from_millis(100);
+        let queued: Vec<_> =
+            std::iter::from_fn(|| TcpStream::connect_timeout(&peer, patience).ok()).collect();
+
+        let system = crate::builder().workers(1).build().unwrap();
+        let (ended, end) = channel();
+        let client = Client::connect(peer).deadline(patience);
+        client.spawn(&system, |_conn| Caller { ended }).unwrap();
+        match end.recv_timeout(Duration::from_secs(20)).unwrap() {
+            CloseReason::ConnectFailed { kind, .. } => assert_eq!(kind, ErrorKind::TimedOut),
+            why => panic!("closed for another reason: {why}"),
+        }
+        drop(queued);
     }
 }

@@ -143,7 +143,7 @@ impl Listener {
             .map_err(io::Error::other)?;
         let counts = Arc::<Counts>::default();
         let plan = Plan {
-            options: self.options,
+            options: Arc::new(self.options),
             max: self.max,
             counts: counts.clone(),
             connections,

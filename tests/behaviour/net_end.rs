@@ -27,6 +27,25 @@ fn a_half_closed_connection_can_be_written_to() {
 }
 
 #[test]
+fn a_half_closed_peer_that_goes_away_is_noticed() {
+    let setup = Setup {
+        after_eof: HalfClosed::StayOpen,
+        ..Setup::default()
+    };
+    let served = setup.serve();
+    let client = served.connect();
+    client.send("hello\n");
+    client.stream().shutdown(Shutdown::Write).unwrap();
+    served
+        .events
+        .until(|event| matches!(event, Event::HalfClosed).then_some(()));
+    // The answer is there and not read: closing now makes the kernel send a reset.
+    assert_eq!(client.stream().peek(&mut [0]).unwrap(), 1);
+    drop(client);
+    assert_eq!(served.events.closed(), CloseReason::Reset);
+}
+
+#[test]
 fn a_reset_in_the_middle_of_a_write_is_told_to_the_actor() {
     let mut setup = Setup::default();
     setup.options = setup.options.cap(64 << 20);

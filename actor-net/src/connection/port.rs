@@ -31,7 +31,7 @@ const FRAMES: usize = 16;
 pub(crate) fn accepted<C: Connection>(
     stream: TcpStream,
     peer: SocketAddr,
-    options: Options,
+    options: Arc<Options>,
     held: impl Send + 'static,
 ) -> (Conn, MakePort<C>) {
     let shared = Arc::new(Shared::new(peer, Some(stream), options));
@@ -56,7 +56,7 @@ pub(crate) fn accepted<C: Connection>(
 /// The two halves of a connection to `peer`, which is begun when the actor starts.
 pub(crate) fn connecting<C: Connection>(
     peer: SocketAddr,
-    options: Options,
+    options: Arc<Options>,
     deadline: Duration,
 ) -> (Conn, MakePort<C>) {
     let shared = Arc::new(Shared::new(peer, None, options));
@@ -71,7 +71,7 @@ pub(crate) fn connecting<C: Connection>(
         }
         readiness.set(Ready::WAKE);
         let phase = Phase::Connecting {
-            _deadline: readiness.after(deadline),
+            _deadline: Box::new(readiness.after(deadline)),
         };
         boxed(ConnectionPort::<C, ()>::new(shared, readiness, phase, ()))
     };
@@ -89,10 +89,11 @@ fn connect_failed(error: &io::Error) -> CloseReason {
     }
 }
 
-/// The life of a connection as its port sees it.
+/// The life of a connection as its port sees it. What only its beginning and end need is boxed, since
+/// most connections are in between.
 enum Phase {
     /// Waits for the peer to accept.
-    Connecting { _deadline: Option<Timer> },
+    Connecting { _deadline: Box<Option<Timer>> },
     /// Is there; the actor has not heard of it.
     Fresh,
     /// Reads.
@@ -104,7 +105,7 @@ enum Phase {
     /// The actor has heard of the end.
     Told,
     /// The actor has stopped.
-    Draining(Draining),
+    Draining(Box<Draining>),
 }
 
 struct ConnectionPort<C: Connection, H> {
@@ -369,7 +370,8 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
                 return Drain::Done;
             }
             self.inbox = Inbox::default();
-            self.phase = Phase::Draining(Draining::begin(&self.shared, &self.readiness));
+            let draining = Draining::begin(&self.shared, &self.readiness);
+            self.phase = Phase::Draining(Box::new(draining));
         }
         match &mut self.phase {
             Phase::Draining(draining) => draining.step(ready, self.eof, &self.shared, &self.readiness),

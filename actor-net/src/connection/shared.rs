@@ -5,7 +5,7 @@
 
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use crate::options::Options;
 /// The shared part of one connection.
 pub(super) struct Shared {
     peer: SocketAddr,
-    options: Options,
+    options: Arc<Options>,
     state: Mutex<State>,
 }
 
@@ -31,10 +31,17 @@ struct State {
     queue: Queue,
     /// The socket has not refused bytes since it last said that it takes some.
     writable: bool,
+    status: Status,
+}
+
+#[derive(Default)]
+enum Status {
+    #[default]
+    Open,
     /// Writing failed with this. The port ends the connection once it has read what came before.
-    broken: Option<CloseReason>,
+    Broken(CloseReason),
     /// The connection has ended, or will when the queue is flushed.
-    end: Option<CloseReason>,
+    Ended(CloseReason),
 }
 
 impl State {
@@ -51,14 +58,16 @@ impl State {
             Flush::Spent => Progress::Spent,
             Flush::Failed(error) => {
                 self.queue.clear();
-                self.broken.get_or_insert_with(|| CloseReason::of(&error));
+                if let Status::Open = self.status {
+                    self.status = Status::Broken(CloseReason::of(&error));
+                }
                 Progress::Broken
             }
         }
     }
 
     fn is_closed(&self) -> bool {
-        self.end.is_some() || self.broken.is_some()
+        !matches!(self.status, Status::Open)
     }
 }
 
@@ -76,7 +85,7 @@ pub(super) enum Progress {
 }
 
 impl Shared {
-    pub(super) fn new(peer: SocketAddr, socket: Option<TcpStream>, options: Options) -> Shared {
+    pub(super) fn new(peer: SocketAddr, socket: Option<TcpStream>, options: Arc<Options>) -> Shared {
         let state = State {
             socket: socket.map(Source::new),
             ..State::default()
@@ -121,7 +130,7 @@ impl Shared {
         }
         if state.queue.is_over(&write, &self.options) {
             state.flush();
-            if state.broken.is_some() {
+            if state.is_closed() {
                 return Pressure::Closed;
             }
         }
@@ -146,10 +155,10 @@ impl Shared {
     pub(super) fn end(&self, reason: CloseReason) -> bool {
         {
             let mut state = self.lock();
-            if state.end.is_some() {
+            if let Status::Ended(_) = state.status {
                 return false;
             }
-            state.end = Some(reason.clone());
+            state.status = Status::Ended(reason.clone());
             if reason.ending() != Ending::Flush {
                 state.queue.clear();
             }
@@ -165,16 +174,22 @@ impl Shared {
     }
 
     pub(super) fn ended(&self) -> Option<CloseReason> {
-        self.lock().end.clone()
+        match &self.lock().status {
+            Status::Ended(reason) => Some(reason.clone()),
+            _ => None,
+        }
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.lock().end.is_some()
+        matches!(self.lock().status, Status::Ended(_))
     }
 
     /// The error that writing met, if it did.
     pub(super) fn broken(&self) -> Option<CloseReason> {
-        self.lock().broken.clone()
+        match &self.lock().status {
+            Status::Broken(reason) => Some(reason.clone()),
+            _ => None,
+        }
     }
 
     /// Whether the queue has fallen to the low watermark since it was at the high one; says so once.
@@ -209,10 +224,9 @@ impl Shared {
     pub(super) fn flush(&self) -> Progress {
         let mut state = self.lock();
         if state.queue.is_empty() {
-            return if state.broken.is_some() {
-                Progress::Broken
-            } else {
-                Progress::Empty
+            return match state.status {
+                Status::Broken(_) => Progress::Broken,
+                _ => Progress::Empty,
             };
         }
         state.flush()

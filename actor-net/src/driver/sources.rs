@@ -17,46 +17,62 @@ const SLOT_MASK: usize = (1 << SLOT_BITS) - 1;
 
 /// The sources of one driver.
 #[derive(Default)]
-pub(super) struct Sources(Mutex<Slots>);
+pub(super) struct Sources(Mutex<Slots<Readiness>>);
 
-#[derive(Default)]
-struct Slots {
-    slots: Slab<Slot>,
+/// Values by token, in slots that are used again.
+struct Slots<T> {
+    slots: Slab<(Token, T)>,
     generation: usize,
 }
 
-struct Slot {
-    token: Token,
-    readiness: Readiness,
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Slots {
+            slots: Slab::new(),
+            generation: 0,
+        }
+    }
+}
+
+impl<T> Slots<T> {
+    /// `None` if there is no slot left.
+    fn insert(&mut self, value: T) -> Option<Token> {
+        let slot = self.slots.vacant_key();
+        // The last slot stays free: its token could be the waker's.
+        if slot >= SLOT_MASK {
+            return None;
+        }
+        self.generation = self.generation.wrapping_add(1);
+        let token = Token(self.generation << SLOT_BITS | slot);
+        self.slots.insert((token, value));
+        Some(token)
+    }
+
+    fn get(&self, token: Token) -> Option<&T> {
+        let (at, value) = self.slots.get(token.0 & SLOT_MASK)?;
+        (*at == token).then_some(value)
+    }
+
+    fn remove(&mut self, token: Token) -> Option<T> {
+        self.get(token)?;
+        Some(self.slots.remove(token.0 & SLOT_MASK).1)
+    }
 }
 
 impl Sources {
-    fn lock(&self) -> MutexGuard<'_, Slots> {
+    fn lock(&self) -> MutexGuard<'_, Slots<Readiness>> {
+        // Nothing in here panics half-way through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn insert(&self, readiness: Readiness) -> io::Result<Token> {
-        let mut slots = self.lock();
-        let slot = slots.slots.vacant_key();
-        // The last slot stays free: its token could be the waker's.
-        if slot >= SLOT_MASK {
-            return Err(io::Error::new(
-                io::ErrorKind::QuotaExceeded,
-                "too many sockets in a worker",
-            ));
-        }
-        slots.generation = slots.generation.wrapping_add(1);
-        let token = Token(slots.generation << SLOT_BITS | slot);
-        slots.slots.insert(Slot { token, readiness });
-        Ok(token)
+        let full = || io::Error::new(io::ErrorKind::QuotaExceeded, "too many sockets in a worker");
+        self.lock().insert(readiness).ok_or_else(full)
     }
 
     fn remove(&self, token: Token) {
-        let mut slots = self.lock();
-        let slot = token.0 & SLOT_MASK;
-        if slots.slots.get(slot).is_some_and(|at| at.token == token) {
-            slots.slots.remove(slot);
-        }
+        // Bound, so that it is dropped after the lock.
+        let _removed = self.lock().remove(token);
     }
 
     /// Looks up whom the events are for. Events for sources that are gone are dropped.
@@ -69,9 +85,8 @@ impl Sources {
         }
         let slots = self.lock();
         for event in events.iter().filter(|event| event.token() != WAKER) {
-            let slot = slots.slots.get(event.token().0 & SLOT_MASK);
-            if let Some(slot) = slot.filter(|slot| slot.token == event.token()) {
-                found.push((slot.readiness.clone(), flags(event)));
+            if let Some(readiness) = slots.get(event.token()) {
+                found.push((readiness.clone(), flags(event)));
             }
         }
     }
@@ -126,5 +141,22 @@ impl<S: mio::event::Source> Drop for Source<S> {
                 tracing::debug!(%error, "a socket did not leave its poll");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_used_again_but_its_old_token_means_nothing() {
+        let mut slots = Slots::default();
+        let first = slots.insert("first").unwrap();
+        assert_eq!(slots.remove(first), Some("first"));
+        let second = slots.insert("second").unwrap();
+        assert_eq!(second.0 & SLOT_MASK, first.0 & SLOT_MASK);
+        assert_eq!(slots.get(first), None);
+        assert_eq!(slots.remove(first), None);
+        assert_eq!(slots.get(second), Some(&"second"));
     }
 }

@@ -33,7 +33,7 @@ impl Acceptor {}
 
 /// What every connection of a server has in common.
 pub(super) struct Plan<F> {
-    pub(super) options: Options,
+    pub(super) options: Arc<Options>,
     pub(super) max: usize,
     pub(super) counts: Arc<Counts>,
     /// The supervisor of the connections.
@@ -142,7 +142,7 @@ where
             return;
         };
         self.full = false;
-        let (conn, port) = connection::accepted::<C>(stream, peer, self.plan.options, place);
+        let (conn, port) = connection::accepted::<C>(stream, peer, self.plan.options.clone(), place);
         let make = self.plan.make.clone();
         let mut conn = Some(conn);
         let factory = move || make(conn.take().expect("an actor that is not restarted is made once"));
