@@ -39,14 +39,14 @@ pub(crate) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
         .map(|(_, name)| name)
 }
 
-/// `known` for a sentence: `a`, `b` or `c`, each in backticks and with `quote` around it.
+/// `known` for a sentence: `a`, `b` and `c`, each in backticks and with `quote` around it.
 pub(crate) fn listed(known: &[&str], quote: &str) -> String {
     let names: Vec<_> = known
         .iter()
         .map(|name| format!("`{quote}{name}{quote}`"))
         .collect();
     match names.as_slice() {
-        [init @ .., last] if !init.is_empty() => format!("{} or {last}", init.join(", ")),
+        [init @ .., last] if !init.is_empty() => format!("{} and {last}", init.join(", ")),
         _ => names.concat(),
     }
 }
@@ -100,6 +100,6 @@ mod tests {
     #[test]
     fn lists_read_as_a_sentence() {
         assert_eq!(listed(&["a"], ""), "`a`");
-        assert_eq!(listed(&["a", "b", "c"], "\""), r#"`"a"`, `"b"` or `"c"`"#);
+        assert_eq!(listed(&["a", "b", "c"], "\""), r#"`"a"`, `"b"` and `"c"`"#);
     }
 }

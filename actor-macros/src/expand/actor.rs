@@ -60,6 +60,7 @@ fn implementation(actor: &Actor, newtype: &Newtype) -> TokenStream {
     let site = names::made_at(&actor.name);
     quote_spanned! {site=>
         #[automatically_derived]
+        #[diagnostic::do_not_recommend]
         impl #impl_generics ::actor_core::Actor for #of #clause {
             type Ref = #name #ty_generics;
             const NAME: &'static ::core::primitive::str = #plain;

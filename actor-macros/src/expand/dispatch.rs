@@ -27,6 +27,7 @@ pub(crate) fn expand(expansion: &Expansion<'_>) -> TokenStream {
     quote_spanned! {Span::mixed_site()=>
         #lints
         #[automatically_derived]
+        #[diagnostic::do_not_recommend]
         impl #impl_generics ::actor_core::Messages for #actor #clause {
             type Message = #envelope #ty_generics;
 

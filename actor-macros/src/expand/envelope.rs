@@ -74,6 +74,7 @@ fn implementation(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
     quote_spanned! {Span::mixed_site()=>
         #lints
         #[automatically_derived]
+        #[diagnostic::do_not_recommend]
         impl #impl_generics ::actor_core::Envelope for #name #ty_generics #clause {
             fn name(&self) -> &'static ::core::primitive::str {
                 // Behind the reference: an enum without variants has no arms.

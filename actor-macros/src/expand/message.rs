@@ -174,6 +174,7 @@ impl<'a> Message<'a> {
             #(#cfg)*
             #[allow(deprecated)]
             #[automatically_derived]
+            #[diagnostic::do_not_recommend]
             impl #impl_generics ::actor_core::Message for #ty #clause {
                 type Reply = #reply;
                 type Error = #error;
@@ -191,6 +192,7 @@ impl<'a> Message<'a> {
             #(#cfg)*
             #lints
             #[automatically_derived]
+            #[diagnostic::do_not_recommend]
             impl #impl_generics ::actor_core::Accepts<#ty> for #actor #clause {
                 fn wrap(
                     message: #ty,

@@ -1,11 +1,14 @@
 //! What a block is the impl of.
 
+use syn::GenericParam;
+
+use super::types;
 use crate::errors::Errors;
 use crate::model::Target;
 use crate::parse::Block;
 
 /// The type of the block; `None` if there are no handlers to be had from it.
-pub(crate) fn check(block: &Block, errors: &mut Errors) -> Option<Target> {
+pub(crate) fn check(block: &mut Block, errors: &mut Errors) -> Option<Target> {
     if let Some(trait_) = &block.trait_ {
         errors.report(
             trait_,
@@ -26,8 +29,7 @@ pub(crate) fn check(block: &Block, errors: &mut Errors) -> Option<Target> {
         // The derive has reported it, where it has to be put right.
         return None;
     }
-    let lifetimes: Vec<_> = block.generics.lifetimes().collect();
-    for lifetime in &lifetimes {
+    for lifetime in block.generics.lifetimes() {
         errors.report(
             lifetime,
             "an actor cannot borrow: it lives as long as it likes, on whatever thread runs it",
@@ -37,5 +39,14 @@ pub(crate) fn check(block: &Block, errors: &mut Errors) -> Option<Target> {
             ),
         );
     }
-    lifetimes.is_empty().then_some(target)
+    if types::obstacle(&block.self_ty).is_some() {
+        return None;
+    }
+    // What is expanded goes on without them.
+    let params = std::mem::take(&mut block.generics.params);
+    block.generics.params = params
+        .into_iter()
+        .filter(|param| !matches!(param, GenericParam::Lifetime(_)))
+        .collect();
+    Some(target)
 }

@@ -1,0 +1,6 @@
+use actor_core::Actor;
+
+#[derive(Actor)]
+struct Account;
+
+fn main() {}

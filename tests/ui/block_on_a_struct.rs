@@ -1,0 +1,6 @@
+use actor_core::messages;
+
+#[messages]
+struct Account;
+
+fn main() {}

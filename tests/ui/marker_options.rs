@@ -1,0 +1,21 @@
+use actor_core::{Actor, messages};
+
+#[derive(Actor)]
+struct Account;
+
+#[messages]
+impl Account {
+    #[message(priority)]
+    fn freeze(&mut self) {}
+
+    #[message(derive)]
+    fn thaw(&mut self) {}
+
+    #[message = "melt"]
+    fn melt(&mut self) {}
+
+    #[started(early)]
+    fn open(&mut self) {}
+}
+
+fn main() {}
