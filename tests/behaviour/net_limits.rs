@@ -1,7 +1,10 @@
 //! Limits: how many connections there may be, and running out of descriptors.
 
-use std::net::SocketAddr;
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
+#[cfg(unix)]
+use crate::net_support::Elsewhere;
 use crate::net_support::{Client, Setup, eventually};
 
 #[test]
@@ -43,52 +46,40 @@ fn an_address_in_use_is_an_error_at_once() {
     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
 }
 
-/// Runs the server of the next test in a process of its own, whose descriptors are few. Serves
-/// until its input ends.
-#[cfg(unix)]
-#[test]
-#[ignore = "run by out_of_descriptors_is_survived"]
-fn server_with_few_descriptors() {
-    let served = Setup::default().serve();
-    println!("\naddr {}", served.server.local_addr());
-    let _ = std::io::read_to_string(std::io::stdin());
-}
-
 #[cfg(unix)]
 #[test]
 fn out_of_descriptors_is_survived() {
-    use std::io::{BufRead, BufReader, Read};
-    use std::process::{Command, Stdio};
-
-    let mut server = Command::new("sh")
-        .args(["-c", "ulimit -n 48; exec \"$0\" \"$@\""])
-        .arg(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "net_limits::server_with_few_descriptors",
-            "--ignored",
-            "--nocapture",
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Kept open: the test harness over there writes into it at the end.
-    let mut out = BufReader::new(server.stdout.take().unwrap());
-    let addr: SocketAddr = out
-        .by_ref()
-        .lines()
-        .map_while(Result::ok)
-        .find_map(|line| line.strip_prefix("addr ")?.parse().ok())
-        .expect("the address");
+    let mut server = Elsewhere::with_descriptors(48);
     // More than it has descriptors for: the last ones wait in the kernel.
-    let mut clients: Vec<Client> = (0..80).map(|_| Client::connect(addr)).collect();
+    let mut clients: Vec<Client> = (0..80).map(|_| Client::connect(server.addr)).collect();
     assert_eq!(clients[0].ask("served"), "served");
     let mut last = clients.pop().unwrap();
     last.send("waits\n");
+    #[cfg(target_os = "linux")]
+    {
+        let (window, most) = (Duration::from_millis(500), Duration::from_millis(50));
+        let used = server.cpu_within(window);
+        assert!(
+            used < most,
+            "{used:?} of CPU in {window:?} of waiting for descriptors"
+        );
+    }
     drop(clients);
     assert_eq!(last.line().as_deref(), Some("waits"));
-    assert_eq!(Client::connect(addr).ask("hello"), "hello");
-    drop(server.stdin.take());
-    assert!(server.wait().unwrap().success());
+    assert_eq!(Client::connect(server.addr).ask("hello"), "hello");
+    server.ends_well();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_served_but_idle_system_uses_no_cpu() {
+    let mut server = Elsewhere::with_descriptors(256);
+    let mut clients: Vec<Client> = (0..100).map(|_| Client::connect(server.addr)).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask("hello"), "hello");
+    }
+    let (window, most) = (Duration::from_secs(5), Duration::from_millis(10));
+    let used = server.cpu_within(window);
+    assert!(used < most, "{used:?} of CPU in {window:?} of doing nothing");
+    server.ends_well();
 }

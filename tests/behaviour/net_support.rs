@@ -306,3 +306,82 @@ pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
         std::thread::yield_now();
     }
 }
+
+/// A server in a process of its own, for tests of what a process has: descriptors and CPU time.
+#[cfg(unix)]
+pub struct Elsewhere {
+    pub addr: SocketAddr,
+    process: std::process::Child,
+    /// Kept open: the test harness over there writes into it at the end.
+    _out: BufReader<std::process::ChildStdout>,
+}
+
+/// What runs in that process. Serves until its input ends.
+#[cfg(unix)]
+#[test]
+#[ignore = "run by tests that need a process of their own"]
+fn serve_elsewhere() {
+    let served = Setup::default().serve();
+    println!("\naddr {}", served.server.local_addr());
+    let _ = std::io::read_to_string(std::io::stdin());
+}
+
+#[cfg(unix)]
+impl Elsewhere {
+    /// A server whose process may have so many descriptors.
+    pub fn with_descriptors(n: usize) -> Elsewhere {
+        use std::process::{Command, Stdio};
+
+        let mut process = Command::new("sh")
+            .arg("-c")
+            .arg(format!("ulimit -n {n}; exec \"$0\" \"$@\""))
+            .arg(std::env::current_exe().expect("this test binary"))
+            .args([
+                "--exact",
+                "net_support::serve_elsewhere",
+                "--ignored",
+                "--nocapture",
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a process");
+        let mut out = BufReader::new(process.stdout.take().expect("a pipe"));
+        let mut lines = out.by_ref().lines().map_while(Result::ok);
+        let addr = lines.find_map(|line| line.strip_prefix("addr ")?.parse().ok());
+        Elsewhere {
+            addr: addr.expect("the address"),
+            process,
+            _out: out,
+        }
+    }
+
+    /// How much CPU time its threads use while `window` passes.
+    #[cfg(target_os = "linux")]
+    pub fn cpu_within(&self, window: Duration) -> Duration {
+        let before = self.cpu();
+        // Not to wait for something: this is the time that is measured.
+        std::thread::sleep(window);
+        self.cpu() - before
+    }
+
+    #[cfg(target_os = "linux")]
+    fn cpu(&self) -> Duration {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).expect("its threads");
+        let nanos = tasks.map(|task| {
+            let stat = task.expect("a thread").path().join("schedstat");
+            let stat = std::fs::read_to_string(stat).expect("scheduler statistics");
+            stat.split(' ')
+                .next()
+                .and_then(|nanos| nanos.parse::<u64>().ok())
+                .expect("a number")
+        });
+        Duration::from_nanos(nanos.sum())
+    }
+
+    /// Asks it to end and sees that it does so without an error.
+    pub fn ends_well(&mut self) {
+        drop(self.process.stdin.take());
+        assert!(self.process.wait().expect("its end").success());
+    }
+}
