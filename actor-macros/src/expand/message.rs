@@ -30,6 +30,14 @@ pub(crate) struct Field<'a> {
     pub(crate) ty: Type,
 }
 
+impl Field<'_> {
+    fn local(&self) -> Ident {
+        let mut local = self.name.clone();
+        local.set_span(names::made_at(self.name));
+        local
+    }
+}
+
 /// The messages of all message handlers.
 pub(crate) fn all<'a>(target: &Target, generics: &'a Generics, handlers: &'a [Handler]) -> Vec<Message<'a>> {
     let messages = handlers
@@ -92,10 +100,23 @@ impl<'a> Message<'a> {
         quote!(::actor_core::Reply<#reply, #error>)
     }
 
-    /// An expression that makes the message of locals called as its fields.
+    /// The parameters of a function that makes the message, a local per field. The locals are ours:
+    /// a lint on how the user's name is used does not apply to them.
+    pub(crate) fn parameters(&self) -> TokenStream {
+        let parameters = self.fields.iter().map(|field| {
+            let (local, ty) = (field.local(), &field.ty);
+            quote!(#local: #ty)
+        });
+        quote!(#(#parameters),*)
+    }
+
+    /// An expression that makes the message of [`parameters`](Self::parameters).
     pub(crate) fn literal(&self) -> TokenStream {
         let name = &self.name;
-        let fields = self.fields.iter().map(|field| field.name);
+        let fields = self.fields.iter().map(|field| {
+            let (name, local) = (field.name, field.local());
+            quote!(#name: #local)
+        });
         let marker = (!self.marked.is_empty()).then(|| quote!(_marker: ::core::marker::PhantomData));
         quote_spanned!(Span::mixed_site()=> #name { #(#fields,)* #marker })
     }
@@ -103,7 +124,7 @@ impl<'a> Message<'a> {
     fn declaration(&self, target: &Target) -> TokenStream {
         let (vis, name, carried) = (&self.handler.vis, &self.name, &self.handler.carried);
         let (cfg, lints) = (&carried.cfg, lints::of_a_handler());
-        let docs = self.docs(format!(
+        let docs = self.docs(&format!(
             "The message `{}` of [`{}`].",
             self.handler.name.unraw(),
             target.name.unraw()
@@ -127,7 +148,7 @@ impl<'a> Message<'a> {
     }
 
     /// The handler's docs, or else `text`.
-    pub(crate) fn docs(&self, text: String) -> TokenStream {
+    pub(crate) fn docs(&self, text: &str) -> TokenStream {
         let docs = &self.handler.carried.docs;
         let text = (!self.handler.carried.is_documented()).then(|| quote!(#[doc = #text]));
         quote!(#text #(#docs)*)
@@ -142,8 +163,7 @@ impl<'a> Message<'a> {
         let lints = lints::of_a_handler();
         let generics = self.used.generics();
         let (impl_generics, _, clause) = generics.split_for_impl();
-        let (names, types): (Vec<_>, Vec<_>) =
-            self.fields.iter().map(|Field { name, ty }| (*name, ty)).unzip();
+        let parameters = self.parameters();
         let literal = self.literal();
         Some(quote_spanned! {Span::mixed_site()=>
             #(#cfg)*
@@ -152,7 +172,7 @@ impl<'a> Message<'a> {
                 /// The message with these arguments.
                 #[allow(clippy::new_without_default, clippy::too_many_arguments)]
                 #[must_use]
-                #vis const fn new(#(#names: #types),*) -> Self {
+                #vis const fn new(#parameters) -> Self {
                     #literal
                 }
             }
