@@ -107,7 +107,9 @@ pub fn derive_actor(input: TokenStream) -> TokenStream {
 /// | `#[down]`    | when a monitored actor has ended             | a `Down`, a context             | nothing               |
 ///
 /// Each is sync or async and takes `&self` or `&mut self`. A context is `&mut Context<Self>`; it is
-/// optional and may stand at any place.
+/// optional and may stand at any place. An async method moves between threads while it waits, so
+/// what it holds across an `.await` has to be `Send`; with `&self` that makes the actor `Sync`, which
+/// `&mut self` does not ask for.
 ///
 /// # Replies
 ///

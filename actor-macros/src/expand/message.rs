@@ -190,14 +190,23 @@ impl<'a> Message<'a> {
             name.set_span(field.ty.span());
         }
         let (ty, plain) = (quote!(#name #ty_generics), self.plain_name());
+        // Here a type is found that is less visible than the handler.
+        let site = self
+            .handler
+            .reply_types()
+            .next()
+            .map_or_else(Span::call_site, Spanned::span);
+        let reply = quote_spanned! {site.resolved_at(Span::mixed_site())=>
+            type Reply = #reply;
+            type Error = #error;
+        };
         quote_spanned! {Span::mixed_site()=>
             #(#cfg)*
             #[allow(deprecated)]
             #[automatically_derived]
             #[diagnostic::do_not_recommend]
             impl #impl_generics ::actor_core::Message for #ty #clause {
-                type Reply = #reply;
-                type Error = #error;
+                #reply
                 const NAME: &'static ::core::primitive::str = #plain;
             }
         }
