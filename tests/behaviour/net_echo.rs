@@ -1,6 +1,8 @@
 //! Lines go through a socket, whole or in pieces, one client or many.
 
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::net_support::{Client, Event, Setup, eventually};
 
@@ -70,6 +72,20 @@ fn silent_connections_do_not_disturb_the_others() {
     drop(silent);
     eventually("all are gone", || served.server.connections() == 1);
     assert_eq!(client.ask("still here"), "still here");
+}
+
+#[test]
+fn an_async_handler_writes_while_it_waits_and_frames_wait_for_it() {
+    let served = Setup::default().serve();
+    let (mut client, session) = served.connect_with_ref();
+    let open = Arc::new(AtomicBool::new(false));
+    session.hold(open.clone()).tell().unwrap();
+    assert_eq!(client.line().as_deref(), Some("before"));
+    client.send("during\n");
+    assert!(served.events.drain().is_empty());
+    open.store(true, Ordering::Relaxed);
+    assert_eq!(client.line().as_deref(), Some("after"));
+    assert_eq!(client.line().as_deref(), Some("during"));
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
@@ -61,6 +63,16 @@ impl Session {
     #[message]
     pub fn close(&mut self) {
         self.conn.close();
+    }
+
+    /// Is in work until `open` is set.
+    #[message]
+    pub async fn hold(&mut self, open: Arc<AtomicBool>, ctx: &mut Context<Self>) {
+        self.conn.write("before\n");
+        while !open.load(Ordering::Relaxed) {
+            ctx.system().sleep(Duration::from_millis(1)).await;
+        }
+        self.conn.write("after\n");
     }
 
     #[stopped]
