@@ -1,0 +1,223 @@
+//! The service as a whole: what is started, in which order, and how it ends.
+//!
+//! ```text
+//! root
+//! ├── rooms (supervisor)      each room is restarted on its own; too many restarts close them all
+//! │   └── #lobby, ...
+//! ├── hall
+//! └── sessions (supervisor)   the listener's, with the acceptor and one session per connection
+//! ```
+//!
+//! Children stop in reverse order: first nobody new comes in, then everybody is told goodbye, then
+//! the hall and the rooms go.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actor_core::prelude::*;
+use actor_core::BuildError;
+use actor_net::Listener;
+
+use crate::hall::{Hall, HallRef};
+use crate::options::Options;
+use crate::session::Session;
+use crate::stop::{self, Cause};
+
+/// How many failures of rooms are borne within how much time.
+const ROOM_FAILURES: (u32, Duration) = (20, Duration::from_secs(10));
+
+/// A service that runs. Dropping it ends it, as [`shutdown`](Self::shutdown) does.
+#[derive(Debug)]
+pub struct Server {
+    system: System,
+    sessions: actor_net::Server,
+    hall: HallRef,
+}
+
+impl Server {
+    /// Starts the service.
+    ///
+    /// # Errors
+    /// If it cannot listen at its address, or the system gives it no threads.
+    pub fn start(options: Options) -> Result<Server, StartError> {
+        let listen = options.listen.clone();
+        let cannot_listen = |error| StartError::Listen { addr: listen, error };
+        let listener = Listener::bind(&*options.listen).map_err(cannot_listen)?;
+        let system = system(&options)?;
+        let options = Arc::new(options);
+        let (failures, window) = ROOM_FAILURES;
+        let rooms = system.supervisor().name("rooms").dynamic().intensity(failures, window).spawn()?;
+        let hall = {
+            let (state, options) = (Arc::default(), options.clone());
+            let hall = move || Hall::new(Arc::clone(&state), rooms.clone(), options.clone());
+            system.actor(hall).name("hall").spawn()?
+        };
+        let sessions = listener
+            .name("sessions")
+            .max_connections(options.max_connections as usize)
+            .options(actor_net::Options::new().cap(options.write_cap as usize));
+        let to_hall = hall.clone();
+        let sessions = sessions
+            .spawn(&system, move |conn| Session::new(conn, to_hall.clone(), options.clone()))
+            .map_err(StartError::Serve)?;
+        Ok(Server { system, sessions, hall })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.sessions.local_addr()
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.sessions.connections()
+    }
+
+    /// Who knows all people and rooms.
+    #[must_use]
+    pub fn hall(&self) -> &HallRef {
+        &self.hall
+    }
+
+    /// The system that all of it runs in.
+    #[must_use]
+    pub fn system(&self) -> &SystemHandle {
+        &self.system
+    }
+
+    /// Tells everybody goodbye and ends.
+    pub fn shutdown(&self) -> Report {
+        let (begun, connections) = (Instant::now(), self.connections());
+        let system = self.system.shutdown();
+        Report { connections, took: begun.elapsed(), system }
+    }
+}
+
+/// Serves until the process is told to end or the system ends on its own, and tells in the log and
+/// on standard output what there is to know.
+///
+/// # Errors
+/// Those of [`Server::start`], and [`StartError::Signals`].
+pub fn run(options: Options) -> Result<Report, StartError> {
+    let server = Server::start(options)?;
+    let cause = stop::watch(server.system()).map_err(StartError::Signals)?;
+    greet(server.local_addr());
+    match cause.recv() {
+        Ok(Cause::Signal(name)) => tracing::info!("{name}: shutting down; once more ends it at once"),
+        Ok(Cause::Ended(why)) => tracing::error!(%why, "the system has ended on its own"),
+        Err(_) => tracing::error!("nobody is left to say when to end"),
+    }
+    let report = server.shutdown();
+    tracing::info!(%report, "ended");
+    Ok(report)
+}
+
+fn system(options: &Options) -> Result<System, BuildError> {
+    let builder = actor_net::builder().stop_within(options.stop_within);
+    match options.workers {
+        Some(workers) => builder.workers(workers as usize).build(),
+        None => builder.build(),
+    }
+}
+
+/// Says how to connect. Not a matter of the log, which may be switched off.
+fn greet(addr: SocketAddr) {
+    use io::Write;
+    let ip = if addr.ip().is_unspecified() { "localhost".to_owned() } else { addr.ip().to_string() };
+    // Nobody may be there to read it; the service goes on.
+    let _ = writeln!(
+        io::stdout(),
+        "chat serves at {addr}. To connect: nc {ip} {}\n\
+         Then take a name with /nick NAME and enter a room with /join ROOM. Ctrl-C ends the service.",
+        addr.port()
+    );
+}
+
+/// How the service has ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// How many connections there were.
+    pub connections: usize,
+    /// How long the end took.
+    pub took: Duration,
+    /// How the actors have ended.
+    pub system: actor_core::Report,
+}
+
+impl Report {
+    /// Whether it was asked to end, and everything has in time.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.system.is_clean() && self.system.reason.is_normal()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { connections, took, system } = self;
+        write!(f, "{system}; {connections} connections closed in {:.1} s", took.as_secs_f64())
+    }
+}
+
+/// Why the service does not run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// It cannot listen.
+    Listen {
+        /// Where.
+        addr: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The listener could not be handed to the system.
+    Serve(io::Error),
+    /// The system could not be built.
+    Build(BuildError),
+    /// An actor could not be spawned.
+    Spawn(SpawnError),
+    /// The signals that end it could not be awaited.
+    Signals(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Listen { addr, error } => {
+                write!(f, "cannot listen at {addr}: {error}; --listen takes another HOST:PORT")
+            }
+            StartError::Serve(error) => write!(f, "cannot accept connections: {error}"),
+            StartError::Build(error) => error.fmt(f),
+            StartError::Spawn(error) => error.fmt(f),
+            StartError::Signals(error) => write!(f, "cannot wait for signals: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            StartError::Listen { error, .. } | StartError::Serve(error) | StartError::Signals(error) => Some(error),
+            StartError::Build(error) => Some(error),
+            StartError::Spawn(error) => Some(error),
+        }
+    }
+}
+
+impl From<BuildError> for StartError {
+    fn from(error: BuildError) -> StartError {
+        StartError::Build(error)
+    }
+}
+
+impl From<SpawnError> for StartError {
+    fn from(error: SpawnError) -> StartError {
+        StartError::Spawn(error)
+    }
+}

@@ -1,0 +1,354 @@
+//! Sessions: one for each connection, between its socket and the rooms.
+//!
+//! # In order, one at a time
+//!
+//! A frame handler cannot wait, and most lines need an answer from the hall or a room before the
+//! next one makes sense: `/join lobby` and then `hello`. So a session queues what it reads and an
+//! async handler, [`obey`](Session), works it off. While that waits, the runtime reads nothing from
+//! the socket: a room that is busy slows down those who talk in it, by way of TCP, and no line is
+//! dropped.
+//!
+//! # Who waits for whom
+//!
+//! Sessions ask rooms and the hall; these never wait for a session, nor for one another. So nobody
+//! waits in a circle. What a room says to a session that waits stays in the session's mailbox: a
+//! session has one line under way at a time, so that is not much, and a room counts what does not
+//! fit and [says so](crate::room).
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actor_core::prelude::*;
+use actor_core::{Message, MonitorId};
+use actor_net::{CloseReason, Conn, Connection, HalfClosed, LineError, Lines};
+use bytes::Bytes;
+
+use crate::command::{Command, HELP, Name};
+use crate::hall::HallRef;
+use crate::options::Options;
+use crate::room::RoomRef;
+
+const WELCOME: &str = "\
+* Welcome. Take a name with /nick NAME, then enter a room with /join ROOM.
+* /help lists all there is.
+";
+
+/// How long the hall and the rooms may take for an answer. Nothing but a bug makes them so slow.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often to look for a room that does not end just when it is found.
+const TRIES: u32 = 3;
+
+/// What a session says when one tries to speak from nowhere.
+const NO_ROOM: &str = "you are in no room; /join ROOM enters one";
+
+/// A connection and who is behind it.
+#[derive(Actor)]
+pub struct Session {
+    conn: Conn,
+    peer: SocketAddr,
+    hall: HallRef,
+    options: Arc<Options>,
+    nick: Option<Name>,
+    place: Option<Place>,
+    /// What was read and not obeyed yet.
+    inputs: VecDeque<Input>,
+    /// When something was read last.
+    heard: Instant,
+    /// Why the session ends, once that is known.
+    end: Option<String>,
+}
+
+/// Where somebody is.
+struct Place {
+    name: Name,
+    room: RoomRef,
+    monitor: MonitorId,
+}
+
+enum Input {
+    Line(String),
+    Refused(LineError),
+    /// The peer has closed its side: it has no more to say, but may read what it is told.
+    End,
+}
+
+#[messages]
+impl Session {
+    /// Writes what was said in the room, or in private.
+    #[message]
+    pub fn deliver(&mut self, lines: Bytes) {
+        // If there is no more room, `closed` says so.
+        self.conn.write(lines);
+    }
+
+    /// How many bytes wait to be sent.
+    #[message]
+    pub fn queued(&mut self) -> usize {
+        self.conn.queued()
+    }
+
+    /// Works off what was read.
+    #[message]
+    async fn obey(&mut self, ctx: &mut Context<Self>) {
+        while let Some(input) = self.inputs.pop_front() {
+            match input {
+                Input::Line(line) => match Command::parse(&line) {
+                    Ok(command) => self.carry_out(command, ctx).await,
+                    Err(wrong) => self.complain(wrong),
+                },
+                Input::Refused(error) => self.complain(error),
+                Input::End => self.quit("hung up", ctx).await,
+            }
+        }
+    }
+
+    #[message]
+    fn login_due(&mut self, ctx: &mut Context<Self>) {
+        let limit = self.options.login_timeout;
+        self.complain(format_args!("you have not taken a name within {limit:?}"));
+        self.finish("no name in time", ctx);
+    }
+
+    /// Looks whether there was silence since; a line costs no timer.
+    #[message]
+    fn idle_due(&mut self, limit: Duration, ctx: &mut Context<Self>) {
+        let left = limit.saturating_sub(self.heard.elapsed());
+        if left.is_zero() {
+            self.complain(format_args!("you have said nothing for {limit:?}; goodbye"));
+            self.finish("silent for too long", ctx);
+        } else {
+            ctx.after_keyed("idle", left, SessionIdleDue { limit });
+        }
+    }
+
+    /// The room has ended with this session in it: it has failed more often than its supervisor
+    /// bears.
+    #[down]
+    fn room_gone(&mut self, down: Down) {
+        if let Some(place) = self.place.take_if(|place| place.monitor == down.monitor) {
+            self.complain(format_args!("{} is closed: {}; /join it again", place.name, down.reason));
+        }
+    }
+
+    /// Says goodbye, in whatever way the session ends.
+    #[stopped]
+    async fn bye(&mut self, why: &StopReason, ctx: &mut Context<Self>) {
+        if matches!(why, StopReason::Shutdown) {
+            self.tell("the server is shutting down; goodbye");
+        } else {
+            if why.is_normal() {
+                // What was sent before the connection broke is still said.
+                self.obey(ctx).await;
+            }
+            self.leave("was disconnected", ctx).await;
+            self.tell("goodbye");
+        }
+        let reason = self.end.take().unwrap_or_else(|| why.to_string());
+        let nick = self.nick.as_ref().map(tracing::field::display);
+        tracing::info!(peer = %self.peer, nick, reason, "disconnected");
+    }
+}
+
+impl Connection for Session {
+    type Codec = Lines;
+
+    fn codec(&self) -> Lines {
+        Lines::new(self.options.max_line as usize)
+    }
+
+    fn opened(&mut self, ctx: &mut Context<Self>) {
+        tracing::info!(peer = %self.peer, "connected");
+        self.conn.write(WELCOME);
+        ctx.after_keyed("login", self.options.login_timeout, SessionLoginDue);
+        if let Some(limit) = self.options.idle_timeout {
+            ctx.after_keyed("idle", limit, SessionIdleDue { limit });
+        }
+    }
+
+    fn frame(&mut self, line: &str, ctx: &mut Context<Self>) {
+        self.heard = Instant::now();
+        self.read(Input::Line(line.to_owned()), ctx);
+    }
+
+    fn refused(&mut self, error: &LineError, ctx: &mut Context<Self>) {
+        match error {
+            // After this one the connection is closed, so it cannot wait for its turn.
+            LineError::TooLong { .. } => self.complain(format_args!("{error}; goodbye")),
+            _ => self.read(Input::Refused(*error), ctx),
+        }
+    }
+
+    fn half_closed(&mut self, ctx: &mut Context<Self>) -> HalfClosed {
+        self.read(Input::End, ctx);
+        HalfClosed::StayOpen
+    }
+
+    fn closed(&mut self, why: &CloseReason, _ctx: &mut Context<Self>) {
+        self.end = Some(why.to_string());
+    }
+}
+
+impl Session {
+    /// A session of whoever is at the other end of `conn`.
+    #[must_use]
+    pub fn new(conn: Conn, hall: HallRef, options: Arc<Options>) -> Session {
+        Session {
+            peer: conn.peer_addr(),
+            conn,
+            hall,
+            options,
+            nick: None,
+            place: None,
+            inputs: VecDeque::new(),
+            heard: Instant::now(),
+            end: None,
+        }
+    }
+
+    fn tell(&mut self, text: impl fmt::Display) {
+        self.conn.write(format!("* {text}\n"));
+    }
+
+    fn complain(&mut self, text: impl fmt::Display) {
+        self.conn.write(format!("! {text}\n"));
+    }
+
+    /// Queues what was read. The timer calls [`obey`](Self::obey) at once; unlike a message it
+    /// needs no room in the mailbox.
+    fn read(&mut self, input: Input, ctx: &mut Context<Self>) {
+        if self.end.is_none() {
+            self.inputs.push_back(input);
+            ctx.after_keyed("obey", Duration::ZERO, SessionObey);
+        }
+    }
+
+    async fn carry_out(&mut self, command: Command, ctx: &mut Context<Self>) {
+        match command {
+            Command::Nothing => {}
+            Command::Say(text) => self.say(text).await,
+            Command::Nick(nick) => self.take_name(nick, ctx).await,
+            Command::Join(room) => self.join(room, ctx).await,
+            Command::Leave if self.place.is_none() => self.complain(NO_ROOM),
+            Command::Leave => self.leave("has left", ctx).await,
+            Command::Who => self.who().await,
+            Command::Msg { to, text } => self.whisper(to, &text).await,
+            Command::Help => drop(self.conn.write(HELP)),
+            Command::Quit => self.quit("quit", ctx).await,
+        }
+    }
+
+    async fn say(&mut self, text: Arc<str>) {
+        let (Some(nick), Some(place)) = (&self.nick, &self.place) else {
+            return self.complain(NO_ROOM);
+        };
+        let said = place.room.say(nick.clone(), text.clone()).within(PATIENCE).await;
+        if let Err(error) = said {
+            self.complain(format_args!("{}, so this was not said: {text}", no_answer(&error)));
+        }
+    }
+
+    async fn take_name(&mut self, nick: Name, ctx: &mut Context<Self>) {
+        match self.hall.claim(nick.clone(), ctx.me()).within(PATIENCE).await {
+            Ok(()) => {}
+            Err(AskError::Failed(taken)) => return self.complain(taken),
+            Err(error) => return self.complain(no_answer(&error)),
+        }
+        ctx.cancel_keyed("login");
+        self.tell(format_args!("you are now called {nick}"));
+        if let Some(place) = &self.place {
+            // If the room has ended, its members will hear of that.
+            let _ = place.room.rename(ctx.id(), nick.clone()).send().await;
+        }
+        self.nick = Some(nick);
+    }
+
+    async fn join(&mut self, name: Name, ctx: &mut Context<Self>) {
+        let Some(nick) = self.nick.clone() else {
+            return self.complain("take a name first, with /nick NAME");
+        };
+        if self.place.as_ref().is_some_and(|place| place.name == name) {
+            return self.complain(format_args!("you are in {name} already"));
+        }
+        self.leave("has gone to another room", ctx).await;
+        for _ in 0..TRIES {
+            let room = match self.hall.room(name.clone()).within(PATIENCE).await {
+                Ok(room) => room,
+                Err(error) => return self.complain(no_answer(&error)),
+            };
+            match room.join(nick.clone(), ctx.me()).within(PATIENCE).await {
+                Ok(()) => {
+                    let monitor = ctx.monitor(&room);
+                    self.place = Some(Place { name, room, monitor });
+                    return;
+                }
+                // It was empty for so long that it closes just now; then there will be a new one.
+                Err(AskError::Closed(_) | AskError::Undelivered) => drop(room.monitor().await),
+                Err(error) => return self.complain(no_answer(&error)),
+            }
+        }
+        self.complain(format_args!("{name} closes whenever you come; try again"));
+    }
+
+    /// Leaves the room, if there is one. When this has ended, what was said there before is in the
+    /// mailbox.
+    async fn leave(&mut self, how: &str, ctx: &mut Context<Self>) {
+        let Some(place) = self.place.take() else { return };
+        ctx.demonitor(place.monitor);
+        // A room that has ended has no members.
+        let _ = place.room.leave(ctx.id(), how.to_owned()).within(PATIENCE).await;
+    }
+
+    async fn who(&mut self) {
+        let Some(place) = &self.place else { return self.complain(NO_ROOM) };
+        match place.room.who().within(PATIENCE).await {
+            Ok(members) => {
+                let text = format!("in {}: {members}", place.name);
+                self.tell(text);
+            }
+            Err(error) => self.complain(no_answer(&error)),
+        }
+    }
+
+    async fn whisper(&mut self, to: Name, text: &str) {
+        let Some(nick) = &self.nick else {
+            return self.complain("take a name first, with /nick NAME");
+        };
+        match self.hall.find(to.clone()).within(PATIENCE).await {
+            Ok(Some(session)) => {
+                let line = format!("({nick} to you) {text}\n");
+                match session.deliver(line.into()).tell() {
+                    Ok(()) => drop(self.conn.write(format!("(you to {to}) {text}\n"))),
+                    Err(error) => self.complain(format_args!("{to} cannot be told now: {error}")),
+                }
+            }
+            Ok(None) => self.complain(format_args!("nobody is called {to}")),
+            Err(error) => self.complain(no_answer(&error)),
+        }
+    }
+
+    async fn quit(&mut self, how: &str, ctx: &mut Context<Self>) {
+        self.leave(how, ctx).await;
+        self.finish(how, ctx);
+    }
+
+    /// Ends the session when what waits in its mailbox is written.
+    fn finish(&mut self, why: &str, ctx: &mut Context<Self>) {
+        self.end = Some(why.to_owned());
+        self.inputs.clear();
+        ctx.actor_ref().stop();
+    }
+}
+
+/// Why a room or the hall gave no answer, in words for the one who waits for it.
+fn no_answer<M: Message>(error: &AskError<M>) -> &'static str {
+    match error {
+        AskError::Lost => "the room failed on this",
+        AskError::Closed(_) | AskError::Undelivered => "the room is closed",
+        AskError::Full(_) | AskError::TimedOut => "the server is too busy",
+        AskError::Deadlock(_) | AskError::Failed(_) => "the server cannot do this now",
+    }
+}
