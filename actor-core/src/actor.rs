@@ -20,7 +20,7 @@ use crate::reply::Reply;
 )]
 pub trait Actor: Sized + Send + 'static {
     /// The ref newtype, which has one method per message.
-    type Ref: Clone + Send + Sync + 'static;
+    type Ref: Clone + 'static;
 
     /// The type's name as its author wrote it; the last part of an unnamed actor's path.
     const NAME: &'static str;
@@ -39,7 +39,7 @@ pub trait Actor: Sized + Send + 'static {
     label = "the impl block of this actor is not marked with `#[messages]`",
     note = "write `#[messages] impl Name {{ .. }}`, with `#[message]` on each handler (a block without handlers is fine)"
 )]
-pub trait Messages: Actor<Ref: From<crate::ActorRef<Self>>> {
+pub trait Messages: Actor<Ref: From<crate::ActorRef<Self>> + Send + Sync> {
     /// One enum for all messages, so that a queued message needs no box of its own.
     type Message: Envelope;
 

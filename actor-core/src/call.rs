@@ -109,7 +109,10 @@ impl<'a, D: Deliver<M> + ?Sized, M: Message> IntoFuture for Call<'a, D, M> {
 
 impl<D: ?Sized, M: Message> std::fmt::Debug for Call<'_, D, M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Call").field("message", &M::NAME).field("within", &self.within).finish_non_exhaustive()
+        f.debug_struct("Call")
+            .field("message", &M::NAME)
+            .field("within", &self.within)
+            .finish_non_exhaustive()
     }
 }
 
@@ -133,7 +136,9 @@ impl<D: Deliver<M> + ?Sized, M: Message> Ask<'_, D, M> {
     /// Offers the message until it is accepted or refused for good.
     fn poll_accepted(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), AskError<M>>> {
         loop {
-            let Some(message) = self.message.take() else { return Poll::Ready(Ok(())) };
+            let Some(message) = self.message.take() else {
+                return Poll::Ready(Ok(()));
+            };
             let (reply, answer) = reply::pair();
             match self.to.offer(message, reply, self.ticket, self.to.asks_wait()) {
                 Ok(()) => {
@@ -154,7 +159,9 @@ impl<D: Deliver<M> + ?Sized, M: Message> Ask<'_, D, M> {
     }
 
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<M::Reply, AskError<M>>> {
-        let Some(answer) = &self.answer else { return Poll::Pending };
+        let Some(answer) = &self.answer else {
+            return Poll::Pending;
+        };
         answer.poll(cx).map(|outcome| match outcome {
             Outcome::Replied(Ok(value)) => Ok(value),
             Outcome::Replied(Err(error)) => Err(AskError::Failed(error)),

@@ -205,7 +205,9 @@ pub struct Path<'a> {
 
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(parent) = self.parent else { return f.write_str("/") };
+        let Some(parent) = self.parent else {
+            return f.write_str("/");
+        };
         let parent = parent.cell().path();
         if parent.parent.is_some() {
             parent.fmt(f)?;

@@ -16,6 +16,7 @@ use crate::monitor::{MonitorId, Watcher};
 use crate::reason::{Failure, StopReason};
 use crate::reply::Reply;
 use crate::spawn::Spawn;
+use crate::sync::Mutex;
 use crate::system::SystemHandle;
 use crate::timer::{Target, Timer};
 
@@ -27,7 +28,9 @@ pub struct Context<A: Messages> {
     incarnation: u64,
     exit: Option<StopReason>,
     next_timer: u64,
-    timers: HashMap<u64, Armed<A>>,
+    /// Never locked: the mutex is there because messages need not be `Sync`, and a context is, so that
+    /// an async handler may hold a `&Context` while it waits.
+    timers: Mutex<HashMap<u64, Armed<A>>>,
     keys: HashMap<TimerKey, u64>,
     monitors: HashMap<MonitorId, Weak<dyn Control>>,
 }
@@ -79,7 +82,7 @@ impl<A: Messages> Context<A> {
             incarnation,
             exit: None,
             next_timer: 0,
-            timers: HashMap::new(),
+            timers: Mutex::default(),
             keys: HashMap::new(),
             monitors: HashMap::new(),
         }
@@ -135,6 +138,13 @@ impl<A: Messages> Context<A> {
         self.exit_because(StopReason::Failed(Failure::new(error)));
     }
 
+    /// Whether this handler has asked for the actor's end: it called [`stop`](Self::stop) or
+    /// [`fail`](Self::fail).
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.exit.is_some()
+    }
+
     pub(crate) fn exit_because(&mut self, reason: StopReason) {
         self.exit = Some(reason);
     }
@@ -150,7 +160,10 @@ impl<A: Messages> Context<A> {
     ///
     /// # Errors
     /// [`SpawnError::Closed`] if the supervisor is ending.
-    pub fn spawn<B: Messages>(&self, factory: impl FnMut() -> B + Send + 'static) -> Result<B::Ref, SpawnError> {
+    pub fn spawn<B: Messages>(
+        &self,
+        factory: impl FnMut() -> B + Send + 'static,
+    ) -> Result<B::Ref, SpawnError> {
         self.actor(factory).spawn()
     }
 
@@ -176,11 +189,7 @@ impl<A: Messages> Context<A> {
 
     /// Sends this actor what `make` gives, every `period` (at least a millisecond), first after one
     /// period. Beats that come while the last one is not handled yet are skipped, not made up for.
-    pub fn every<M: Message>(
-        &mut self,
-        period: Duration,
-        make: impl FnMut() -> M + Send + 'static,
-    ) -> TimerId
+    pub fn every<M: Message>(&mut self, period: Duration, make: impl FnMut() -> M + Send + 'static) -> TimerId
     where
         A: Accepts<M>,
     {
@@ -189,7 +198,12 @@ impl<A: Messages> Context<A> {
     }
 
     /// [`after`](Self::after) with a key: replaces the timer that has it.
-    pub fn after_keyed<M: Message>(&mut self, key: impl Into<TimerKey>, delay: Duration, message: M) -> TimerId
+    pub fn after_keyed<M: Message>(
+        &mut self,
+        key: impl Into<TimerKey>,
+        delay: Duration,
+        message: M,
+    ) -> TimerId
     where
         A: Accepts<M>,
     {
@@ -216,7 +230,9 @@ impl<A: Messages> Context<A> {
         if timer.incarnation != self.incarnation {
             return false;
         }
-        let Some(armed) = self.timers.remove(&timer.id) else { return false };
+        let Some(armed) = self.timers.get_mut().remove(&timer.id) else {
+            return false;
+        };
         if let Some(key) = armed.key {
             self.keys.remove(&key);
         }
@@ -225,8 +241,10 @@ impl<A: Messages> Context<A> {
 
     /// Cancels the timer that has this key. False if none has.
     pub fn cancel_keyed(&mut self, key: impl Into<TimerKey>) -> bool {
-        let Some(id) = self.keys.remove(&key.into()) else { return false };
-        self.timers.remove(&id).is_some()
+        let Some(id) = self.keys.remove(&key.into()) else {
+            return false;
+        };
+        self.timers.get_mut().remove(&id).is_some()
     }
 
     fn arm(&mut self, delay: Duration, due: Due<A>, key: Option<TimerKey>) -> TimerId {
@@ -235,10 +253,11 @@ impl<A: Messages> Context<A> {
         if let Some(key) = &key
             && let Some(replaced) = self.keys.insert(key.clone(), id)
         {
-            self.timers.remove(&replaced);
+            self.timers.get_mut().remove(&replaced);
         }
         let at = clock::later(clock::now(), delay);
-        self.timers.insert(id, Armed { due, key, _timer: self.timer(id, at) });
+        let _timer = self.timer(id, at);
+        self.timers.get_mut().insert(id, Armed { due, key, _timer });
         TimerId { id, incarnation: self.incarnation }
     }
 
@@ -250,7 +269,7 @@ impl<A: Messages> Context<A> {
 
     /// The message of a timer that has fired; `None` if it was cancelled in the meantime.
     pub(crate) fn timer_due(&mut self, id: u64) -> Option<A::Message> {
-        let Armed { due, key, .. } = self.timers.remove(&id)?;
+        let Armed { due, key, .. } = self.timers.get_mut().remove(&id)?;
         match due {
             Due::Once(message) => {
                 if let Some(key) = key {
@@ -263,7 +282,7 @@ impl<A: Messages> Context<A> {
                 let (at, now) = (clock::later(at, period), clock::now());
                 let at = if at > now { at } else { clock::later(now, period) };
                 let _timer = self.timer(id, at);
-                self.timers.insert(id, Armed { due: Due::Every { at, period, make }, key, _timer });
+                self.timers.get_mut().insert(id, Armed { due: Due::Every { at, period, make }, key, _timer });
                 Some(message)
             }
         }
@@ -285,7 +304,9 @@ impl<A: Messages> Context<A> {
     /// Ends a monitor: after this its `Down` does not come, even if it was on its way. False if it
     /// has come already.
     pub fn demonitor(&mut self, monitor: MonitorId) -> bool {
-        let Some(other) = self.monitors.remove(&monitor) else { return false };
+        let Some(other) = self.monitors.remove(&monitor) else {
+            return false;
+        };
         if let Some(other) = other.upgrade() {
             other.unwatch(monitor);
         }

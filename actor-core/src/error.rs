@@ -108,7 +108,9 @@ impl<M: Message> AskError<M> {
     /// The message, where it was not accepted.
     pub fn into_message(self) -> Option<M> {
         match self {
-            AskError::Full(message) | AskError::Closed(message) | AskError::Deadlock(message) => Some(message),
+            AskError::Full(message) | AskError::Closed(message) | AskError::Deadlock(message) => {
+                Some(message)
+            }
             _ => None,
         }
     }

@@ -26,7 +26,7 @@ mod system;
 mod timer;
 mod wait;
 
-pub use actor_macros::{Actor, messages};
+pub use actor_macros::{Actor, down, message, messages, started, stopped};
 
 pub use actor::{Accepts, Actor, Messages, Overflow, Settings, Step};
 pub use actor_ref::{ActorRef, Recipient, WeakRef};
@@ -49,6 +49,11 @@ pub use timer::{Sleep, Timer};
 #[doc(hidden)]
 pub mod __private {
     /// A handler's `Result`, whatever alias it goes by.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is called a `Result` but is not the standard one",
+        label = "a handler's `Result` is taken apart: its `Ok` is the reply, its `Err` the error",
+        note = "return a standard `Result`, or give the type another name to have it as the reply"
+    )]
     pub trait Fallible {
         /// Its `Ok` side.
         type Ok;
@@ -60,7 +65,4 @@ pub mod __private {
         type Ok = T;
         type Err = E;
     }
-
-    /// What a message's arguments must be.
-    pub const fn message_argument<T: Send + 'static>() {}
 }

@@ -117,9 +117,9 @@ impl Readiness {
     }
 }
 
-/// Makes the port of an actor when its incarnation starts, on the worker that starts it.
+/// Makes the port of an actor when an incarnation of it starts, on the worker that starts it.
 /// Given to [`Spawn::port`](crate::Spawn::port).
-pub type MakePort<A> = Box<dyn FnOnce(Readiness) -> Box<dyn Port<A>> + Send>;
+pub type MakePort<A> = Box<dyn FnMut(Readiness) -> Box<dyn Port<A>> + Send>;
 
 impl std::fmt::Debug for Readiness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

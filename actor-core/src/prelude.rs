@@ -2,5 +2,5 @@
 
 pub use crate::{
     Actor, ActorRef, AskError, Context, Down, Failure, Recipient, Reply, Restart, SendError, SpawnError,
-    StopReason, System, SystemHandle, TellError, messages,
+    StopReason, System, SystemHandle, TellError, down, message, messages, started, stopped,
 };

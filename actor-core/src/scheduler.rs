@@ -62,9 +62,14 @@ impl Scheduler {
         Ok((scheduler, queues))
     }
 
-    pub(crate) fn start_worker(system: SystemHandle, index: usize, queue: Queue<Task>) -> io::Result<()> {
+    pub(crate) fn start_worker(
+        system: SystemHandle,
+        name: &str,
+        index: usize,
+        queue: Queue<Task>,
+    ) -> io::Result<()> {
         *system.scheduler().live.lock() += 1;
-        let thread = std::thread::Builder::new().name(format!("actor-worker-{index}"));
+        let thread = std::thread::Builder::new().name(format!("{name}-{index}"));
         let handle = system.clone();
         let started = thread.spawn(move || worker::run(handle, index, queue));
         if started.is_err() {

@@ -16,7 +16,7 @@ use crate::port::MakePort;
 use crate::reason::StopReason;
 use crate::reply::{self, Answer, Outcome, Reply};
 use crate::scheduler::worker;
-use crate::supervisor::{Restart, STOP_WITHIN, Event, SupervisorRef};
+use crate::supervisor::{Event, Restart, STOP_WITHIN, SupervisorRef};
 use crate::system::SystemHandle;
 use crate::wait;
 
@@ -40,7 +40,7 @@ pub struct Spawn<A: Messages> {
 impl<A: Messages> Spawn<A> {
     pub(crate) fn new(
         system: SystemHandle,
-    parent: Option<SupervisorRef>,
+        parent: Option<SupervisorRef>,
         factory: Box<dyn FnMut() -> A + Send>,
     ) -> Self {
         Spawn {
@@ -92,7 +92,7 @@ impl<A: Messages> Spawn<A> {
         self
     }
 
-    /// Binds an external source of events to the actor's first incarnation.
+    /// Binds an external source of events to the actor: `make` makes a port for each incarnation.
     pub fn port(mut self, make: MakePort<A>) -> Self {
         self.make_port = Some(make);
         self

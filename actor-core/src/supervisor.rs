@@ -107,11 +107,20 @@ pub struct SupervisorMessage(Event);
 
 pub(crate) enum Event {
     /// A new child, which is about to be scheduled for the first time.
-    Adopt { child: Arc<dyn Control>, stop_within: Duration },
+    Adopt {
+        child: Arc<dyn Control>,
+        stop_within: Duration,
+    },
     /// An incarnation is gone and the cell waits for a verdict.
-    Exited { child: Arc<dyn Control>, incarnation: u64, reason: StopReason },
+    Exited {
+        child: Arc<dyn Control>,
+        incarnation: u64,
+        reason: StopReason,
+    },
     /// A child has ended for good.
-    Ended { child: ActorId },
+    Ended {
+        child: ActorId,
+    },
     Count(Reply<usize>),
 }
 
@@ -125,6 +134,7 @@ impl Message for CountChildren {
     const NAME: &'static str = "count_children";
 }
 
+#[diagnostic::do_not_recommend]
 impl Envelope for SupervisorMessage {
     fn name(&self) -> &'static str {
         match &self.0 {
@@ -146,6 +156,7 @@ impl Envelope for SupervisorMessage {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Actor for Supervisor {
     type Ref = SupervisorRef;
     const NAME: &'static str = "Supervisor";
@@ -157,6 +168,7 @@ impl Actor for Supervisor {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Messages for Supervisor {
     type Message = SupervisorMessage;
 
@@ -179,6 +191,7 @@ impl Messages for Supervisor {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Accepts<CountChildren> for Supervisor {
     fn wrap(_: CountChildren, reply: Reply<usize>) -> SupervisorMessage {
         SupervisorMessage(Event::Count(reply))
@@ -198,7 +211,10 @@ impl SupervisorRef {
     ///
     /// # Errors
     /// [`SpawnError::Closed`] if the supervisor is ending.
-    pub fn spawn<A: Messages>(&self, factory: impl FnMut() -> A + Send + 'static) -> Result<A::Ref, SpawnError> {
+    pub fn spawn<A: Messages>(
+        &self,
+        factory: impl FnMut() -> A + Send + 'static,
+    ) -> Result<A::Ref, SpawnError> {
         self.actor(factory).spawn()
     }
 

@@ -47,6 +47,12 @@ impl System {
     pub fn builder() -> Builder {
         Builder::default()
     }
+
+    /// A way to use this system without owning it.
+    #[must_use]
+    pub fn handle(&self) -> SystemHandle {
+        self.handle.clone()
+    }
 }
 
 impl Deref for System {
@@ -92,7 +98,10 @@ impl SystemHandle {
     ///
     /// # Errors
     /// [`SpawnError::Closed`] if the system is ending.
-    pub fn spawn<A: Messages>(&self, factory: impl FnMut() -> A + Send + 'static) -> Result<A::Ref, SpawnError> {
+    pub fn spawn<A: Messages>(
+        &self,
+        factory: impl FnMut() -> A + Send + 'static,
+    ) -> Result<A::Ref, SpawnError> {
         self.root().ok_or(SpawnError::Closed)?.spawn(factory)
     }
 

@@ -40,11 +40,7 @@ impl Errors {
 
     #[cfg(test)]
     pub(crate) fn texts(self) -> Vec<String> {
-        self.0
-            .into_iter()
-            .flatten()
-            .map(|error| error.to_string())
-            .collect()
+        self.0.into_iter().flatten().map(|error| error.to_string()).collect()
     }
 }
 

@@ -86,23 +86,11 @@ fn expand(block: &Block, target: &Target, handlers: &[Handler]) -> TokenStream {
     let mut generics = without_defaults(&block.generics);
     resolve_self(&mut generics, target.ty.clone());
     let messages = message::all(target, &generics, handlers);
-    let carried = messages
-        .iter()
-        .fold(Used::by([], &generics), |all, message| all.and(&message.used));
+    let carried = messages.iter().fold(Used::by([], &generics), |all, message| all.and(&message.used));
     let envelope = target.sibling("Message", Span::mixed_site());
-    let expansion = Expansion {
-        target,
-        generics: &generics,
-        messages,
-        handlers,
-        envelope,
-        carried,
-    };
+    let expansion = Expansion { target, generics: &generics, messages, handlers, envelope, carried };
 
-    let structs = expansion
-        .messages
-        .iter()
-        .map(|message| message.expand(&expansion));
+    let structs = expansion.messages.iter().map(|message| message.expand(&expansion));
     let (envelope, dispatch) = (envelope::expand(&expansion), dispatch::expand(&expansion));
     let reference = reference::expand(&expansion);
     quote!(#(#structs)* #envelope #dispatch #reference)

@@ -41,10 +41,7 @@ pub(crate) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// `known` for a sentence: `a`, `b` and `c`, each in backticks and with `quote` around it.
 pub(crate) fn listed(known: &[&str], quote: &str) -> String {
-    let names: Vec<_> = known
-        .iter()
-        .map(|name| format!("`{quote}{name}{quote}`"))
-        .collect();
+    let names: Vec<_> = known.iter().map(|name| format!("`{quote}{name}{quote}`")).collect();
     match names.as_slice() {
         [init @ .., last] if !init.is_empty() => format!("{} and {last}", init.join(", ")),
         _ => names.concat(),

@@ -31,10 +31,7 @@ pub(crate) fn actor(input: &DeriveInput, errors: &mut Errors) -> Option<Actor> {
         errors.report(
             lifetime,
             "an actor cannot borrow: it lives as long as it likes, on whatever thread runs it",
-            format_args!(
-                "remove `{}` and own the data, or share it in an `Arc`",
-                lifetime.lifetime
-            ),
+            format_args!("remove `{}` and own the data, or share it in an `Arc`", lifetime.lifetime),
         );
     }
     lifetimes.is_empty().then(|| Actor {

@@ -25,13 +25,7 @@ impl Client {
     ///
     /// Takes an address, not a host name: looking one up blocks, which an actor must not.
     pub fn connect(peer: SocketAddr) -> Client {
-        Client {
-            peer,
-            options: Options::new(),
-            deadline: Duration::from_secs(10),
-            name: None,
-            under: None,
-        }
+        Client { peer, options: Options::new(), deadline: Duration::from_secs(10), name: None, under: None }
     }
 
     /// How long the peer may take to accept.
@@ -134,9 +128,7 @@ mod tests {
     #[test]
     fn a_peer_that_does_not_answer_is_given_up() {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        socket
-            .bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
-            .unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
         socket.listen(0).unwrap();
         let peer = socket.local_addr().unwrap().as_socket().unwrap();
         let patience = Duration::from_millis(100);

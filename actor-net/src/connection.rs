@@ -50,8 +50,8 @@ pub trait Connection: Messages {
 
     /// A frame has come. It borrows from the read buffer; copy what is to be kept.
     ///
-    /// After [`Conn::close`] and [`Conn::abort`] no more frames come. An actor that stops itself
-    /// with [`Context::stop`] may still be given those that are left in the turn's budget.
+    /// After [`Conn::close`], [`Conn::abort`], [`Context::stop`] and [`Context::fail`] no more
+    /// frames come.
     fn frame(&mut self, frame: <Self::Codec as Codec>::Frame<'_>, ctx: &mut Context<Self>);
 
     /// Bytes have come that are no frame. The place to write the peer an error. After an error

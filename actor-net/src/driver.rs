@@ -48,9 +48,7 @@ pub fn driver() -> impl Fn(usize) -> io::Result<Arc<dyn Driver>> + Send + Sync +
 /// If this thread is no worker, or one of a system without sockets.
 fn mine() -> io::Result<Arc<MioDriver>> {
     let driver = actor_core::driver::current().ok_or_else(no_driver)?;
-    (driver as Arc<dyn Any + Send + Sync>)
-        .downcast()
-        .map_err(|_| no_driver())
+    (driver as Arc<dyn Any + Send + Sync>).downcast().map_err(|_| no_driver())
 }
 
 /// Finds out early what [`mine`] would find in a worker of `system`.
@@ -114,11 +112,7 @@ impl MioDriver {
         let waker = mio::Waker::new(&registry, WAKER)?;
         let events = mio::Events::with_capacity(EVENTS);
         Ok(MioDriver {
-            poll: Mutex::new(Polled {
-                poll,
-                events,
-                found: Vec::new(),
-            }),
+            poll: Mutex::new(Polled { poll, events, found: Vec::new() }),
             registry,
             waker,
             state: AtomicU8::new(AWAKE),
@@ -153,14 +147,8 @@ impl Driver for MioDriver {
         // A poisoned lock means that a panic passed through `Readiness::set`; the poll is whole.
         let mut polled = self.poll.lock().unwrap_or_else(PoisonError::into_inner);
         // Acquire, with the release in `unpark`: who sees the notification sees what it is about.
-        let parked = self
-            .state
-            .compare_exchange(AWAKE, PARKED, Ordering::Acquire, Ordering::Acquire);
-        let timeout = if parked.is_ok() {
-            timeout
-        } else {
-            Some(Duration::ZERO)
-        };
+        let parked = self.state.compare_exchange(AWAKE, PARKED, Ordering::Acquire, Ordering::Acquire);
+        let timeout = if parked.is_ok() { timeout } else { Some(Duration::ZERO) };
         self.turn(&mut polled, timeout);
         // Acquire as above. From here on an `unpark` is for the next park.
         self.state.swap(AWAKE, Ordering::Acquire);

@@ -72,14 +72,7 @@ impl Listener {
         socket.set_nonblocking(true)?;
         let addr = socket.local_addr()?;
         let options = Options::new();
-        Ok(Listener {
-            socket,
-            addr,
-            options,
-            max: CONNECTIONS,
-            name: None,
-            under: None,
-        })
+        Ok(Listener { socket, addr, options, max: CONNECTIONS, name: None, under: None })
     }
 
     /// The address it is bound to.
@@ -126,8 +119,7 @@ impl Listener {
         make: impl Fn(Conn) -> C + Send + Sync + 'static,
     ) -> io::Result<Server> {
         driver::check(system)?;
-        // Nobody must restart what cannot be: a socket and its acceptor go together.
-        let mut supervisor = system.supervisor().intensity(0, Duration::from_secs(1));
+        let mut supervisor = system.supervisor();
         if let Some(name) = self.name {
             supervisor = supervisor.name(name);
         }
@@ -135,12 +127,8 @@ impl Listener {
             supervisor = supervisor.under(parent);
         }
         let supervisor = supervisor.spawn().map_err(io::Error::other)?;
-        let connections = system
-            .supervisor()
-            .dynamic()
-            .under(&supervisor)
-            .spawn()
-            .map_err(io::Error::other)?;
+        let connections =
+            system.supervisor().dynamic().under(&supervisor).spawn().map_err(io::Error::other)?;
         let counts = Arc::<Counts>::default();
         let plan = Plan {
             options: Arc::new(self.options),
@@ -150,11 +138,7 @@ impl Listener {
             make: Arc::new(make),
         };
         let socket = mio::net::TcpListener::from_std(self.socket);
-        let server = Server {
-            addr: self.addr,
-            supervisor,
-            counts,
-        };
+        let server = Server { addr: self.addr, supervisor, counts };
         let accepting = system
             .actor(|| Acceptor)
             .restart(Restart::Permanent)

@@ -61,9 +61,7 @@ impl Options {
 
     /// How long the end of a connection takes at most: what its supervisor has to wait for.
     pub(crate) fn longest_end(&self) -> Duration {
-        self.flush
-            .saturating_add(self.linger)
-            .saturating_add(Duration::from_secs(1))
+        self.flush.saturating_add(self.linger).saturating_add(Duration::from_secs(1))
     }
 
     /// Whether small writes go out at once (`TCP_NODELAY`). On unless it is switched off: writes

@@ -26,11 +26,7 @@ fn no_error_speaks_of_what_is_generated() {
     for golden in goldens() {
         let text = fs::read_to_string(&golden).expect("a golden can be read");
         for internal in internals {
-            assert!(
-                !text.contains(internal),
-                "{} mentions `{internal}`",
-                golden.display()
-            );
+            assert!(!text.contains(internal), "{} mentions `{internal}`", golden.display());
         }
     }
 }
@@ -41,11 +37,7 @@ fn every_error_of_the_macros_has_a_help() {
     for golden in goldens() {
         let text = format!("\n{}", fs::read_to_string(&golden).expect("a golden can be read"));
         for error in text.split("\nerror: ").skip(1) {
-            assert!(
-                error.contains("help: "),
-                "no help in {}: {error}",
-                golden.display()
-            );
+            assert!(error.contains("help: "), "no help in {}: {error}", golden.display());
         }
     }
 }

@@ -75,38 +75,23 @@ where
 #[test]
 fn generics_carry_through() {
     let system = system();
-    let store: StoreRef<u8, String, 4> = system
-        .spawn(|| Store::<u8, String, 4> {
-            entries: HashMap::new(),
-        })
-        .expect("the store starts");
+    let store: StoreRef<u8, String, 4> =
+        system.spawn(|| Store::<u8, String, 4> { entries: HashMap::new() }).expect("the store starts");
     assert_eq!(store.put(1, "one".to_owned()).wait().unwrap(), None);
-    assert_eq!(
-        store.put(1, "uno".to_owned()).wait().unwrap().as_deref(),
-        Some("one")
-    );
+    assert_eq!(store.put(1, "uno".to_owned()).wait().unwrap().as_deref(), Some("one"));
     assert_eq!(store.get(1).wait().unwrap().as_deref(), Some("uno"));
     assert_eq!(store.any().wait().unwrap().as_deref(), Some("uno"));
     assert_eq!(store.len().wait().unwrap(), 1);
     assert_eq!(store.room([0; 4]).wait().unwrap(), 4);
     assert_eq!(store.drain(9).wait().unwrap(), [(1, "uno".to_owned())]);
 
-    let message = StorePut {
-        key: 1_u8,
-        value: 2_u16,
-    };
+    let message = StorePut { key: 1_u8, value: 2_u16 };
     assert_eq!(message.clone(), message);
     let _: [StoreLen; 0] = [];
     let _: StoreRoom<4> = StoreRoom { block: [0; 4] };
     let recipient: Recipient<StoreAny<String>> = store.recipient();
     recipient.tell(StoreAny::new()).expect("there is room");
-    assert!(
-        store
-            .call(StoreDrain::<u8, String>::new(1))
-            .wait()
-            .unwrap()
-            .is_empty()
-    );
+    assert!(store.call(StoreDrain::<u8, String>::new(1)).wait().unwrap().is_empty());
     system.shutdown();
 }
 
@@ -138,15 +123,11 @@ fn a_parameter_may_be_anything_that_its_bounds_allow() {
     }
 
     let system = system();
-    let holder = system
-        .spawn(|| Holder { held: None::<Opaque> })
-        .expect("the holder starts");
+    let holder = system.spawn(|| Holder { held: None::<Opaque> }).expect("the holder starts");
     assert!(holder.clone().swap(Opaque).wait().unwrap().is_none());
     assert_ne!(format!("{holder:?}"), "");
 
-    let other = system
-        .spawn(|| Holder { held: None::<Opaque> })
-        .expect("the holder starts");
+    let other = system.spawn(|| Holder { held: None::<Opaque> }).expect("the holder starts");
     assert!(holder == holder.clone() && holder != other);
     let hash = |holder: &HolderRef<Opaque>| {
         let mut hasher = DefaultHasher::new();
@@ -249,10 +230,7 @@ fn names_are_taken_as_they_are_written() {
     assert_eq!(actor.clone().wait().unwrap(), "the handler's");
     actor.as_ref().wait().unwrap();
     actor.stop().wait().unwrap();
-    let message = LoopMatch {
-        r#type: 3,
-        _unused: 0,
-    };
+    let message = LoopMatch { r#type: 3, _unused: 0 };
     assert_eq!(LoopMatch::NAME, "match");
     assert_eq!(ActorRef::call(&actor, message).wait().unwrap(), 2);
     system.shutdown();
@@ -366,9 +344,7 @@ impl<T: Send + 'static> Conditional<T> {
 #[test]
 fn cfg_carries_through() {
     let system = system();
-    let actor = system
-        .spawn(|| Conditional(Some(1_u8)))
-        .expect("the actor starts");
+    let actor = system.spawn(|| Conditional(Some(1_u8))).expect("the actor starts");
     assert_eq!(actor.which().wait().unwrap(), "tested");
     system.shutdown();
 }
@@ -466,23 +442,15 @@ impl Replies {
 #[test]
 fn replies_have_the_handlers_types() {
     let system = system();
-    let actor = system
-        .spawn(|| Replies { later: Vec::new() })
-        .expect("the actor starts");
+    let actor = system.spawn(|| Replies { later: Vec::new() }).expect("the actor starts");
     assert_eq!(actor.value().wait().unwrap(), 1);
     actor.unit().wait().unwrap();
     assert_eq!(actor.result(true).wait().unwrap(), 2);
-    assert!(matches!(
-        actor.result(false).wait(),
-        Err(AskError::Failed(Refused))
-    ));
+    assert!(matches!(actor.result(false).wait(), Err(AskError::Failed(Refused))));
     let failed = actor.io().wait().unwrap_err().into_failed();
     assert_eq!(failed.map(|error| error.to_string()).as_deref(), Some("broken"));
     assert_eq!(actor.slow(3).wait().unwrap(), 3);
-    assert!(matches!(
-        actor.slow_result().wait(),
-        Err(AskError::Failed(Refused))
-    ));
+    assert!(matches!(actor.slow_result().wait(), Err(AskError::Failed(Refused))));
     assert_eq!(actor.deferred(4).wait().unwrap(), 4);
     #[expect(deprecated)]
     let old = actor.old().wait().unwrap();
@@ -493,9 +461,7 @@ fn replies_have_the_handlers_types() {
 #[test]
 fn a_deferred_reply_comes_when_it_is_given() {
     let system = system();
-    let actor = system
-        .spawn(|| Replies { later: Vec::new() })
-        .expect("the actor starts");
+    let actor = system.spawn(|| Replies { later: Vec::new() }).expect("the actor starts");
     let asker = std::thread::spawn({
         let actor = actor.clone();
         move || actor.later().wait()
@@ -509,9 +475,7 @@ fn a_deferred_reply_comes_when_it_is_given() {
 
 #[test]
 fn handlers_stay_plain_methods() {
-    let mut store = Store::<u8, u8, 1> {
-        entries: HashMap::new(),
-    };
+    let mut store = Store::<u8, u8, 1> { entries: HashMap::new() };
     assert_eq!(store.put(1, 1), None);
     assert_eq!(store.get(1), Some(1));
 }
@@ -558,10 +522,7 @@ fn the_life_cycle_is_called() {
     let watched = system.spawn(|| Switch::On).expect("the switch starts");
     let life = {
         let watched = watched.clone();
-        system.spawn(move || Life {
-            events: events.clone(),
-            watched: watched.clone(),
-        })
+        system.spawn(move || Life { events: events.clone(), watched: watched.clone() })
     };
     let _life = life.expect("the actor starts");
     watched.stop();
@@ -585,11 +546,7 @@ fn a_failed_start_reaches_the_spawner() {
     }
 
     let system = system();
-    let error = system
-        .actor(|| Refusing)
-        .start()
-        .wait()
-        .expect_err("the start fails");
+    let error = system.actor(|| Refusing).start().wait().expect_err("the start fails");
     assert!(error.to_string().contains("refused"), "{error}");
     system.shutdown();
 }
@@ -655,10 +612,7 @@ actors! {
 #[test]
 fn actors_may_come_from_a_macro() {
     let system = system();
-    let (first, second) = (
-        system.spawn(|| First(1)).unwrap(),
-        system.spawn(|| Second(Vec::new())).unwrap(),
-    );
+    let (first, second) = (system.spawn(|| First(1)).unwrap(), system.spawn(|| Second(Vec::new())).unwrap());
     assert_eq!(first.exchange(2).wait().unwrap(), 1);
     assert!(second.replace(vec![String::new()]).wait().unwrap().is_empty());
     system.shutdown();
@@ -688,13 +642,9 @@ fn wrapping_and_unwrapping_are_inverse() {
         }
     }
 
-    let catcher = system
-        .spawn(move || Catcher(replies.clone()))
-        .expect("the actor starts");
+    let catcher = system.spawn(move || Catcher(replies.clone())).expect("the actor starts");
     catcher.catch().tell().expect("there is room");
-    let reply = heard
-        .recv_timeout(Duration::from_secs(5))
-        .expect("the reply is caught");
+    let reply = heard.recv_timeout(Duration::from_secs(5)).expect("the reply is caught");
     let number = there_and_back::<Catcher, CatcherNumber>(CatcherNumber { of: 9 }, reply);
     assert_eq!(number.map(|number| number.of), Some(9));
     system.shutdown();

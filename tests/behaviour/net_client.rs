@@ -12,9 +12,7 @@ fn a_client_talks_to_a_server() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let system = actor_net::builder().workers(2).build().unwrap();
     let (make, events) = Setup::default().sessions();
-    let session = Client::connect(listener.local_addr().unwrap())
-        .spawn(&system, make)
-        .unwrap();
+    let session = Client::connect(listener.local_addr().unwrap()).spawn(&system, make).unwrap();
     // Written before there is a connection; sent when there is.
     session.deliver("early\n".into()).tell().unwrap();
     let (stream, _) = listener.accept().unwrap();

@@ -95,16 +95,8 @@ fn the_actor_hears_in_order() {
     client.send("a\nb\n");
     client.stream().shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(client.rest(), "a\nb\n");
-    served
-        .events
-        .until(|event| matches!(event, Event::Opened(_)).then_some(()));
-    for expected in [
-        "Line(\"a\")",
-        "Line(\"b\")",
-        "HalfClosed",
-        "Closed(Eof)",
-        "Stopped(\"normal\")",
-    ] {
+    served.events.until(|event| matches!(event, Event::Opened(_)).then_some(()));
+    for expected in ["Line(\"a\")", "Line(\"b\")", "HalfClosed", "Closed(Eof)", "Stopped(\"normal\")"] {
         let next = served.events.until(Some);
         assert_eq!(format!("{next:?}"), expected);
     }

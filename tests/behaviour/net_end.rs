@@ -9,17 +9,12 @@ use crate::net_support::{Client, Event, Setup, eventually};
 
 #[test]
 fn a_half_closed_connection_can_be_written_to() {
-    let setup = Setup {
-        after_eof: HalfClosed::StayOpen,
-        ..Setup::default()
-    };
+    let setup = Setup { after_eof: HalfClosed::StayOpen, ..Setup::default() };
     let served = setup.serve();
     let (mut client, session) = served.connect_with_ref();
     client.send("last words\n");
     client.stream().shutdown(Shutdown::Write).unwrap();
-    served
-        .events
-        .until(|event| matches!(event, Event::HalfClosed).then_some(()));
+    served.events.until(|event| matches!(event, Event::HalfClosed).then_some(()));
     session.deliver("an answer\n".into()).tell().unwrap();
     session.close().tell().unwrap();
     assert_eq!(client.rest(), "last words\nan answer\n");
@@ -28,17 +23,12 @@ fn a_half_closed_connection_can_be_written_to() {
 
 #[test]
 fn a_half_closed_peer_that_goes_away_is_noticed() {
-    let setup = Setup {
-        after_eof: HalfClosed::StayOpen,
-        ..Setup::default()
-    };
+    let setup = Setup { after_eof: HalfClosed::StayOpen, ..Setup::default() };
     let served = setup.serve();
     let client = served.connect();
     client.send("hello\n");
     client.stream().shutdown(Shutdown::Write).unwrap();
-    served
-        .events
-        .until(|event| matches!(event, Event::HalfClosed).then_some(()));
+    served.events.until(|event| matches!(event, Event::HalfClosed).then_some(()));
     // The answer is there and not read: closing now makes the kernel send a reset.
     assert_eq!(client.stream().peek(&mut [0]).unwrap(), 1);
     drop(client);
@@ -74,19 +64,12 @@ fn close_sends_what_is_queued_and_abort_does_not() {
     client.is_over();
     assert_eq!(served.events.closed(), CloseReason::Aborted);
     let lines = served.events.drain();
-    assert!(
-        !lines
-            .iter()
-            .any(|event| matches!(event, Event::Line(line) if line == "never read"))
-    );
+    assert!(!lines.iter().any(|event| matches!(event, Event::Line(line) if line == "never read")));
 }
 
 #[test]
 fn nothing_can_be_written_after_the_end() {
-    let setup = Setup {
-        after_eof: HalfClosed::StayOpen,
-        ..Setup::default()
-    };
+    let setup = Setup { after_eof: HalfClosed::StayOpen, ..Setup::default() };
     let served = setup.serve();
     let (mut client, session) = served.connect_with_ref();
     session.close().tell().unwrap();
@@ -112,11 +95,7 @@ fn a_panic_closes_the_socket_of_its_actor_and_no_other() {
 
 #[test]
 fn draining_lets_every_session_say_goodbye() {
-    let served = Setup {
-        goodbye: "bye\n",
-        ..Setup::default()
-    }
-    .serve();
+    let served = Setup { goodbye: "bye\n", ..Setup::default() }.serve();
     let addr = served.server.local_addr();
     let mut clients: Vec<Client> = (0..50).map(|_| served.connect()).collect();
     for client in &mut clients {
@@ -136,11 +115,7 @@ fn draining_lets_every_session_say_goodbye() {
 
 #[test]
 fn shutting_the_system_down_lets_every_session_say_goodbye() {
-    let served = Setup {
-        goodbye: "bye\n",
-        ..Setup::default()
-    }
-    .serve();
+    let served = Setup { goodbye: "bye\n", ..Setup::default() }.serve();
     let mut clients: Vec<Client> = (0..50).map(|_| served.connect()).collect();
     for client in &mut clients {
         assert_eq!(client.ask("hello"), "hello");
@@ -160,10 +135,7 @@ fn shutting_the_system_down_lets_every_session_say_goodbye() {
 #[test]
 fn a_peer_that_does_not_read_holds_up_the_end_only_so_long() {
     let mut setup = Setup::default();
-    setup.options = setup
-        .options
-        .cap(64 << 20)
-        .flush_within(Duration::from_millis(100));
+    setup.options = setup.options.cap(64 << 20).flush_within(Duration::from_millis(100));
     let served = setup.serve();
     let client = served.connect();
     client.send("big 30000000\nclose\n");
@@ -173,11 +145,7 @@ fn a_peer_that_does_not_read_holds_up_the_end_only_so_long() {
 
 #[test]
 fn a_stopping_actor_sends_what_it_has_written() {
-    let served = Setup {
-        goodbye: "bye\n",
-        ..Setup::default()
-    }
-    .serve();
+    let served = Setup { goodbye: "bye\n", ..Setup::default() }.serve();
     let mut client = served.connect();
     client.send("hello\nstop\n");
     assert_eq!(client.rest(), "hello\nbye\n");

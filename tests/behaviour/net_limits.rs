@@ -9,11 +9,7 @@ use crate::net_support::{Client, Setup, eventually};
 
 #[test]
 fn connections_over_the_maximum_are_closed_at_once() {
-    let served = Setup {
-        max: 2,
-        ..Setup::default()
-    }
-    .serve();
+    let served = Setup { max: 2, ..Setup::default() }.serve();
     let mut first = served.connect();
     let mut second = served.connect();
     assert_eq!(first.ask("hello"), "hello");
@@ -32,10 +28,7 @@ fn connections_over_the_maximum_are_closed_at_once() {
 fn a_system_without_sockets_is_refused_with_advice() {
     let system = actor_core::System::builder().workers(1).build().unwrap();
     let (make, _events) = Setup::default().sessions();
-    let error = actor_net::Listener::bind("127.0.0.1:0")
-        .unwrap()
-        .spawn(&system, make)
-        .unwrap_err();
+    let error = actor_net::Listener::bind("127.0.0.1:0").unwrap().spawn(&system, make).unwrap_err();
     assert!(error.to_string().contains("actor_net::builder()"), "{error}");
 }
 
@@ -59,10 +52,7 @@ fn out_of_descriptors_is_survived() {
     {
         let (window, most) = (Duration::from_millis(500), Duration::from_millis(50));
         let used = server.cpu_within(window);
-        assert!(
-            used < most,
-            "{used:?} of CPU in {window:?} of waiting for descriptors"
-        );
+        assert!(used < most, "{used:?} of CPU in {window:?} of waiting for descriptors");
     }
     drop(clients);
     assert_eq!(last.line().as_deref(), Some("waits"));

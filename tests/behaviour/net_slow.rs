@@ -9,10 +9,7 @@ const CHUNK: usize = 16 << 10;
 
 fn setup() -> Setup {
     let options = Options::new().watermarks(CHUNK, 4 * CHUNK).cap(CAP);
-    Setup {
-        options,
-        ..Setup::default()
-    }
+    Setup { options, ..Setup::default() }
 }
 
 #[test]
@@ -67,9 +64,7 @@ fn the_watermarks_are_told() {
             left -= std::io::Read::read(&mut &stream, &mut buf).unwrap();
         }
     });
-    served
-        .events
-        .until(|event| matches!(event, Event::Writable).then_some(()));
+    served.events.until(|event| matches!(event, Event::Writable).then_some(()));
     reading.join().unwrap();
     assert_eq!(client.ask("hello"), "hello");
 }

@@ -143,12 +143,7 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Setup {
-        Setup {
-            options: Options::new(),
-            max: 1000,
-            after_eof: HalfClosed::Close,
-            goodbye: "",
-        }
+        Setup { options: Options::new(), max: 1000, after_eof: HalfClosed::Close, goodbye: "" }
     }
 }
 
@@ -175,11 +170,7 @@ impl Setup {
             .max_connections(self.max)
             .spawn(&system, make)
             .expect("a server");
-        Served {
-            server,
-            events,
-            system,
-        }
+        Served { server, events, system }
     }
 }
 
@@ -261,9 +252,7 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
-        Client {
-            read: BufReader::new(stream),
-        }
+        Client { read: BufReader::new(stream) }
     }
 
     pub fn stream(&self) -> &TcpStream {
@@ -290,9 +279,7 @@ impl Client {
     /// Everything up to the end of the stream.
     pub fn rest(&mut self) -> String {
         let mut rest = String::new();
-        self.read
-            .read_to_string(&mut rest)
-            .expect("the end of the stream");
+        self.read.read_to_string(&mut rest).expect("the end of the stream");
         rest
     }
 
@@ -348,12 +335,7 @@ impl Elsewhere {
             .arg("-c")
             .arg(format!("ulimit -n {n}; exec \"$0\" \"$@\""))
             .arg(std::env::current_exe().expect("this test binary"))
-            .args([
-                "--exact",
-                "net_support::serve_elsewhere",
-                "--ignored",
-                "--nocapture",
-            ])
+            .args(["--exact", "net_support::serve_elsewhere", "--ignored", "--nocapture"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -361,11 +343,7 @@ impl Elsewhere {
         let mut out = BufReader::new(process.stdout.take().expect("a pipe"));
         let mut lines = out.by_ref().lines().map_while(Result::ok);
         let addr = lines.find_map(|line| line.strip_prefix("addr ")?.parse().ok());
-        Elsewhere {
-            addr: addr.expect("the address"),
-            process,
-            _out: out,
-        }
+        Elsewhere { addr: addr.expect("the address"), process, _out: out }
     }
 
     /// How much CPU time its threads use while `window` passes.
@@ -383,10 +361,7 @@ impl Elsewhere {
         let nanos = tasks.map(|task| {
             let stat = task.expect("a thread").path().join("schedstat");
             let stat = std::fs::read_to_string(stat).expect("scheduler statistics");
-            stat.split(' ')
-                .next()
-                .and_then(|nanos| nanos.parse::<u64>().ok())
-                .expect("a number")
+            stat.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok()).expect("a number")
         });
         Duration::from_nanos(nanos.sum())
     }

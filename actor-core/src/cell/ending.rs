@@ -10,7 +10,7 @@ use crate::cell::incarnation::Incarnation;
 use crate::cell::turn::{Next, Phase, Turn, quietly};
 use crate::dead_letter::DeadLetterReason;
 use crate::reason::{Failure, StopReason};
-use crate::supervisor::{Restart, Event};
+use crate::supervisor::{Event, Restart};
 
 impl<A: Messages> Turn<'_, A> {
     /// Begins an end: runs `#[stopped]`.
@@ -39,7 +39,9 @@ impl<A: Messages> Turn<'_, A> {
     }
 
     fn message_failed(&mut self, why: DeadLetterReason) {
-        let Some(work) = self.life.in_work.take() else { return };
+        let Some(work) = self.life.in_work.take() else {
+            return;
+        };
         if work.counted {
             self.cell.mailbox.count_failed();
         }
@@ -54,7 +56,9 @@ impl<A: Messages> Turn<'_, A> {
 
     /// `#[stopped]` has run.
     pub(crate) fn stopped(&mut self) -> Next {
-        let Phase::Stopping(reason) = &self.life.phase else { return Next::More };
+        let Phase::Stopping(reason) = &self.life.phase else {
+            return Next::More;
+        };
         let reason = reason.clone();
         if self.life.port.is_some() && reason.is_normal() {
             self.life.phase = Phase::Draining(reason);
@@ -74,11 +78,8 @@ impl<A: Messages> Turn<'_, A> {
         }
         self.life.phase = Phase::Failed;
         let parent = self.cell.parent.as_ref().expect("only the root has no parent, and it is temporary");
-        let exited = Event::Exited {
-            child: self.cell.clone(),
-            incarnation: self.life.number,
-            reason: reason.clone(),
-        };
+        let exited =
+            Event::Exited { child: self.cell.clone(), incarnation: self.life.number, reason: reason.clone() };
         match parent.post(exited) {
             Ok(()) => Next::More,
             Err(_supervisor_has_ended) => self.end(reason),

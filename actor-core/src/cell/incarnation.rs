@@ -39,10 +39,10 @@ struct Body<A: Messages> {
 unsafe impl<A: Messages> Send for Incarnation<A> {}
 
 const _: () = {
-    const fn is_send<T: Send>() {}
+    const fn is_send_and_sync<T: Send + Sync>() {}
     #[allow(dead_code)]
-    fn context_is_send<A: Messages>() {
-        is_send::<Context<A>>();
+    fn context_is<A: Messages>() {
+        is_send_and_sync::<Context<A>>();
     }
 };
 
@@ -96,7 +96,9 @@ impl<A: Messages> Incarnation<A> {
 
     /// Polls the handler in work. One that is ready, or panics, is gone.
     pub(crate) fn poll(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Result<(), Failure>> {
-        let Some(mut work) = self.work.take() else { return Poll::Ready(Ok(())) };
+        let Some(mut work) = self.work.take() else {
+            return Poll::Ready(Ok(()));
+        };
         let polled = match &mut work {
             Work::Started(future) => future.as_mut().poll(cx),
             Work::Other(future) => future.as_mut().poll(cx).map(Ok),

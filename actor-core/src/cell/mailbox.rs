@@ -345,12 +345,11 @@ impl<M> Mailbox<M> {
         if let Some(reason) = inner.kill.take() {
             return Some(Verdict::End(reason));
         }
-        if inner.last
-            && let Some(reason) = inner.stop.take()
-        {
-            return Some(Verdict::End(reason));
+        match inner.verdict.take() {
+            Some(Verdict::End(reason)) => Some(Verdict::End(reason)),
+            restart if !inner.last => restart,
+            restart => inner.stop.take().map(Verdict::End).or(restart),
         }
-        inner.verdict.take()
     }
 
     /// Whether the supervisor has ordered the actor not to come back.
@@ -443,7 +442,9 @@ impl<M> Inner<M> {
 
     fn use_grant(&mut self, ticket: Ticket) -> bool {
         let Some(room) = &mut self.room else { return false };
-        let Some(at) = room.granted.iter().position(|id| *id == ticket.0) else { return false };
+        let Some(at) = room.granted.iter().position(|id| *id == ticket.0) else {
+            return false;
+        };
         room.granted.swap_remove(at);
         true
     }

@@ -173,7 +173,7 @@ impl<A: Messages> Turn<'_, A> {
             Err(why) => return self.start_failed(why),
         };
         self.life.incarnation = Some(Incarnation::new(state, ctx));
-        if let Some(make_port) = self.life.make_port.take() {
+        if let Some(make_port) = &mut self.life.make_port {
             let control: Arc<dyn Control> = self.cell.clone();
             let readiness = Readiness { cell: Arc::downgrade(&control) };
             match caught(|| make_port(readiness)) {
@@ -248,7 +248,8 @@ impl<A: Messages> Turn<'_, A> {
         }
         self.cell.mailbox.begin_poll();
         let waker = Waker::from(self.cell.clone());
-        let polled = self.with_incarnation(|incarnation| incarnation.poll(&mut TaskContext::from_waker(&waker)));
+        let polled =
+            self.with_incarnation(|incarnation| incarnation.poll(&mut TaskContext::from_waker(&waker)));
         match polled {
             Ok(Poll::Pending) => Next::Rest,
             ended => self.settle(ended),
@@ -297,7 +298,9 @@ impl<A: Messages> Turn<'_, A> {
         if ready.is_empty() {
             return Ready::NONE;
         }
-        let Some(mut port) = self.life.port.take() else { return Ready::NONE };
+        let Some(mut port) = self.life.port.take() else {
+            return Ready::NONE;
+        };
         let outcome = caught(|| self.lend(|state, ctx| port.ready(ready, state, ctx)));
         self.life.port = Some(port);
         match outcome {
@@ -326,7 +329,9 @@ impl<A: Messages> Turn<'_, A> {
             return self.finish(reason);
         }
         let ready = self.cell.mailbox.take_ready();
-        let Phase::Draining(reason) = &self.life.phase else { return Next::More };
+        let Phase::Draining(reason) = &self.life.phase else {
+            return Next::More;
+        };
         let reason = reason.clone();
         let drained = self.life.port.as_mut().map(|port| caught(|| port.drain(ready, &reason)));
         match drained {
@@ -341,7 +346,10 @@ impl<A: Messages> Turn<'_, A> {
 
     // ---- lending the incarnation to a user's code ----------------------------------------------
 
-    pub(crate) fn with_incarnation<R>(&mut self, f: impl FnOnce(&mut Incarnation<A>) -> R) -> Result<R, Failure> {
+    pub(crate) fn with_incarnation<R>(
+        &mut self,
+        f: impl FnOnce(&mut Incarnation<A>) -> R,
+    ) -> Result<R, Failure> {
         let incarnation = self.life.incarnation.as_mut().expect("this phase has an incarnation");
         caught(|| f(incarnation))
     }

@@ -26,6 +26,7 @@ const MOST_WORKERS: usize = 1024;
 /// Settings of a system that is to be started.
 #[must_use = "nothing runs until `build` is called"]
 pub struct Builder {
+    name: String,
     workers: Option<usize>,
     make_driver: Box<MakeDriver>,
     restarts: u32,
@@ -36,6 +37,7 @@ pub struct Builder {
 impl Default for Builder {
     fn default() -> Self {
         Builder {
+            name: "actor-worker".to_owned(),
             workers: None,
             make_driver: Box::new(|_| Ok(Arc::new(Parker::default()))),
             restarts: Intensity::RESTARTS,
@@ -46,6 +48,13 @@ impl Default for Builder {
 }
 
 impl Builder {
+    /// What the workers' threads are called, with their number after it; `actor-worker` unless
+    /// said. Some systems show the first 15 bytes only.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
     /// The number of workers, 1 to 1024; unless said, one for each core that the process may use.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
@@ -98,7 +107,7 @@ impl Builder {
         // Made before the threads, so that the drop of the system ends those that were started.
         let system = System { handle: handle.clone() };
         for (index, queue) in queues.into_iter().enumerate() {
-            Scheduler::start_worker(handle.clone(), index, queue).map_err(BuildError::Thread)?;
+            Scheduler::start_worker(handle.clone(), &self.name, index, queue).map_err(BuildError::Thread)?;
         }
         let (restarts, window) = (self.restarts, self.window);
         let root = root(&handle, move || Supervisor::new(restarts, window, false));
@@ -131,6 +140,7 @@ fn root(
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
+            .field("name", &self.name)
             .field("workers", &self.workers)
             .field("intensity", &(self.restarts, self.window))
             .field("stop_within", &self.stop_within)

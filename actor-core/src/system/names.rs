@@ -39,7 +39,9 @@ impl Names {
     }
 
     pub(crate) fn lookup<A: Messages>(&self, name: &str) -> Result<ActorRef<A>, LookupError> {
-        let Some(named) = self.0.get(name) else { return Err(LookupError::NotFound(name.to_owned())) };
+        let Some(named) = self.0.get(name) else {
+            return Err(LookupError::NotFound(name.to_owned()));
+        };
         match named.actor.downcast_ref::<ActorRef<A>>() {
             Some(actor) => Ok(actor.clone()),
             None => Err(LookupError::WrongType { name: name.to_owned(), wanted: A::NAME, found: named.of }),

@@ -10,22 +10,14 @@ use crate::model::Used;
 /// The enum and its impl of `Envelope`.
 pub(crate) fn expand(expansion: &Expansion<'_>) -> TokenStream {
     let unheld = unheld(expansion);
-    let (declaration, implementation) = (
-        declaration(expansion, &unheld),
-        implementation(expansion, &unheld),
-    );
+    let (declaration, implementation) = (declaration(expansion, &unheld), implementation(expansion, &unheld));
     quote!(#declaration #implementation)
 }
 
 /// The type parameters that the enum has only for messages that a `cfg` may take away.
 fn unheld<'a>(expansion: &Expansion<'a>) -> Vec<&'a Ident> {
-    let certain = expansion
-        .messages
-        .iter()
-        .filter(|message| message.handler.carried.cfg.is_empty());
-    let held = certain.fold(Used::by([], expansion.generics), |all, message| {
-        all.and(&message.used)
-    });
+    let certain = expansion.messages.iter().filter(|message| message.handler.carried.cfg.is_empty());
+    let held = certain.fold(Used::by([], expansion.generics), |all, message| all.and(&message.used));
     expansion.carried.types_beyond(&held)
 }
 

@@ -40,12 +40,8 @@ impl Field<'_> {
 
 /// The messages of all message handlers.
 pub(crate) fn all<'a>(target: &Target, generics: &'a Generics, handlers: &'a [Handler]) -> Vec<Message<'a>> {
-    let messages = handlers
-        .iter()
-        .filter(|handler| handler.marker == Marker::Message);
-    messages
-        .map(|handler| Message::of(target, generics, handler))
-        .collect()
+    let messages = handlers.iter().filter(|handler| handler.marker == Marker::Message);
+    messages.map(|handler| Message::of(target, generics, handler)).collect()
 }
 
 impl<'a> Message<'a> {
@@ -53,10 +49,7 @@ impl<'a> Message<'a> {
         let camel = names::camel_case(&handler.name);
         let fields: Vec<_> = handler
             .fields()
-            .map(|argument| Field {
-                name: &argument.name,
-                ty: target.resolve(&argument.ty),
-            })
+            .map(|argument| Field { name: &argument.name, ty: target.resolve(&argument.ty) })
             .collect();
         let by_fields = Used::by(fields.iter().map(|field| &field.ty), generics);
         let reply_types: Vec<_> = handler.reply_types().map(|ty| target.resolve(ty)).collect();
@@ -64,15 +57,7 @@ impl<'a> Message<'a> {
         let marked = used.types_beyond(&by_fields);
         let (reply, error) = reply(target, handler);
         let name = target.sibling(&camel, names::made_at(&handler.name));
-        Message {
-            handler,
-            name,
-            fields,
-            used,
-            marked,
-            reply,
-            error,
-        }
+        Message { handler, name, fields, used, marked, reply, error }
     }
 
     /// The struct and its impls.
@@ -191,11 +176,7 @@ impl<'a> Message<'a> {
         }
         let (ty, plain) = (quote!(#name #ty_generics), self.plain_name());
         // Here a type is found that is less visible than the handler.
-        let site = self
-            .handler
-            .reply_types()
-            .next()
-            .map_or_else(Span::call_site, Spanned::span);
+        let site = self.handler.reply_types().next().map_or_else(Span::call_site, Spanned::span);
         let reply = quote_spanned! {site.resolved_at(Span::mixed_site())=>
             type Reply = #reply;
             type Error = #error;
@@ -247,10 +228,7 @@ impl<'a> Message<'a> {
 fn reply(target: &Target, handler: &Handler) -> (Type, Type) {
     let infallible = || syn::parse_quote!(::core::convert::Infallible);
     if let Some((value, error)) = handler.deferred() {
-        return (
-            target.resolve(value),
-            error.map_or_else(infallible, |error| target.resolve(error)),
-        );
+        return (target.resolve(value), error.map_or_else(infallible, |error| target.resolve(error)));
     }
     match &handler.output {
         Output::Nothing => (syn::parse_quote!(()), infallible()),

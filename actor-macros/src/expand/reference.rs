@@ -11,10 +11,7 @@ use super::{Expansion, lints};
 pub(crate) fn expand(expansion: &Expansion<'_>) -> TokenStream {
     let reference = expansion.target.reference();
     let (impl_generics, _, clause) = expansion.generics.split_for_impl();
-    let methods = expansion
-        .messages
-        .iter()
-        .map(|message| method(expansion, message));
+    let methods = expansion.messages.iter().map(|message| method(expansion, message));
     let lints = lints::of_a_handler();
     quote_spanned! {Span::mixed_site()=>
         #lints

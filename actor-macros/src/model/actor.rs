@@ -37,12 +37,7 @@ impl Overflow {
     /// The policies as users write them, in the order of [`ALL`](Self::ALL).
     pub(crate) const NAMES: [&str; 4] = ["reject", "wait", "drop_newest", "drop_oldest"];
 
-    const ALL: [Overflow; 4] = [
-        Overflow::Reject,
-        Overflow::Wait,
-        Overflow::DropNewest,
-        Overflow::DropOldest,
-    ];
+    const ALL: [Overflow; 4] = [Overflow::Reject, Overflow::Wait, Overflow::DropNewest, Overflow::DropOldest];
 
     pub(crate) fn named(name: &str) -> Option<Overflow> {
         let place = Self::NAMES.iter().position(|known| *known == name)?;

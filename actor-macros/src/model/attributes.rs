@@ -16,10 +16,7 @@ pub(crate) struct Carried {
 impl Carried {
     /// Sorts `attrs`; those that concern the handler alone are in neither list.
     pub(crate) fn of(attrs: &[Attribute]) -> Carried {
-        Carried {
-            cfg: picked(attrs, &["cfg"]),
-            docs: picked(attrs, &["doc", "deprecated"]),
-        }
+        Carried { cfg: picked(attrs, &["cfg"]), docs: picked(attrs, &["doc", "deprecated"]) }
     }
 
     pub(crate) fn is_documented(&self) -> bool {
@@ -29,29 +26,18 @@ impl Carried {
 
 /// Those of `attrs` that are called one of `names`, under whatever `cfg_attr`.
 fn picked(attrs: &[Attribute], names: &[&str]) -> Vec<Attribute> {
-    attrs
-        .iter()
-        .filter_map(|attr| pick(&attr.meta, names).map(|meta| parse_quote!(#[#meta])))
-        .collect()
+    attrs.iter().filter_map(|attr| pick(&attr.meta, names).map(|meta| parse_quote!(#[#meta]))).collect()
 }
 
 fn pick(meta: &Meta, names: &[&str]) -> Option<Meta> {
     if !meta.path().is_ident("cfg_attr") {
-        return names
-            .iter()
-            .any(|name| meta.path().is_ident(name))
-            .then(|| meta.clone());
+        return names.iter().any(|name| meta.path().is_ident(name)).then(|| meta.clone());
     }
     let list = meta.require_list().ok()?;
-    let parts = list
-        .parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)
-        .ok()?;
+    let parts = list.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()?;
     let mut parts = parts.iter();
     let condition = parts.next()?;
-    let kept: Vec<_> = parts
-        .filter_map(|part| pick(part, names))
-        .map(Meta::into_token_stream)
-        .collect();
+    let kept: Vec<_> = parts.filter_map(|part| pick(part, names)).map(Meta::into_token_stream).collect();
     (!kept.is_empty()).then(|| parse_quote!(cfg_attr(#condition, #(#kept),*)))
 }
 
@@ -60,10 +46,7 @@ mod tests {
     use super::*;
 
     fn shown(attrs: &[Attribute]) -> Vec<String> {
-        attrs
-            .iter()
-            .map(|attr| attr.to_token_stream().to_string().replace(' ', ""))
-            .collect()
+        attrs.iter().map(|attr| attr.to_token_stream().to_string().replace(' ', "")).collect()
     }
 
     #[test]

@@ -14,10 +14,7 @@ pub(crate) struct Used<'a> {
 impl<'a> Used<'a> {
     /// What `types` use of the parameters `all`.
     pub(crate) fn by<'t>(types: impl IntoIterator<Item = &'t Type>, all: &'a Generics) -> Self {
-        let mut used = Used {
-            all,
-            names: Vec::new(),
-        };
+        let mut used = Used { all, names: Vec::new() };
         for ty in types {
             used.extend(mentioned(all, |finder| finder.visit_type_mut(&mut ty.clone())));
         }
@@ -36,9 +33,7 @@ impl<'a> Used<'a> {
         while known != self.names.len() {
             known = self.names.len();
             let generics = self.generics();
-            self.extend(mentioned(self.all, |finder| {
-                finder.visit_generics_mut(&mut generics.clone())
-            }));
+            self.extend(mentioned(self.all, |finder| finder.visit_generics_mut(&mut generics.clone())));
         }
         self
     }
@@ -61,20 +56,14 @@ impl<'a> Used<'a> {
         }
         if let Some(clause) = &mut generics.where_clause {
             let all = std::mem::take(&mut clause.predicates);
-            clause.predicates = all
-                .into_iter()
-                .filter(|predicate| self.concerns(predicate))
-                .collect();
+            clause.predicates = all.into_iter().filter(|predicate| self.concerns(predicate)).collect();
         }
         generics
     }
 
     fn types(&self) -> impl Iterator<Item = &'a Ident> {
         let names = self.names.clone();
-        self.all
-            .type_params()
-            .map(|TypeParam { ident, .. }| ident)
-            .filter(move |ident| names.contains(ident))
+        self.all.type_params().map(|TypeParam { ident, .. }| ident).filter(move |ident| names.contains(ident))
     }
 
     /// A predicate comes along if what it says is about a used parameter.
@@ -82,9 +71,7 @@ impl<'a> Used<'a> {
         let WherePredicate::Type(predicate) = predicate else {
             return false;
         };
-        let subject = mentioned(self.all, |finder| {
-            finder.visit_type_mut(&mut predicate.bounded_ty.clone())
-        });
+        let subject = mentioned(self.all, |finder| finder.visit_type_mut(&mut predicate.bounded_ty.clone()));
         subject.iter().any(|name| self.names.contains(name))
     }
 
@@ -119,10 +106,7 @@ fn name_of(param: &GenericParam) -> Option<&Ident> {
 }
 
 fn mentioned<'a>(all: &'a Generics, visit: impl FnOnce(&mut Finder<'a>)) -> Vec<&'a Ident> {
-    let mut finder = Finder {
-        all,
-        found: Vec::new(),
-    };
+    let mut finder = Finder { all, found: Vec::new() };
     visit(&mut finder);
     finder.found
 }
@@ -136,13 +120,7 @@ struct Finder<'a> {
 
 impl Finder<'_> {
     fn see(&mut self, name: &Ident) {
-        self.found.extend(
-            self.all
-                .params
-                .iter()
-                .filter_map(name_of)
-                .filter(|param| *param == name),
-        );
+        self.found.extend(self.all.params.iter().filter_map(name_of).filter(|param| *param == name));
     }
 
     fn see_tokens(&mut self, tokens: TokenStream) {
@@ -194,14 +172,8 @@ mod tests {
     fn bounds_bring_their_parameters() {
         let mut generics: Generics = parse_quote!(<T: Into<U>, U, V>);
         generics.where_clause = Some(parse_quote!(where U: From<u8>, V: Into<T>));
-        assert_eq!(
-            used(&[parse_quote!(T)], &generics),
-            "<T:Into<U>,U>whereU:From<u8>"
-        );
-        assert_eq!(
-            used(&[parse_quote!(V)], &generics),
-            "<T:Into<U>,U,V>whereU:From<u8>,V:Into<T>"
-        );
+        assert_eq!(used(&[parse_quote!(T)], &generics), "<T:Into<U>,U>whereU:From<u8>");
+        assert_eq!(used(&[parse_quote!(V)], &generics), "<T:Into<U>,U,V>whereU:From<u8>,V:Into<T>");
     }
 
     #[test]

@@ -41,10 +41,7 @@ pub(crate) enum Role {
     /// `&mut Context<_>`.
     Context(Access),
     /// `Reply<value, error>`.
-    Reply {
-        value: Box<Type>,
-        error: Option<Box<Type>>,
-    },
+    Reply { value: Box<Type>, error: Option<Box<Type>> },
     /// `&StopReason`.
     StopReason(Access),
     /// `Down`.
@@ -92,9 +89,7 @@ impl Handler {
 
     /// The arguments that are fields of the message.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &Argument> {
-        self.arguments
-            .iter()
-            .filter(|argument| matches!(argument.role, Role::Data))
+        self.arguments.iter().filter(|argument| matches!(argument.role, Role::Data))
     }
 
     /// The value and error types of a reply that comes later.
@@ -123,22 +118,14 @@ impl Argument {
             // `validate` turns the handler down; the name only fills the place.
             _ => format_ident!("argument_{place}"),
         };
-        Argument {
-            name,
-            ty: (*typed.ty).clone(),
-            role: Role::of(&typed.ty, marker, target),
-        }
+        Argument { name, ty: (*typed.ty).clone(), role: Role::of(&typed.ty, marker, target) }
     }
 }
 
 impl Role {
     fn of(ty: &Type, marker: Marker, target: &Target) -> Role {
         let (ty, access) = match ty {
-            Type::Reference(TypeReference {
-                mutability: Some(_),
-                elem,
-                ..
-            }) => (&**elem, Access::Exclusive),
+            Type::Reference(TypeReference { mutability: Some(_), elem, .. }) => (&**elem, Access::Exclusive),
             Type::Reference(TypeReference { elem, .. }) => (&**elem, Access::Shared),
             owned => (owned, Access::Owned),
         };

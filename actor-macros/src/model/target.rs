@@ -40,26 +40,18 @@ impl Target {
 
     /// Whether the header hands lifetimes to the type.
     pub(crate) fn has_lifetimes(&self) -> bool {
-        self.ty
-            .path
-            .segments
-            .iter()
-            .any(|segment| match &segment.arguments {
-                PathArguments::AngleBracketed(all) => all
-                    .args
-                    .iter()
-                    .any(|argument| matches!(argument, GenericArgument::Lifetime(_))),
-                _ => false,
-            })
+        self.ty.path.segments.iter().any(|segment| match &segment.arguments {
+            PathArguments::AngleBracketed(all) => {
+                all.args.iter().any(|argument| matches!(argument, GenericArgument::Lifetime(_)))
+            }
+            _ => false,
+        })
     }
 
     /// `ty` as it reads outside of the block: with the actor in the place of `Self`.
     pub(crate) fn resolve(&self, ty: &Type) -> Type {
         let mut ty = ty.clone();
-        Resolver {
-            actor: self.ty.clone(),
-        }
-        .visit_type_mut(&mut ty);
+        Resolver { actor: self.ty.clone() }.visit_type_mut(&mut ty);
         ty
     }
 }
@@ -85,10 +77,7 @@ impl Resolver {
         }
         let rest = path.segments.iter().skip(1).cloned();
         let span = path.segments[0].ident.span();
-        let qualified = Path {
-            leading_colon: Some(syn::Token![::](span)),
-            segments: rest.collect(),
-        };
+        let qualified = Path { leading_colon: Some(syn::Token![::](span)), segments: rest.collect() };
         *qself = Some(QSelf {
             lt_token: syn::Token![<](span),
             ty: Box::new(Type::Path(self.actor.clone())),
@@ -144,10 +133,7 @@ mod tests {
     #[test]
     fn names_are_made_of_the_last_segment() {
         let target = Target::of(&parse_quote!(a::r#b<T>)).unwrap();
-        assert_eq!(
-            target.reference().to_token_stream().to_string().replace(' ', ""),
-            "a::bRef<T>"
-        );
+        assert_eq!(target.reference().to_token_stream().to_string().replace(' ', ""), "a::bRef<T>");
         assert_eq!(target.sibling("X", Span::call_site()), "bX");
     }
 

@@ -64,10 +64,7 @@ impl Block {
         let braces = match trees.pop() {
             Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => group,
             other => {
-                return Err(syn::Error::new_spanned(
-                    other,
-                    "expected the braces of an impl block",
-                ));
+                return Err(syn::Error::new_spanned(other, "expected the braces of an impl block"));
             }
         };
         let items = items.parse2(braces.stream())?;
@@ -81,11 +78,7 @@ impl Block {
         input.parse::<Option<Token![default]>>()?;
         input.parse::<Option<Token![unsafe]>>()?;
         input.parse::<Token![impl]>()?;
-        let mut generics = if input.peek(Token![<]) {
-            input.parse()?
-        } else {
-            Generics::default()
-        };
+        let mut generics = if input.peek(Token![<]) { input.parse()? } else { Generics::default() };
         input.parse::<Option<Token![const]>>()?;
         input.parse::<Option<Token![!]>>()?;
         let mut self_ty: Type = input.parse()?;
@@ -94,15 +87,7 @@ impl Block {
             trait_ = Some(std::mem::replace(&mut self_ty, input.parse()?));
         }
         generics.where_clause = input.parse()?;
-        Ok(Block {
-            attrs,
-            header,
-            generics,
-            trait_,
-            self_ty: ungrouped(self_ty),
-            items,
-            braces,
-        })
+        Ok(Block { attrs, header, generics, trait_, self_ty: ungrouped(self_ty), items, braces })
     }
 }
 
@@ -127,10 +112,7 @@ fn item(input: ParseStream<'_>) -> syn::Result<Item> {
     let marks = markers::take(&mut attrs);
     if !is_method(&input.fork()) {
         let item: ImplItem = input.parse()?;
-        return Ok(Item::Other {
-            marks,
-            tokens: quote!(#(#attrs)* #item),
-        });
+        return Ok(Item::Other { marks, tokens: quote!(#(#attrs)* #item) });
     }
     let vis = input.parse()?;
     let defaultness = input.parse()?;
@@ -138,14 +120,7 @@ fn item(input: ParseStream<'_>) -> syn::Result<Item> {
     if !input.peek(token::Brace) {
         return Err(input.error("expected the body of a method"));
     }
-    Ok(Item::Method(Box::new(Method {
-        marks,
-        attrs,
-        vis,
-        defaultness,
-        sig,
-        body: input.parse()?,
-    })))
+    Ok(Item::Method(Box::new(Method { marks, attrs, vis, defaultness, sig, body: input.parse()? })))
 }
 
 /// Looks past the visibility and the words that may stand before `fn`.

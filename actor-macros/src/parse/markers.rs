@@ -33,9 +33,7 @@ impl Marker {
             2 => path.segments[0].ident == "actor_core",
             _ => false,
         };
-        Marker::ALL
-            .into_iter()
-            .find(|marker| ours && last.ident == marker.name())
+        Marker::ALL.into_iter().find(|marker| ours && last.ident == marker.name())
     }
 }
 

@@ -69,10 +69,7 @@ mod tests {
     fn read(attr: Attribute) -> (Vec<(String, bool)>, Vec<String>) {
         let mut errors = Errors::default();
         let read = settings(&[attr], &mut errors);
-        let read = read
-            .into_iter()
-            .map(|s| (s.key.to_string(), s.value.is_some()))
-            .collect();
+        let read = read.into_iter().map(|s| (s.key.to_string(), s.value.is_some())).collect();
         (read, errors.texts())
     }
 
@@ -86,12 +83,7 @@ mod tests {
     #[test]
     fn a_bad_setting_does_not_hide_the_next() {
         let (read, errors) = read(parse_quote!(#[actor(mailbox: 3, overflow, type = 1 2, mailbox = 4)]));
-        let expected = [
-            ("mailbox", false),
-            ("overflow", false),
-            ("type", false),
-            ("mailbox", true),
-        ];
+        let expected = [("mailbox", false), ("overflow", false), ("type", false), ("mailbox", true)];
         assert_eq!(read, expected.map(|(key, value)| (key.to_owned(), value)));
         assert!(errors.is_empty());
     }

@@ -21,24 +21,9 @@ pub(crate) fn check(method: &Method, handler: &Handler, errors: &mut Errors) {
         conditions(typed, errors);
         role(argument, handler.marker, errors);
     }
-    only_one(
-        handler,
-        "context",
-        |role| matches!(role, Role::Context(_)),
-        errors,
-    );
-    only_one(
-        handler,
-        "`Reply`",
-        |role| matches!(role, Role::Reply { .. }),
-        errors,
-    );
-    only_one(
-        handler,
-        "`StopReason`",
-        |role| matches!(role, Role::StopReason(_)),
-        errors,
-    );
+    only_one(handler, "context", |role| matches!(role, Role::Context(_)), errors);
+    only_one(handler, "`Reply`", |role| matches!(role, Role::Reply { .. }), errors);
+    only_one(handler, "`StopReason`", |role| matches!(role, Role::StopReason(_)), errors);
     only_one(handler, "`Down`", |role| matches!(role, Role::Down(_)), errors);
     reply_is_last(handler, errors);
     down_is_there(handler, errors);
@@ -58,11 +43,7 @@ fn pattern(typed: &PatType, argument: &Argument, errors: &mut Errors) {
             errors.report(pat, "an argument of a handler is a plain name", help);
         }
         Pat::Wild(pat) => errors.report(pat, what, format_args!("write `_name: {ty}`")),
-        pat => errors.report(
-            pat,
-            what,
-            format_args!("write `name: {ty}`, and take it apart in the body"),
-        ),
+        pat => errors.report(pat, what, format_args!("write `name: {ty}`, and take it apart in the body")),
     }
 }
 
@@ -84,18 +65,12 @@ fn role(argument: &Argument, marker: Marker, errors: &mut Errors) {
         | (Role::StopReason(Access::Shared), _)
         | (Role::Down(Access::Owned), _)
         | (Role::Reply { .. }, Marker::Message) => {}
-        (Role::Context(_), _) => takes(
-            argument,
-            "the context is lent to the handler",
-            "&mut Context<Self>",
-            errors,
-        ),
-        (Role::StopReason(_), _) => takes(
-            argument,
-            "the reason is lent to the method",
-            "&StopReason",
-            errors,
-        ),
+        (Role::Context(_), _) => {
+            takes(argument, "the context is lent to the handler", "&mut Context<Self>", errors)
+        }
+        (Role::StopReason(_), _) => {
+            takes(argument, "the reason is lent to the method", "&StopReason", errors)
+        }
         (Role::Down(_), _) => takes(argument, "the method owns what it is told", "Down", errors),
         (Role::Data, Marker::Message) => data(argument, errors),
         (Role::Data | Role::Reply { .. }, _) => {
@@ -114,11 +89,7 @@ fn role(argument: &Argument, marker: Marker, errors: &mut Errors) {
 }
 
 fn takes(argument: &Argument, what: impl Display, ty: &str, errors: &mut Errors) {
-    errors.report(
-        &argument.ty,
-        what,
-        format_args!("write `{}: {ty}`", argument.name),
-    );
+    errors.report(&argument.ty, what, format_args!("write `{}: {ty}`", argument.name));
 }
 
 /// A part of a message: all that can be told of it before types are known.
@@ -175,11 +146,7 @@ fn reply_is_last(handler: &Handler, errors: &mut Errors) {
             (Role::Reply { .. }, None) => reply = Some(argument),
             (Role::Data, Some(early)) => {
                 let help = format!("move `{}` to the end", early.name);
-                errors.report(
-                    both(early),
-                    "the `Reply` comes after the arguments that are sent",
-                    help,
-                );
+                errors.report(both(early), "the `Reply` comes after the arguments that are sent", help);
                 return;
             }
             _ => {}

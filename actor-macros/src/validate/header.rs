@@ -33,10 +33,7 @@ pub(crate) fn check(block: &mut Block, errors: &mut Errors) -> Option<Target> {
         errors.report(
             lifetime,
             "an actor cannot borrow: it lives as long as it likes, on whatever thread runs it",
-            format_args!(
-                "remove `{}` and own the data, or share it in an `Arc`",
-                lifetime.lifetime
-            ),
+            format_args!("remove `{}` and own the data, or share it in an `Arc`", lifetime.lifetime),
         );
     }
     if types::obstacle(&block.self_ty).is_some() {
@@ -44,9 +41,7 @@ pub(crate) fn check(block: &mut Block, errors: &mut Errors) -> Option<Target> {
     }
     // What is expanded goes on without them.
     let params = std::mem::take(&mut block.generics.params);
-    block.generics.params = params
-        .into_iter()
-        .filter(|param| !matches!(param, GenericParam::Lifetime(_)))
-        .collect();
+    block.generics.params =
+        params.into_iter().filter(|param| !matches!(param, GenericParam::Lifetime(_))).collect();
     Some(target)
 }

@@ -23,11 +23,7 @@ pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
             continue;
         }
         if seen.contains(&name) {
-            errors.report(
-                &key,
-                format_args!("`{name}` is set already"),
-                "remove one of the two",
-            );
+            errors.report(&key, format_args!("`{name}` is set already"), "remove one of the two");
             continue;
         }
         match value {
@@ -42,10 +38,7 @@ pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
 
 fn unknown(key: impl ToTokens, name: &str, errors: &mut Errors) {
     let help = match names::nearest(name, &KEYS) {
-        Some(near) => format!(
-            "did you mean `{near}`? The settings are {}",
-            names::listed(&KEYS, "")
-        ),
+        Some(near) => format!("did you mean `{near}`? The settings are {}", names::listed(&KEYS, "")),
         None => format!("the settings are {}", names::listed(&KEYS, "")),
     };
     errors.report(key, format_args!("an actor has no setting `{name}`"), help);
@@ -113,11 +106,7 @@ fn mailbox_word(word: &LitStr, errors: &mut Errors) -> Option<Mailbox> {
         }
         _ => example("mailbox").to_owned(),
     };
-    errors.report(
-        word,
-        format_args!("the room of a mailbox cannot be \"{value}\""),
-        help,
-    );
+    errors.report(word, format_args!("the room of a mailbox cannot be \"{value}\""), help);
     None
 }
 
@@ -127,11 +116,7 @@ fn overflow(value: &Expr, errors: &mut Errors) -> Option<Overflow> {
         _ => bare_word(value).unwrap_or_default(),
     };
     let policies = format!("the policies are {}", names::listed(&Overflow::NAMES, "\""));
-    match (
-        literal(value),
-        Overflow::named(&written),
-        names::nearest(&written, &Overflow::NAMES),
-    ) {
+    match (literal(value), Overflow::named(&written), names::nearest(&written, &Overflow::NAMES)) {
         (Some(Lit::Str(_)), Some(policy), _) => return Some(policy),
         (None, Some(_), _) => {
             errors.report(
@@ -145,11 +130,7 @@ fn overflow(value: &Expr, errors: &mut Errors) -> Option<Overflow> {
             format_args!("there is no overflow policy `{written}`"),
             format_args!("did you mean \"{near}\"? In all, {policies}"),
         ),
-        _ => errors.report(
-            value,
-            format_args!("there is no overflow policy `{}`", shown(value)),
-            policies,
-        ),
+        _ => errors.report(value, format_args!("there is no overflow policy `{}`", shown(value)), policies),
     }
     None
 }
@@ -205,10 +186,7 @@ mod tests {
     fn settings_are_understood() {
         let (settings, errors) =
             checked(parse_quote!(#[actor(mailbox = 1_000usize, overflow = "drop_oldest")]));
-        let expected = Settings {
-            mailbox: Some(Mailbox::Room(1000)),
-            overflow: Some(Overflow::DropOldest),
-        };
+        let expected = Settings { mailbox: Some(Mailbox::Room(1000)), overflow: Some(Overflow::DropOldest) };
         assert_eq!((settings, errors.len()), (expected, 0));
         let (settings, _) = checked(parse_quote!(#[actor(mailbox = "unbounded")]));
         assert_eq!(settings.mailbox, Some(Mailbox::Unbounded));
@@ -219,10 +197,7 @@ mod tests {
         assert_refused(parse_quote!(#[actor(mailbox = 0)]), "one message at least");
         assert_refused(parse_quote!(#[actor(mailbox = -3)]), "one message at least");
         assert_refused(parse_quote!(#[actor(mailbox = 4294967296)]), "4294967295");
-        assert_refused(
-            parse_quote!(#[actor(mailbox = 99999999999999999999999)]),
-            "4294967295",
-        );
+        assert_refused(parse_quote!(#[actor(mailbox = 99999999999999999999999)]), "4294967295");
         assert_refused(parse_quote!(#[actor(mailbox = 8u8)]), "`mailbox = 8`");
         assert_refused(parse_quote!(#[actor(mailbox = 2.5)]), "plain number");
         assert_refused(parse_quote!(#[actor(mailbox = ROOM)]), "plain number");
@@ -233,10 +208,7 @@ mod tests {
 
     #[test]
     fn bad_policies_are_refused() {
-        assert_refused(
-            parse_quote!(#[actor(overflow = "rejct")]),
-            "did you mean \"reject\"",
-        );
+        assert_refused(parse_quote!(#[actor(overflow = "rejct")]), "did you mean \"reject\"");
         assert_refused(parse_quote!(#[actor(overflow = wait)]), "`overflow = \"wait\"`");
         assert_refused(parse_quote!(#[actor(overflow = "explode")]), "`explode`");
         assert_refused(parse_quote!(#[actor(overflow = 3)]), "`3`");

@@ -35,26 +35,14 @@ struct Seen {
 
 impl<'a> Siblings<'a> {
     pub(crate) fn new(target: &'a Target) -> Self {
-        Siblings {
-            target,
-            methods: Vec::new(),
-            structs: Vec::new(),
-        }
+        Siblings { target, methods: Vec::new(), structs: Vec::new() }
     }
 
     /// Reports a `method` that stands where another one does already.
     pub(crate) fn admit(&mut self, method: &Method, mark: &Mark, errors: &mut Errors) -> Admission {
         let conditional = !Carried::of(&method.attrs).cfg.is_empty();
-        let new = Seen {
-            name: method.sig.ident.clone(),
-            marker: mark.marker,
-            conditional,
-        };
-        let rivals = || {
-            self.methods
-                .iter()
-                .filter(|other| !(conditional && other.conditional))
-        };
+        let new = Seen { name: method.sig.ident.clone(), marker: mark.marker, conditional };
+        let rivals = || self.methods.iter().filter(|other| !(conditional && other.conditional));
         let same_kind = rivals().find(|other| new.marker != Marker::Message && other.marker == new.marker);
         let admission = if rivals().any(|other| other.name == new.name) {
             errors.report(
@@ -102,11 +90,7 @@ impl<'a> Siblings<'a> {
             );
             return;
         }
-        let other = self
-            .structs
-            .iter()
-            .find(|(other, _)| *other == camel)
-            .map(|(_, other)| other);
+        let other = self.structs.iter().find(|(other, _)| *other == camel).map(|(_, other)| other);
         match other {
             Some(other) if other != name => errors.report(
                 name,

@@ -17,10 +17,7 @@ pub(crate) fn check(method: &Method, marker: Marker, errors: &mut Errors) {
         Some(FnArg::Receiver(receiver)) => self::receiver(receiver, marker, errors),
         _ => errors.report(
             &sig.ident,
-            format_args!(
-                "a {marker} method runs on the actor, but `{}` has no `self`",
-                sig.ident
-            ),
+            format_args!("a {marker} method runs on the actor, but `{}` has no `self`", sig.ident),
             "write `&mut self` or `&self` as its first argument",
         ),
     }
@@ -80,30 +77,15 @@ fn generics(sig: &Signature, marker: Marker, errors: &mut Errors) {
 }
 
 fn receiver(receiver: &Receiver, marker: Marker, errors: &mut Errors) {
-    let (what, help) = (
-        "the actor stays where it is while a handler runs",
-        "write `&mut self` or `&self`",
-    );
+    let (what, help) = ("the actor stays where it is while a handler runs", "write `&mut self` or `&self`");
     if receiver.colon_token.is_some() && !is_plain_reference(&receiver.ty) {
-        errors.report(
-            receiver,
-            format_args!("a {marker} method borrows the actor as `self`: {what}"),
-            help,
-        );
+        errors.report(receiver, format_args!("a {marker} method borrows the actor as `self`: {what}"), help);
     } else if receiver.colon_token.is_none() && receiver.reference.is_none() {
-        errors.report(
-            receiver,
-            format_args!("a {marker} method cannot take `self` by value: {what}"),
-            help,
-        );
+        errors.report(receiver, format_args!("a {marker} method cannot take `self` by value: {what}"), help);
     } else if let Some(lifetime) = receiver.lifetime()
         && lifetime.ident == "static"
     {
-        errors.report(
-            lifetime,
-            format_args!("a {marker} method borrows the actor for one call only"),
-            help,
-        );
+        errors.report(lifetime, format_args!("a {marker} method borrows the actor for one call only"), help);
     }
 }
 

@@ -28,10 +28,7 @@ pub(crate) struct Local {
 
 /// What keeps `ty` from travelling, as far as it can be read from the type.
 pub(crate) fn obstacle(ty: &Type) -> Option<Obstacle> {
-    let mut search = Search {
-        bound: Vec::new(),
-        found: None,
-    };
+    let mut search = Search { bound: Vec::new(), found: None };
     search.visit_type_mut(&mut ty.clone());
     search.found.or_else(|| local(ty).map(Obstacle::Local))
 }
@@ -39,12 +36,7 @@ pub(crate) fn obstacle(ty: &Type) -> Option<Obstacle> {
 /// Looks for the types that everyone knows are not `Send`, where nothing can make up for it. The
 /// compiler finds the others, but finds them in every place that the message passes through.
 fn local(ty: &Type) -> Option<Local> {
-    let found = |instead| {
-        Some(Local {
-            ty: ty.clone(),
-            instead,
-        })
-    };
+    let found = |instead| Some(Local { ty: ty.clone(), instead });
     match ty {
         Type::Ptr(_) => found("an index, an id or an owned value".to_owned()),
         Type::TraitObject(object) if is_local_object(object) => found(format!("`{} + Send`", typed(object))),
@@ -58,13 +50,10 @@ fn local(ty: &Type) -> Option<Local> {
                 return found(format!("`Arc<{}>`", typed(arguments)));
             }
             let passes = PASSING.iter().any(|name| last.ident == name);
-            arguments
-                .iter()
-                .filter(|_| passes)
-                .find_map(|argument| match argument {
-                    GenericArgument::Type(ty) => local(ty),
-                    _ => None,
-                })
+            arguments.iter().filter(|_| passes).find_map(|argument| match argument {
+                GenericArgument::Type(ty) => local(ty),
+                _ => None,
+            })
         }
         Type::Tuple(tuple) => tuple.elems.iter().find_map(local),
         Type::Array(array) => local(&array.elem),
@@ -75,9 +64,8 @@ fn local(ty: &Type) -> Option<Local> {
 }
 
 /// Types that are `Send` only if what is in them is.
-const PASSING: [&str; 9] = [
-    "Option", "Result", "Vec", "VecDeque", "Box", "Arc", "Mutex", "HashMap", "BTreeMap",
-];
+const PASSING: [&str; 9] =
+    ["Option", "Result", "Vec", "VecDeque", "Box", "Arc", "Mutex", "HashMap", "BTreeMap"];
 
 /// `dyn Fn()` and `dyn Any`, which have no `Send` unless it is written.
 fn is_local_object(object: &TypeTraitObject) -> bool {
@@ -108,13 +96,7 @@ pub(crate) fn owned(reference: &TypeReference) -> TokenStream {
             quote!(Vec<#elem>)
         }
         Type::TraitObject(object) => quote!(Box<#object + Send>),
-        Type::Path(path) => match path
-            .path
-            .segments
-            .last()
-            .map(|last| last.ident.to_string())
-            .as_deref()
-        {
+        Type::Path(path) => match path.path.segments.last().map(|last| last.ident.to_string()).as_deref() {
             Some("str") => quote!(String),
             Some("Path") => quote!(PathBuf),
             Some("OsStr") => quote!(OsString),
@@ -169,11 +151,7 @@ impl Search {
 
 impl VisitMut for Search {
     fn visit_type_reference_mut(&mut self, ty: &mut TypeReference) {
-        if !ty
-            .lifetime
-            .as_ref()
-            .is_some_and(|lifetime| self.travels(lifetime))
-        {
+        if !ty.lifetime.as_ref().is_some_and(|lifetime| self.travels(lifetime)) {
             self.find(|| Obstacle::Borrow(ty.clone()));
         }
         visit_mut::visit_type_reference_mut(self, ty);
@@ -186,11 +164,10 @@ impl VisitMut for Search {
     }
 
     fn visit_bound_lifetimes_mut(&mut self, lifetimes: &mut BoundLifetimes) {
-        self.bound
-            .extend(lifetimes.lifetimes.iter().filter_map(|param| match param {
-                syn::GenericParam::Lifetime(param) => Some(param.lifetime.clone()),
-                _ => None,
-            }));
+        self.bound.extend(lifetimes.lifetimes.iter().filter_map(|param| match param {
+            syn::GenericParam::Lifetime(param) => Some(param.lifetime.clone()),
+            _ => None,
+        }));
     }
 
     fn visit_type_impl_trait_mut(&mut self, ty: &mut TypeImplTrait) {

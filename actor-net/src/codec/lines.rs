@@ -60,10 +60,7 @@ impl Lines {
         if eof && !input.is_empty() {
             self.scanned = 0;
             let error = LineError::Truncated { bytes: input.len() };
-            return Decoded::Refused {
-                error,
-                used: input.len(),
-            };
+            return Decoded::Refused { error, used: input.len() };
         }
         self.scanned = input.len();
         Decoded::Need
@@ -88,19 +85,13 @@ impl Codec for Lines {
         }
         let used = end + 1;
         if let Some(at) = memchr(0, line) {
-            return Decoded::Refused {
-                error: LineError::Nul { at },
-                used,
-            };
+            return Decoded::Refused { error: LineError::Nul { at }, used };
         }
         match std::str::from_utf8(line) {
             Ok(frame) => Decoded::Frame { frame, used },
             Err(error) => {
                 let at = error.valid_up_to();
-                Decoded::Refused {
-                    error: LineError::InvalidUtf8 { at },
-                    used,
-                }
+                Decoded::Refused { error: LineError::InvalidUtf8 { at }, used }
             }
         }
     }
@@ -166,10 +157,7 @@ impl fmt::Display for LineError {
             }
             LineError::Nul { at } => write!(f, "the line has a NUL byte (at byte {at})"),
             LineError::Truncated { bytes } => {
-                write!(
-                    f,
-                    "the stream ended in the middle of a line, after {bytes} bytes of it"
-                )
+                write!(f, "the stream ended in the middle of a line, after {bytes} bytes of it")
             }
             LineError::LineBreak { at } => {
                 write!(f, "the text has a line break in it (at byte {at})")

@@ -14,7 +14,8 @@ use super::shared::Shared;
 /// Given to the function that makes the actor. What is written is sent at the end of the actor's
 /// turn, in one system call where possible; so a `Conn` belongs into its actor's state and is of
 /// no use elsewhere. While an async handler is in work the socket is given only what it takes at
-/// once; the rest is sent when the handler has ended. Dropping it does not end the connection, which lives as long as the actor.
+/// once; the rest is sent when the handler has ended. Dropping it does not end the connection,
+/// which lives as long as the actor.
 pub struct Conn {
     shared: Arc<Shared>,
 }
@@ -83,8 +84,6 @@ impl Conn {
 
 impl std::fmt::Debug for Conn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Conn")
-            .field("peer", &self.peer_addr())
-            .finish_non_exhaustive()
+        f.debug_struct("Conn").field("peer", &self.peer_addr()).finish_non_exhaustive()
     }
 }

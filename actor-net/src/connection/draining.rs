@@ -31,10 +31,7 @@ enum Stage {
 
 impl Draining {
     pub(super) fn begin(shared: &Shared, readiness: &Readiness) -> Draining {
-        Draining {
-            stage: Stage::Flushing,
-            timer: readiness.after(shared.options().flush),
-        }
+        Draining { stage: Stage::Flushing, timer: readiness.after(shared.options().flush) }
     }
 
     /// Goes on as far as possible. `eof` says that the peer has closed already.

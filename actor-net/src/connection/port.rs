@@ -36,15 +36,14 @@ pub(crate) fn accepted<C: Connection>(
 ) -> (Conn, MakePort<C>) {
     let shared = Arc::new(Shared::new(peer, Some(stream), options));
     let conn = Conn::new(shared.clone());
+    let mut once = Some((shared, held));
     let make = move |readiness: Readiness| {
+        let (shared, held) = once.take().expect("a connection's actor is never restarted");
         shared.configure();
         // A new socket has room; if not, the first write finds out.
         shared.set_writable();
         if let Err(error) = shared.register(&readiness) {
-            shared.end(CloseReason::Io {
-                kind: error.kind(),
-                text: error.to_string(),
-            });
+            shared.end(CloseReason::Io { kind: error.kind(), text: error.to_string() });
         }
         // The peer may have nothing to say, and `opened` is due all the same.
         readiness.set(Ready::WAKE);
@@ -61,7 +60,9 @@ pub(crate) fn connecting<C: Connection>(
 ) -> (Conn, MakePort<C>) {
     let shared = Arc::new(Shared::new(peer, None, options));
     let conn = Conn::new(shared.clone());
+    let mut once = Some(shared);
     let make = move |readiness: Readiness| {
+        let shared = once.take().expect("a connection's actor is never restarted");
         let begun = TcpStream::connect(peer).and_then(|stream| {
             shared.set_socket(stream);
             shared.register(&readiness)
@@ -70,9 +71,7 @@ pub(crate) fn connecting<C: Connection>(
             shared.end(connect_failed(&error));
         }
         readiness.set(Ready::WAKE);
-        let phase = Phase::Connecting {
-            _deadline: Box::new(readiness.after(deadline)),
-        };
+        let phase = Phase::Connecting { _deadline: Box::new(readiness.after(deadline)) };
         boxed(ConnectionPort::<C, ()>::new(shared, readiness, phase, ()))
     };
     (conn, Box::new(make))
@@ -83,10 +82,7 @@ fn boxed<C: Connection>(port: impl Port<C>) -> Box<dyn Port<C>> {
 }
 
 fn connect_failed(error: &io::Error) -> CloseReason {
-    CloseReason::ConnectFailed {
-        kind: error.kind(),
-        text: error.to_string(),
-    }
+    CloseReason::ConnectFailed { kind: error.kind(), text: error.to_string() }
 }
 
 /// The life of a connection as its port sees it. What only its beginning and end need is boxed, since
@@ -177,10 +173,7 @@ impl<C: Connection, H> ConnectionPort<C, H> {
         }
         if ready.contains(Ready::TIMER) {
             let text = "the peer did not answer within the deadline".to_owned();
-            self.shared.end(CloseReason::ConnectFailed {
-                kind: io::ErrorKind::TimedOut,
-                text,
-            });
+            self.shared.end(CloseReason::ConnectFailed { kind: io::ErrorKind::TimedOut, text });
         }
     }
 
@@ -198,11 +191,7 @@ impl<C: Connection, H> ConnectionPort<C, H> {
         if self.shared.eased() {
             actor.writable(ctx);
         }
-        if self.shared.has_ended() {
-            Again::No
-        } else {
-            self.read(actor, ctx)
-        }
+        if self.shared.has_ended() { Again::No } else { self.read(actor, ctx) }
     }
 
     /// Reads and decodes until the socket has no more, the budget is spent or the end has come.
@@ -210,13 +199,7 @@ impl<C: Connection, H> ConnectionPort<C, H> {
         let Some(mut codec) = self.codec.take() else {
             return Again::No;
         };
-        let mut frames = Frames {
-            shared: &self.shared,
-            codec: &mut codec,
-            actor,
-            ctx,
-            left: FRAMES,
-        };
+        let mut frames = Frames { shared: &self.shared, codec: &mut codec, actor, ctx, left: FRAMES };
         let mut scratch = None;
         let mut bytes = BYTES;
         let found = loop {
@@ -336,11 +319,7 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
             return Again::No;
         }
         let again = self.work(actor, ctx);
-        if self.tell_end(actor, ctx) {
-            Again::No
-        } else {
-            again
-        }
+        if self.tell_end(actor, ctx) { Again::No } else { again }
     }
 
     fn turn_ended(&mut self) {
@@ -359,11 +338,7 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
         if !matches!(self.phase, Phase::Draining(_)) {
             let shutdown = matches!(why, StopReason::Shutdown);
             let connected = !matches!(self.phase, Phase::Connecting { .. });
-            self.shared.end(if shutdown {
-                CloseReason::Shutdown
-            } else {
-                CloseReason::Local
-            });
+            self.shared.end(if shutdown { CloseReason::Shutdown } else { CloseReason::Local });
             let ending = self.shared.ended().map_or(Ending::Drop, |why| why.ending());
             if ending != Ending::Flush || !connected {
                 self.shared.close_socket(ending == Ending::Reset);
@@ -434,7 +409,7 @@ impl<C: Connection> Frames<'_, C> {
                 }
             }
             self.left = self.left.saturating_sub(1);
-            if self.shared.has_ended() {
+            if self.shared.has_ended() || self.ctx.is_stopping() {
                 return (at, Found::End);
             }
         }

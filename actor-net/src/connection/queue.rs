@@ -158,12 +158,7 @@ mod tests {
         }
 
         fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-            self.write(
-                &slices
-                    .iter()
-                    .flat_map(|slice| slice.to_vec())
-                    .collect::<Vec<u8>>(),
-            )
+            self.write(&slices.iter().flat_map(|slice| slice.to_vec()).collect::<Vec<u8>>())
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -178,11 +173,7 @@ mod tests {
         assert!(!queue.push(Bytes::from_static(b"abc"), &options));
         assert!(queue.push(Bytes::from_static(b"d"), &options));
         assert!(!queue.eased(&options));
-        let mut peer = Peer {
-            each: 1,
-            calls: 2,
-            got: Vec::new(),
-        };
+        let mut peer = Peer { each: 1, calls: 2, got: Vec::new() };
         assert!(matches!(queue.flush(&mut peer), Flush::Blocked));
         assert!(queue.eased(&options));
         assert!(!queue.eased(&options));
@@ -206,11 +197,7 @@ mod tests {
         for _ in 0..3 * BUDGET / 1024 {
             queue.push(Bytes::from(vec![7; 1024]), &Options::new());
         }
-        let mut peer = Peer {
-            each: usize::MAX,
-            calls: 1000,
-            got: Vec::new(),
-        };
+        let mut peer = Peer { each: usize::MAX, calls: 1000, got: Vec::new() };
         assert!(matches!(queue.flush(&mut peer), Flush::Spent));
         assert!(peer.got.len() < 2 * BUDGET);
     }
@@ -221,11 +208,7 @@ mod tests {
         for _ in 0..1000 {
             queue.push(Bytes::from_static(b"x"), &Options::new());
         }
-        let mut peer = Peer {
-            each: usize::MAX,
-            calls: 1000,
-            got: Vec::new(),
-        };
+        let mut peer = Peer { each: usize::MAX, calls: 1000, got: Vec::new() };
         assert!(matches!(queue.flush(&mut peer), Flush::Empty));
         assert!(queue.writes.capacity() == 0 && queue.bytes() == 0);
     }

@@ -64,10 +64,7 @@ impl CloseReason {
         match error.kind() {
             BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected => CloseReason::Reset,
             TimedOut => CloseReason::TimedOut,
-            kind => CloseReason::Io {
-                kind,
-                text: error.to_string(),
-            },
+            kind => CloseReason::Io { kind, text: error.to_string() },
         }
     }
 

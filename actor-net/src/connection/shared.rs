@@ -86,15 +86,8 @@ pub(super) enum Progress {
 
 impl Shared {
     pub(super) fn new(peer: SocketAddr, socket: Option<TcpStream>, options: Arc<Options>) -> Shared {
-        let state = State {
-            socket: socket.map(Source::new),
-            ..State::default()
-        };
-        Shared {
-            peer,
-            options,
-            state: Mutex::new(state),
-        }
+        let state = State { socket: socket.map(Source::new), ..State::default() };
+        Shared { peer, options, state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -136,19 +129,12 @@ impl Shared {
         }
         if state.queue.is_over(&write, &self.options) {
             let queued = state.queue.bytes();
-            let reason = CloseReason::SlowConsumer {
-                queued,
-                cap: self.options.cap,
-            };
+            let reason = CloseReason::SlowConsumer { queued, cap: self.options.cap };
             drop(state);
             self.end(reason);
             return Pressure::Closed;
         }
-        if state.queue.push(write, &self.options) {
-            Pressure::High
-        } else {
-            Pressure::Low
-        }
+        if state.queue.push(write, &self.options) { Pressure::High } else { Pressure::Low }
     }
 
     /// Ends the connection, logs it and says true, unless it has ended already.
@@ -280,19 +266,13 @@ impl Shared {
     /// The error the socket has met on its own, if it has.
     pub(super) fn socket_error(&self) -> Option<io::Error> {
         let state = self.lock();
-        state
-            .socket
-            .as_ref()
-            .and_then(|socket| socket.take_error().unwrap_or_else(Some))
+        state.socket.as_ref().and_then(|socket| socket.take_error().unwrap_or_else(Some))
     }
 
     /// Tells the peer that no more will come. False if there is no peer any more.
     pub(super) fn shutdown_write(&self) -> bool {
         let state = self.lock();
-        state
-            .socket
-            .as_ref()
-            .is_some_and(|socket| socket.shutdown(Shutdown::Write).is_ok())
+        state.socket.as_ref().is_some_and(|socket| socket.shutdown(Shutdown::Write).is_ok())
     }
 
     /// Closes the socket. `reset` discards what the kernel still keeps for the peer.

@@ -27,10 +27,7 @@ struct Slots<T> {
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Slots {
-            slots: Slab::new(),
-            generation: 0,
-        }
+        Slots { slots: Slab::new(), generation: 0 }
     }
 }
 
@@ -101,10 +98,7 @@ pub(crate) struct Source<S: mio::event::Source> {
 impl<S: mio::event::Source> Source<S> {
     /// A socket that is with no driver yet.
     pub(crate) fn new(inner: S) -> Source<S> {
-        Source {
-            inner,
-            registered: None,
-        }
+        Source { inner, registered: None }
     }
 
     /// Registers with the driver of this worker, once and for good. From now on what happens at

@@ -3,7 +3,7 @@
 use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actor_core::Timer;
@@ -47,15 +47,20 @@ where
     C: Connection,
     F: Fn(Conn) -> C + Send + Sync + 'static,
 {
+    let listening = Listening { socket: Source::new(socket), registered: false };
+    // Shared by the acceptor's incarnations: what is registered is flagged to its cell, which is
+    // the same for all of them.
+    let listening = Arc::new(Mutex::new(listening));
+    let plan = Arc::new(plan);
     Box::new(move |readiness| {
         // Registering is the port's first work.
         readiness.set(Ready::WAKE);
         Box::new(AcceptPort {
-            socket: Source::new(socket),
-            registered: false,
-            plan,
+            listening: listening.clone(),
+            plan: plan.clone(),
             readiness,
-            readable: false,
+            // An earlier incarnation may have taken the flag with it.
+            readable: true,
             pause: None,
             backoff: FIRST_PAUSE,
             full: false,
@@ -64,10 +69,26 @@ where
     })
 }
 
-struct AcceptPort<C, F> {
+/// The socket of a server, which outlives an acceptor that fails.
+struct Listening {
     socket: Source<TcpListener>,
     registered: bool,
-    plan: Plan<F>,
+}
+
+impl Listening {
+    /// Without registration the listener would never be flagged, so this is tried until it works.
+    fn register(&mut self, readiness: &Readiness) -> io::Result<()> {
+        if !self.registered {
+            self.socket.register(readiness.clone())?;
+            self.registered = true;
+        }
+        Ok(())
+    }
+}
+
+struct AcceptPort<C, F> {
+    listening: Arc<Mutex<Listening>>,
+    plan: Arc<Plan<F>>,
     readiness: Readiness,
     /// There may be connections to accept. Stays so through a pause, since those that wait in the
     /// kernel are not flagged again.
@@ -85,18 +106,16 @@ where
     C: Connection,
     F: Fn(Conn) -> C + Send + Sync + 'static,
 {
-    /// Without registration the listener would never be flagged, so this is tried until it works.
-    fn register(&mut self) {
-        match self.socket.register(self.readiness.clone()) {
-            Ok(()) => self.registered = true,
-            Err(error) => self.rest(&error),
-        }
+    /// The lock is for the one port there is at a time.
+    fn listening(&self) -> MutexGuard<'_, Listening> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn accept(&mut self, ctx: &Context<Acceptor>) -> Again {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
         for _ in 0..ACCEPTS {
-            match self.socket.accept() {
+            let accepted = self.listening().socket.accept();
+            match accepted {
                 Ok((stream, peer)) => {
                     self.backoff = FIRST_PAUSE;
                     self.admit(stream, peer, ctx);
@@ -173,14 +192,12 @@ where
         if self.pause.is_some() {
             return Again::No;
         }
-        if !self.registered {
-            self.register();
+        let registered = self.listening().register(&self.readiness);
+        if let Err(error) = registered {
+            self.rest(&error);
+            return Again::No;
         }
-        if self.readable {
-            self.accept(ctx)
-        } else {
-            Again::No
-        }
+        if self.readable { self.accept(ctx) } else { Again::No }
     }
 
     fn turn_ended(&mut self) {}

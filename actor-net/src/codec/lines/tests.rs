@@ -59,10 +59,7 @@ fn line(text: &str) -> Seen {
 
 #[test]
 fn both_terminators_end_a_line() {
-    assert_eq!(
-        whole(9, b"a\nb\r\n\n\r\n"),
-        [line("a"), line("b"), line(""), line("")]
-    );
+    assert_eq!(whole(9, b"a\nb\r\n\n\r\n"), [line("a"), line("b"), line(""), line("")]);
 }
 
 #[test]
@@ -83,10 +80,7 @@ fn the_maximum_does_not_count_the_terminator() {
 fn a_line_without_end_is_refused_before_it_is_kept() {
     let mut lines = Lines::new(3);
     assert_eq!(lines.decode(b"abc\r", false), Decoded::Need);
-    assert_eq!(
-        lines.decode(b"abcd", false),
-        Decoded::Fatal(LineError::TooLong { limit: 3 })
-    );
+    assert_eq!(lines.decode(b"abcd", false), Decoded::Fatal(LineError::TooLong { limit: 3 }));
 }
 
 #[test]

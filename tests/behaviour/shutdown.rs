@@ -1,0 +1,160 @@
+//! Shutdown: in reverse order of the start, within a deadline, with a report of who was late.
+
+use std::time::{Duration, Instant};
+
+use actor_core::prelude::*;
+
+use crate::support::{Gate, LIMIT, Log, system};
+
+#[derive(Actor)]
+struct Part {
+    name: &'static str,
+    log: Log<String>,
+    gate: Option<Gate>,
+}
+
+#[messages]
+impl Part {
+    #[message]
+    fn work(&mut self) {
+        self.log.push(format!("{} works", self.name));
+    }
+
+    #[message]
+    fn block(&mut self) {
+        if let Some(gate) = &self.gate {
+            gate.pass();
+        }
+    }
+
+    #[message]
+    async fn wait_for_ever(&mut self) {
+        std::future::pending::<()>().await;
+    }
+
+    #[stopped]
+    fn close(&mut self, why: &StopReason) {
+        self.log.push(format!("{}: {why}", self.name));
+    }
+}
+
+fn part(
+    system: &SystemHandle,
+    name: &'static str,
+    log: &Log<String>,
+    gate: Option<Gate>,
+) -> actor_core::Spawn<Part> {
+    let log = log.clone();
+    system.actor(move || Part { name, log: log.clone(), gate: gate.clone() })
+}
+
+#[test]
+fn in_reverse_order_and_after_the_mail() {
+    let system = system(2);
+    let log = Log::default();
+    for name in ["first", "second", "third"] {
+        part(&system, name, &log, None).start().wait().unwrap();
+    }
+    let last = part(&system, "last", &log, None).start().wait().unwrap();
+    last.work().tell().unwrap();
+    let report = system.shutdown();
+    assert!(report.is_clean(), "{report}");
+    assert!(matches!(report.reason, StopReason::Shutdown));
+    let order = ["last works", "last: shutdown", "third: shutdown", "second: shutdown", "first: shutdown"];
+    assert_eq!(log.entries(), order);
+    assert!(matches!(last.work().tell(), Err(TellError::Closed(_))));
+    assert!(matches!(part(&system, "late", &log, None).spawn(), Err(SpawnError::Closed)));
+    assert!(matches!(last.work().wait(), Err(AskError::Closed(_))));
+}
+
+#[test]
+fn an_async_handler_that_waits_for_ever_is_killed_at_its_deadline_and_reported() {
+    let system = system(2);
+    let log = Log::default();
+    let _first = part(&system, "first", &log, None).start().wait().unwrap();
+    let late = part(&system, "late", &log, None)
+        .name("late")
+        .stop_within(Duration::from_millis(20))
+        .spawn()
+        .unwrap();
+    let asking = late.clone();
+    late.wait_for_ever().tell().unwrap();
+    let asker = std::thread::spawn(move || asking.work().wait());
+    crate::support::eventually("the handler waits and the ask is queued", || {
+        let stats = late.mailbox();
+        (stats.handled, stats.queued) == (1, 1)
+    });
+    let report = system.shutdown();
+    assert_eq!(report.late.len(), 1, "{report}");
+    assert_eq!((report.late[0].path.as_str(), report.late[0].ended_by_kill), ("/late", true));
+    assert_eq!(report.stuck_workers, 0);
+    assert!(matches!(asker.join().unwrap(), Err(AskError::Undelivered)));
+    assert_eq!(log.entries(), ["first: shutdown"], "a kill runs no #[stopped]");
+}
+
+#[test]
+fn a_handler_that_does_not_return_does_not_hang_the_shutdown() {
+    let system = System::builder().workers(2).stop_within(Duration::from_millis(100)).build().unwrap();
+    let (log, gate) = (Log::default(), Gate::default());
+    let stuck = part(&system, "stuck", &log, Some(gate.clone())).name("stuck").spawn().unwrap();
+    stuck.block().tell().unwrap();
+    gate.somebody_waits();
+    let start = Instant::now();
+    let report = system.shutdown();
+    assert!(start.elapsed() < LIMIT);
+    assert_eq!(report.stuck_workers, 1, "{report}");
+    // It can still come back, and then ends.
+    gate.open();
+    assert!(stuck.monitor().wait_within(LIMIT).is_some());
+}
+
+#[test]
+fn dynamic_children_stop_together() {
+    let system = system(2);
+    let log = Log::default();
+    let pool = system.supervisor().name("pool").dynamic().spawn().unwrap();
+    for _ in 0..50 {
+        let child = part(&system, "child", &log, None).under(&pool).stop_within(Duration::from_millis(50));
+        child.spawn().unwrap().wait_for_ever().tell().unwrap();
+    }
+    let start = Instant::now();
+    let report = system.shutdown();
+    assert_eq!(report.late.len(), 50);
+    assert!(start.elapsed() < Duration::from_millis(50 * 50), "one after the other takes longer");
+}
+
+#[test]
+fn dropping_the_system_ends_it_and_its_threads() {
+    let log = Log::default();
+    let handle = {
+        let system = system(2);
+        part(&system, "only", &log, None).start().wait().unwrap();
+        system.handle()
+    };
+    assert_eq!(log.entries(), ["only: shutdown"]);
+    assert!(matches!(handle.wait(), StopReason::Shutdown));
+    assert!(matches!(
+        handle.spawn(|| Part { name: "x", log: Log::default(), gate: None }),
+        Err(SpawnError::Closed)
+    ));
+}
+
+#[derive(Actor)]
+struct Ender;
+
+#[messages]
+impl Ender {
+    #[message]
+    fn end_it(&mut self, ctx: &mut Context<Self>) {
+        ctx.system().stop();
+    }
+}
+
+#[test]
+fn an_actor_can_end_the_system_and_main_can_wait_for_that() {
+    let system = system(1);
+    let ender = system.spawn(|| Ender).unwrap();
+    ender.end_it().tell().unwrap();
+    assert!(matches!(system.wait(), StopReason::Shutdown));
+    assert!(system.shutdown().is_clean());
+}

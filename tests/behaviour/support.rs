@@ -1,0 +1,103 @@
+//! What the tests share: waiting for conditions, holding a handler up, and panics on purpose.
+
+use std::panic;
+use std::sync::{Arc, Condvar, Mutex, Once};
+use std::time::{Duration, Instant};
+
+use actor_core::System;
+
+/// Far longer than anything here takes; a test that gets here has failed.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < LIMIT, "waited in vain until {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A system with `workers` workers and an intensity that no test exceeds unless it means to.
+pub(crate) fn system(workers: usize) -> System {
+    quiet_panics();
+    System::builder().workers(workers).intensity(1_000_000, LIMIT).build().expect("a system")
+}
+
+/// The panic message that is not printed.
+pub(crate) const ON_PURPOSE: &str = "on purpose";
+
+/// Panics on purpose should not fill the output of the tests.
+pub(crate) fn quiet_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let quiet = info.payload_as_str().is_some_and(|text| text.contains(ON_PURPOSE));
+            if !quiet {
+                print(info);
+            }
+        }));
+    });
+}
+
+/// Holds up those who pass until it is opened.
+#[derive(Clone, Default)]
+pub(crate) struct Gate(Arc<(Mutex<GateState>, Condvar)>);
+
+#[derive(Default)]
+struct GateState {
+    open: bool,
+    waiting: usize,
+}
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        self.0.0.lock().unwrap().open = true;
+        self.0.1.notify_all();
+    }
+
+    /// Blocks the thread until the gate is open.
+    pub(crate) fn pass(&self) {
+        let mut state = self.0.0.lock().unwrap();
+        state.waiting += 1;
+        self.0.1.notify_all();
+        while !state.open {
+            state = self.0.1.wait(state).unwrap();
+        }
+        state.waiting -= 1;
+    }
+
+    /// Waits until somebody stands before the gate.
+    pub(crate) fn somebody_waits(&self) {
+        let state = self.0.0.lock().unwrap();
+        let (_state, timeout) =
+            self.0.1.wait_timeout_while(state, LIMIT, |state| state.waiting == 0).unwrap();
+        assert!(!timeout.timed_out(), "nobody came to the gate");
+    }
+}
+
+/// A list that actors write and tests read.
+#[derive(Clone)]
+pub(crate) struct Log<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T> Default for Log<T> {
+    fn default() -> Self {
+        Log(Arc::default())
+    }
+}
+
+impl<T: Clone> Log<T> {
+    pub(crate) fn push(&self, entry: T) {
+        self.0.lock().unwrap().push(entry);
+    }
+
+    pub(crate) fn entries(&self) -> Vec<T> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+}
