@@ -1,1 +1,11 @@
-//! The tests live in `behaviour/`; this library is empty so that the package has a target to document.
+//! The tests are in `behaviour/`. What is here is the text that users read first, so that its code is
+//! compiled and run as doc tests.
+
+#[doc = include_str!("../README.md")]
+pub mod readme {}
+
+/// The guide, a module per page.
+pub mod guide {
+    #[doc = include_str!("../docs/guide/first-actor.md")]
+    pub mod first_actor {}
+}
