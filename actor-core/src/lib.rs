@@ -1,4 +1,50 @@
 //! Supervised actors on a work-stealing runtime of their own.
+//!
+//! An actor is a struct with `#[derive(Actor)]` and an impl block with `#[messages]`. What comes out is a
+//! ref with a method for each message; the call site decides whether to tell, to send or to ask.
+//!
+//! ```
+//! use actor_core::prelude::*;
+//!
+//! #[derive(Actor)]
+//! struct Greeter {
+//!     greeted: u32,
+//! }
+//!
+//! #[messages]
+//! impl Greeter {
+//!     /// Greets somebody.
+//!     #[message]
+//!     fn greet(&mut self, name: String) -> String {
+//!         self.greeted += 1;
+//!         format!("hello {name}, you are number {}", self.greeted)
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let system = System::new()?;
+//! let greeter = system.spawn(|| Greeter { greeted: 0 })?;
+//! greeter.greet("world".to_owned()).tell()?;
+//! assert_eq!(greeter.greet("you".to_owned()).wait()?, "hello you, you are number 2");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | | |
+//! |---|---|
+//! | [`System`], [`Builder`], [`SystemHandle`] | workers and the tree of actors that they run |
+//! | [`Actor`](macro@Actor), [`messages`], [`Context`] | writing an actor |
+//! | [`Spawn`], [`Supervisor`], [`Restart`], [`StopReason`] | its life |
+//! | [`ActorRef`], [`Call`], [`Recipient`], [`WeakRef`], [`Reply`] | talking to it |
+//! | [`TellError`], [`SendError`], [`AskError`], [`SpawnError`] | what can go wrong, with the message handed back |
+//! | [`Monitor`], [`Down`], [`DeadLetters`], [`MailboxStats`] | what became of actors and messages |
+//! | [`driver`], [`port`] | the seams for sockets and other sources of events |
+//!
+//! # What a panic does
+//!
+//! A panic in a handler ends the incarnation. `#[stopped]` still runs, with the state as the panic left
+//! it; then the state is dropped and the supervisor decides whether the factory makes another.
+//! `panic = "abort"` ends the process, as does a `Drop` that panics during unwinding.
 #![deny(unsafe_code)]
 
 extern crate self as actor_core;
