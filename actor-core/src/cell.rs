@@ -5,25 +5,29 @@
 //! * [`turn`]: what a worker does with a cell, from the first message of a turn to the last;
 //! * [`ending`]: from a handler's failure or a stop to the restart or the end.
 
+mod control;
 pub(crate) mod ending;
+mod inbox;
 pub(crate) mod incarnation;
+mod line;
 pub(crate) mod mailbox;
+pub(crate) mod task;
 pub(crate) mod turn;
 
+use std::cell::UnsafeCell;
 use std::fmt;
 use std::sync::Arc;
 use std::task::Wake;
 
 use crate::actor::{Messages, Settings};
 use crate::cell::mailbox::{Mailbox, MailboxStats, Order, Pushed, Refusal, Signal, Ticket, Verdict};
+use crate::cell::task::{Header, Task};
 use crate::cell::turn::Life;
 use crate::dead_letter::DeadLetterReason;
 use crate::message::Envelope;
 use crate::monitor::{Down, MonitorId, Watcher, Watchers};
 use crate::port::Ready;
-use crate::scheduler::Runnable;
 use crate::supervisor::{Restart, SupervisorRef};
-use crate::sync::Mutex;
 use crate::system::SystemHandle;
 
 /// Tells actors apart; the same through all incarnations. Unique within a system, in the order of
@@ -37,7 +41,10 @@ impl fmt::Display for ActorId {
     }
 }
 
+#[repr(C)]
 pub(crate) struct Cell<A: Messages> {
+    /// First, so that a queued task, which knows no type, finds it.
+    header: Header,
     pub(crate) id: ActorId,
     pub(crate) name: Option<Arc<str>>,
     pub(crate) system: SystemHandle,
@@ -46,10 +53,23 @@ pub(crate) struct Cell<A: Messages> {
     pub(crate) restart: Restart,
     pub(crate) mailbox: Mailbox<A::Message>,
     pub(crate) watchers: Watchers,
-    /// Locked for the length of a turn, by the worker that has the run token; so it never waits
-    /// longer than that worker needs to let go of it.
-    pub(crate) life: Mutex<Life<A>>,
+    /// For the worker that has the run token.
+    pub(crate) life: UnsafeCell<Life<A>>,
 }
+
+// SAFETY: what is in `life` is `Send` (asserted below) and used by the holder of the run token only;
+// the token passes from thread to thread with release and acquire (`inbox`, `control`). The other
+// parts are `Sync` by themselves.
+#[allow(unsafe_code)]
+unsafe impl<A: Messages> Sync for Cell<A> {}
+
+const _: () = {
+    const fn is_send<T: Send>() {}
+    #[allow(dead_code)]
+    fn life_is<A: Messages>() {
+        is_send::<Life<A>>();
+    }
+};
 
 /// What a new cell is made of.
 pub(crate) struct Plan<A: Messages> {
@@ -66,14 +86,15 @@ impl<A: Messages> Cell<A> {
     /// A cell that its maker must schedule once.
     pub(crate) fn new(plan: Plan<A>) -> Arc<Self> {
         Arc::new(Cell {
+            header: Header::of::<A>(),
             id: plan.id,
             name: plan.name,
             system: plan.system,
             parent: plan.parent,
             restart: plan.restart,
-            mailbox: Mailbox::new(plan.settings.mailbox, plan.settings.overflow),
+            mailbox: Mailbox::new(plan.settings),
             watchers: Watchers::new(),
-            life: Mutex::new(plan.life),
+            life: UnsafeCell::new(plan.life),
         })
     }
 
@@ -98,9 +119,17 @@ impl<A: Messages> Cell<A> {
         turn::quietly(self, "dropping a message", || message.undelivered());
     }
 
+    /// Begins the actor's life: until it has ended, its record stays, whoever lets go of it.
+    pub(crate) fn begin(self: &Arc<Self>) {
+        std::mem::forget(self.clone());
+        self.schedule_if(true);
+    }
+
+    /// Queues the actor for a turn. The caller has just got the run token, or keeps it.
+    #[inline]
     pub(crate) fn schedule_if(self: &Arc<Self>, schedule: bool) {
         if schedule {
-            self.system.scheduler().schedule(self.clone());
+            self.system.scheduler().schedule(Task::of(self));
         }
     }
 
@@ -185,12 +214,6 @@ impl<A: Messages> Wake for Cell<A> {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.schedule_if(self.mailbox.wake());
-    }
-}
-
-impl<A: Messages> Runnable for Cell<A> {
-    fn run(self: Arc<Self>) {
-        turn::run(self);
     }
 }
 

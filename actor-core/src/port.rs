@@ -71,6 +71,14 @@ impl Ready {
         self.0 & other.0 == other.0
     }
 
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) const fn from_bits(bits: u8) -> Ready {
+        Ready(bits)
+    }
+
     /// Whether no flag is set.
     #[must_use]
     pub const fn is_empty(self) -> bool {

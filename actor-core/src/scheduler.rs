@@ -11,19 +11,14 @@ use std::time::Instant;
 use crossbeam_deque::{Injector, Steal, Stealer, Worker as Queue};
 use crossbeam_utils::CachePadded;
 
+use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::{Driver, MakeDriver};
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
 use crate::system::SystemHandle;
 use crate::timer::TimerQueue;
 use sleep::Sleep;
-
-/// What is in the run queues: an actor's cell, for one turn.
-pub(crate) trait Runnable: Send + Sync {
-    fn run(self: Arc<Self>);
-}
-
-pub(crate) type Task = Arc<dyn Runnable>;
+use worker::Pushed;
 
 pub(crate) struct Scheduler {
     /// Work from threads that are not workers of this system.
@@ -78,10 +73,25 @@ impl Scheduler {
         started.map(drop)
     }
 
-    /// Queues a turn of an actor, and wakes a worker for it if need be.
+    /// Queues a turn of an actor that got something to do, and wakes a worker for it if need be.
+    #[inline]
     pub(crate) fn schedule(&self, task: Task) {
-        if let Err(task) = worker::push_local(self, task) {
-            self.global.push(task);
+        match worker::push_local(self, task) {
+            // It is the next that this worker runs: no other is needed.
+            Ok(Pushed::Next) => return,
+            Ok(Pushed::Queued) => {}
+            Err(task) => self.global.push(task),
+        }
+        self.wake_one();
+    }
+
+    /// Queues another turn of an actor that has not come to the end of its work, behind the others.
+    pub(crate) fn schedule_again(&self, task: Task) {
+        match worker::push_back(self, task) {
+            // This worker has nothing else to do, so it comes to it next.
+            Ok(Pushed::Next) => return,
+            Ok(Pushed::Queued) => {}
+            Err(task) => self.global.push(task),
         }
         self.wake_one();
     }

@@ -137,7 +137,7 @@ impl<A: Messages> Spawn<A> {
             return Err(SpawnError::Closed);
         }
         tracing::trace!(path = %ActorRef::new(cell.clone()).path(), "spawned");
-        cell.schedule_if(true);
+        cell.begin();
         Ok(ActorRef::new(cell))
     }
 }

@@ -1,7 +1,9 @@
 //! The one place that names the primitives of synchronisation, so that a model checker's can take
 //! their place.
 
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+};
 pub(crate) use std::sync::{Condvar, MutexGuard};
 
 use std::sync::PoisonError;

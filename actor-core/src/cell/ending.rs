@@ -43,7 +43,7 @@ impl<A: Messages> Turn<'_, A> {
             return;
         };
         if work.counted {
-            self.cell.mailbox.count_failed();
+            self.receiver.count_failed();
         }
         self.cell.system.dead_letters().announce(&**self.cell, work.message, why);
     }
@@ -100,7 +100,7 @@ impl<A: Messages> Turn<'_, A> {
     /// The end of the actor, after which nothing of it is left but the refs that others hold.
     pub(crate) fn end(&mut self, reason: StopReason) -> Next {
         self.life.phase = Phase::Ended;
-        for message in self.cell.mailbox.end() {
+        for message in self.receiver.end() {
             self.cell.dead_letter(message, DeadLetterReason::Stopped(reason.clone()));
         }
         let factory = self.life.factory.take();

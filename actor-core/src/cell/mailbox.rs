@@ -1,22 +1,32 @@
-//! The mailbox: the bounded queue of user messages, the system lane beside it, and the answer to
-//! the one question that every push asks: must the actor be scheduled?
+//! The mailbox: user messages, the system lane beside them, and the answer to the one question that
+//! every push asks: must the actor be scheduled?
 //!
-//! Everything sits behind one short lock, so a push, the end of a turn and a stop cannot miss each
-//! other: whoever changes something sees, in the same critical section, whether the actor is
-//! scheduled already (`scheduled`, the run token) and whether what it did is of interest to it now
-//! (`mode`). No code of a user's runs under this lock; what must be dropped or woken is handed out.
+//! * [`inbox`](super::inbox): where senders push, with the run token;
+//! * [`control`](super::control): flags for everything that is no message;
+//! * [`line`](super::line): senders that wait for room;
+//! * here: capacity, overflow, and what the running side takes out.
+//!
+//! Everybody uses [`Mailbox`]; the holder of the run token alone uses [`Receiver`].
 
+use std::cell::UnsafeCell;
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 use std::task::Waker;
 
-use crate::actor::Overflow;
+use crate::actor::{Overflow, Settings};
+use crate::cell::control::{Control, Flags, Raised};
+use crate::cell::inbox::{Batch, Inbox};
+use crate::cell::line::Line;
 use crate::monitor::Down;
 use crate::port::Ready;
 use crate::reason::StopReason;
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
 
 /// What has happened to the messages of one actor so far. `accepted` is always the sum of
 /// `handled`, `queued` and `dead`.
+///
+/// For an unbounded mailbox, messages that the actor has not taken notice of yet are not counted:
+/// counting them would make each of them dearer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MailboxStats {
     /// Taken into the mailbox.
@@ -32,7 +42,7 @@ pub struct MailboxStats {
     pub rejected: u64,
 }
 
-/// What the actor can use at the moment; decides whether a push must schedule it.
+/// What the actor can use at the moment; decides what schedules it when it rests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Between two handlers: everything.
@@ -90,391 +100,616 @@ pub(crate) struct Pushed<M> {
     pub(crate) dropped: Option<M>,
 }
 
+pub(crate) use crate::cell::line::Ticket;
+
 pub(crate) struct Mailbox<M> {
-    inner: Mutex<Inner<M>>,
-    capacity: usize,
-    overflow: Overflow,
+    inbox: Inbox<Item<M>>,
+    control: Control,
+    settings: Settings,
+    /// Places in use, of a bounded mailbox: queued messages, grants, and what the receiver has taken
+    /// out without having given the places back yet.
+    used: AtomicUsize,
+    /// Written by the receiver only, so that it needs no read-modify-write.
+    handled: AtomicU64,
+    dead: AtomicU64,
+    receiving: UnsafeCell<Receiving<M>>,
+    /// What most mailboxes never need.
+    rare: OnceLock<Box<Rare<M>>>,
 }
 
-struct Inner<M> {
-    user: VecDeque<M>,
-    system: VecDeque<Signal>,
-    mode: Mode,
-    /// The run token: the cell is in a run queue or on a worker.
-    scheduled: bool,
-    /// No more user messages, for good.
-    closed: bool,
-    /// The waker of the pending handler was called.
-    woken: bool,
-    ready: Ready,
+// SAFETY: messages go from thread to thread and are not shared; `receiving` is used by the holder of
+// the run token only (see `receiver`), the rest is `Sync` by itself.
+#[allow(unsafe_code)]
+unsafe impl<M: Send> Sync for Mailbox<M> {}
+
+/// What is in the inbox: messages, and the place of a stop among them.
+enum Item<M> {
+    Message(M),
+    Stop,
+}
+
+/// What the receiver has taken out of the inbox.
+struct Receiving<M> {
+    batch: Batch<Item<M>>,
+    /// Places that are free again and not yet given back.
+    freed: usize,
+}
+
+struct Rare<M> {
+    signals: Mutex<VecDeque<Signal>>,
+    orders: Mutex<Orders>,
+    line: Mutex<Line>,
+    ring: Mutex<Ring<M>>,
+    rejected: AtomicU64,
+}
+
+#[derive(Default)]
+struct Orders {
     kill: Option<StopReason>,
     stop: Option<StopReason>,
-    /// How many of the queued messages came before the stop.
-    before_stop: usize,
-    /// A stop or kill came from the supervisor.
-    last: bool,
     verdict: Option<Verdict>,
-    room: Option<Box<Room>>,
-    stats: MailboxStats,
 }
 
-/// Senders that wait for room. A grant is one place in the queue that is kept for its holder.
-#[derive(Default)]
-struct Room {
-    waiting: VecDeque<(u64, Waker)>,
-    granted: Vec<u64>,
-    next: u64,
+/// The queue of a mailbox that drops its oldest: senders must get at the head, so it is under a lock.
+struct Ring<M> {
+    queue: VecDeque<M>,
+    closed: bool,
+    /// How many of the messages came before the stop, if there is one.
+    before_stop: Option<usize>,
 }
 
-/// A sender's place in the line for room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticket(u64);
+impl<M> Default for Rare<M> {
+    fn default() -> Self {
+        Rare {
+            signals: Mutex::default(),
+            orders: Mutex::default(),
+            line: Mutex::default(),
+            ring: Mutex::new(Ring { queue: VecDeque::new(), closed: false, before_stop: None }),
+            rejected: AtomicU64::new(0),
+        }
+    }
+}
 
 impl<M> Mailbox<M> {
     /// A mailbox whose cell is about to be scheduled for the first time.
-    pub(crate) fn new(capacity: usize, overflow: Overflow) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         Mailbox {
-            inner: Mutex::new(Inner {
-                user: VecDeque::new(),
-                system: VecDeque::new(),
-                mode: Mode::Open,
-                scheduled: true,
-                closed: false,
-                woken: false,
-                ready: Ready::NONE,
-                kill: None,
-                stop: None,
-                before_stop: 0,
-                last: false,
-                verdict: None,
-                room: None,
-                stats: MailboxStats::default(),
-            }),
-            capacity,
-            overflow,
+            inbox: Inbox::new(),
+            control: Control::new(),
+            settings,
+            used: AtomicUsize::new(0),
+            handled: AtomicU64::new(0),
+            dead: AtomicU64::new(0),
+            receiving: UnsafeCell::new(Receiving { batch: Batch::EMPTY, freed: 0 }),
+            rare: OnceLock::new(),
         }
+    }
+
+    fn rare(&self) -> &Rare<M> {
+        self.rare.get_or_init(Box::default)
+    }
+
+    fn is_bounded(&self) -> bool {
+        self.settings.mailbox != Settings::UNBOUNDED
     }
 
     /// Whether an ask that finds the mailbox full waits for room.
     pub(crate) fn asks_wait(&self) -> bool {
-        self.overflow == Overflow::Wait
+        self.settings.overflow == Overflow::Wait
     }
+
+    // ---- pushing -------------------------------------------------------------------------------
 
     /// Adds a user message. `ticket` is a grant to use, if the sender has waited for one; a sender
     /// that `waits` is refused where the overflow policy would drop something.
+    #[inline]
     pub(crate) fn push(
         &self,
         message: M,
         ticket: Option<Ticket>,
         waits: bool,
     ) -> Result<Pushed<M>, Refusal<M>> {
-        let mut inner = self.inner.lock();
-        if inner.closed {
-            return Err(Refusal::Closed(message));
+        if self.is_bounded() {
+            return self.push_bounded(message, ticket, waits);
         }
-        let granted = ticket.is_some_and(|ticket| inner.use_grant(ticket));
-        if granted || inner.user.len() + inner.granted() < self.capacity {
-            inner.accept(message);
-            return Ok(Pushed { schedule: inner.claim(), dropped: None });
+        match self.inbox.push(Item::Message(message)) {
+            Ok(schedule) => Ok(Pushed { schedule, dropped: None }),
+            Err(item) => Err(Refusal::Closed(item.into_message())),
         }
-        let dropped = match self.overflow {
-            Overflow::DropNewest if !waits => {
-                inner.stats.accepted += 1;
-                message
-            }
-            Overflow::DropOldest if !waits && !inner.user.is_empty() => {
-                let oldest = inner.pop().expect("the queue is full");
-                inner.accept(message);
-                oldest
-            }
-            _ => {
-                inner.stats.rejected += u64::from(!waits);
-                return Err(Refusal::Full(message));
-            }
-        };
-        inner.stats.dead += 1;
-        Ok(Pushed { schedule: false, dropped: Some(dropped) })
     }
 
-    /// Puts a sender in the line for room, or refreshes its waker. True: there is room now, push
-    /// with this ticket (the push may still be refused as closed).
+    fn push_bounded(&self, message: M, ticket: Option<Ticket>, waits: bool) -> Result<Pushed<M>, Refusal<M>> {
+        if self.settings.overflow == Overflow::DropOldest {
+            return self.push_ring(message, ticket, waits);
+        }
+        let granted = ticket.is_some_and(|ticket| self.rare().line.lock().use_grant(ticket));
+        if !granted && !self.take_place() {
+            return self.overflow(message, waits);
+        }
+        match self.inbox.push(Item::Message(message)) {
+            Ok(schedule) => Ok(Pushed { schedule, dropped: None }),
+            Err(item) => {
+                self.give_places(1);
+                Err(Refusal::Closed(item.into_message()))
+            }
+        }
+    }
+
+    /// Takes a place in the queue if one is free.
+    fn take_place(&self) -> bool {
+        // SeqCst for those who stand in line; see `queue_for_room`. Never more than there are, not
+        // even for a moment: who looks for a free place at that moment would miss one.
+        let one_more = |used| (used < self.settings.mailbox).then_some(used + 1);
+        self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
+    }
+
+    fn overflow(&self, message: M, waits: bool) -> Result<Pushed<M>, Refusal<M>> {
+        if self.inbox.is_closed() {
+            return Err(Refusal::Closed(message));
+        }
+        if self.settings.overflow == Overflow::DropNewest && !waits {
+            self.dead.fetch_add(1, Ordering::Relaxed);
+            return Ok(Pushed { schedule: false, dropped: Some(message) });
+        }
+        if !waits {
+            self.rare().rejected.fetch_add(1, Ordering::Relaxed);
+        }
+        Err(Refusal::Full(message))
+    }
+
+    fn push_ring(&self, message: M, ticket: Option<Ticket>, waits: bool) -> Result<Pushed<M>, Refusal<M>> {
+        let granted = ticket.is_some_and(|ticket| self.rare().line.lock().use_grant(ticket));
+        let mut dropped = None;
+        {
+            let mut ring = self.rare().ring.lock();
+            if ring.closed {
+                drop(ring);
+                if granted {
+                    self.give_places(1);
+                }
+                return Err(Refusal::Closed(message));
+            }
+            if !granted && !self.take_place() {
+                if waits {
+                    return Err(Refusal::Full(message));
+                }
+                match ring.pop() {
+                    Some(oldest) => dropped = Some(oldest),
+                    // All places are granted: the new one is the oldest of those without.
+                    None => {
+                        self.dead.fetch_add(1, Ordering::Relaxed);
+                        return Ok(Pushed { schedule: false, dropped: Some(message) });
+                    }
+                }
+            }
+            ring.queue.push_back(message);
+        }
+        if dropped.is_some() {
+            self.dead.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(Pushed { schedule: self.raise(Flags::RING), dropped })
+    }
+
+    // ---- waiting for room ------------------------------------------------------------------------
+
+    /// Puts a sender in the line for room, or refreshes its waker. True: push again, with this
+    /// ticket (the push may still be refused as closed).
     pub(crate) fn queue_for_room(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool {
-        let mut inner = self.inner.lock();
-        if inner.closed {
-            return true;
-        }
-        let taken = inner.user.len();
-        let room = inner.room.get_or_insert_default();
-        let id = ticket.get_or_insert_with(|| {
-            room.next += 1;
-            Ticket(room.next)
-        });
-        if room.granted.contains(&id.0) {
-            return true;
-        }
-        if let Some((_, known)) = room.waiting.iter_mut().find(|(waiting, _)| *waiting == id.0) {
-            known.clone_from(waker);
-            return false;
-        }
-        if room.waiting.is_empty() && taken + room.granted.len() < self.capacity {
-            room.granted.push(id.0);
-            return true;
-        }
-        room.waiting.push_back((id.0, waker.clone()));
+        let woken = {
+            let mut line = self.rare().line.lock();
+            if line.join(ticket, waker) {
+                return true;
+            }
+            // SeqCst, here and in `give_places`: the receiver frees places and then looks for the
+            // line, this shows the line and then looks for places. The same with closing.
+            self.control.raise(Flags::LINE);
+            if self.is_closed() {
+                return true;
+            }
+            self.grant(&mut line)
+        };
+        // Whoever was granted a place is woken, this one perhaps: its next poll finds the grant.
+        wake_all(woken);
         false
     }
 
     /// Leaves the line; a grant not used goes to the next.
     pub(crate) fn leave_line(&self, ticket: Ticket) {
-        let woken = {
-            let mut inner = self.inner.lock();
-            if let Some(room) = &mut inner.room {
-                room.waiting.retain(|(id, _)| *id != ticket.0);
+        let had_grant = self.rare().line.lock().leave(ticket);
+        if had_grant {
+            self.give_places(1);
+        }
+    }
+
+    fn give_places(&self, places: usize) {
+        self.used.fetch_sub(places, Ordering::SeqCst);
+        if self.control.flags_after_rest().any(Flags::LINE) {
+            let woken = self.grant(&mut self.rare().line.lock());
+            wake_all(woken);
+        }
+    }
+
+    /// Grants the free places to those first in line, who are to be woken.
+    fn grant(&self, line: &mut Line) -> Vec<Waker> {
+        let mut woken = Vec::new();
+        while !line.is_empty() {
+            if !self.take_place() {
+                return woken;
             }
-            if inner.use_grant(ticket) { inner.grant(self.capacity) } else { None }
-        };
-        if let Some(waker) = woken {
-            waker.wake();
+            woken.extend(line.grant());
+        }
+        self.control.lower(Flags::LINE);
+        woken
+    }
+
+    // ---- everything else from outside --------------------------------------------------------------
+
+    /// Raises flags; true if the caller must schedule the actor.
+    fn raise(&self, flags: Flags) -> bool {
+        match self.control.raise(flags) {
+            Raised::Schedule => true,
+            Raised::Claim => self.inbox.claim(),
+            Raised::Seen => false,
         }
     }
 
     /// Adds to the system lane.
     pub(crate) fn signal(&self, signal: Signal) -> bool {
-        self.change(|inner| inner.system.push_back(signal))
+        if self.has_ended() {
+            return false;
+        }
+        self.rare().signals.lock().push_back(signal);
+        self.raise(Flags::SIGNAL)
     }
 
     /// Adds readiness flags.
     pub(crate) fn set_ready(&self, ready: Ready) -> bool {
-        self.change(|inner| inner.ready |= ready)
+        self.raise(Flags::ready(ready.bits()))
     }
 
     /// Notes that the pending handler wants to be polled.
     pub(crate) fn wake(&self) -> bool {
-        self.change(|inner| inner.woken = true)
+        self.raise(Flags::WAKE)
     }
 
     /// Notes the supervisor's verdict.
     pub(crate) fn decide(&self, verdict: Verdict) -> bool {
-        self.change(|inner| inner.verdict = Some(verdict))
+        self.rare().orders.lock().verdict = Some(verdict);
+        self.raise(Flags::VERDICT)
     }
 
     /// Orders the actor to end once the messages that are queued now have been handled. With
     /// `close` it takes no more from now on. A second order only adds that it is the last.
     pub(crate) fn stop(&self, order: Order, close: bool) -> bool {
-        let (schedule, room) = {
-            let mut inner = self.inner.lock();
-            if inner.mode == Mode::Ended {
-                return false;
-            }
-            if inner.stop.is_none() {
-                inner.stop = Some(order.reason);
-                inner.before_stop = inner.user.len();
-            }
-            inner.last |= order.last;
-            let room = if close { inner.close() } else { None };
-            (inner.claim(), room)
+        if self.has_ended() {
+            return false;
+        }
+        let first = {
+            let mut orders = self.rare().orders.lock();
+            let first = orders.stop.is_none();
+            orders.stop.get_or_insert(order.reason);
+            first
         };
-        wake_all(room);
-        schedule
+        let last = order.last && self.raise(Flags::LAST);
+        let stop = first && self.push_stop(close);
+        if close {
+            self.disperse_line();
+        }
+        last || stop
+    }
+
+    fn push_stop(&self, close: bool) -> bool {
+        if self.settings.overflow == Overflow::DropOldest && self.is_bounded() {
+            {
+                let mut ring = self.rare().ring.lock();
+                ring.closed |= close;
+                let len = ring.queue.len();
+                ring.before_stop.get_or_insert(len);
+            }
+            return self.raise(Flags::RING);
+        }
+        let pushed = if close { self.inbox.push_last(Item::Stop) } else { self.inbox.push(Item::Stop) };
+        pushed.unwrap_or(false)
     }
 
     /// Orders the actor to end at the next opportunity: between two messages, or by dropping the
     /// pending handler.
     pub(crate) fn kill(&self, order: Order) -> bool {
-        self.change(|inner| {
-            inner.last |= order.last;
-            inner.kill.get_or_insert(order.reason);
-        })
-    }
-
-    /// Takes the run token if the change gave a resting actor something to do.
-    fn change(&self, f: impl FnOnce(&mut Inner<M>)) -> bool {
-        let mut inner = self.inner.lock();
-        if inner.mode == Mode::Ended {
+        if self.has_ended() {
             return false;
         }
-        f(&mut inner);
-        inner.claim()
+        self.rare().orders.lock().kill.get_or_insert(order.reason);
+        let flags = if order.last { Flags::KILL.and(Flags::LAST) } else { Flags::KILL };
+        self.raise(flags)
     }
 
-    // ---- the running side: only the holder of the run token calls these ----------------------
-
-    /// The next thing to do for an open actor. System lane first, then what was queued before a
-    /// stop, then the stop.
-    pub(crate) fn next(&self) -> Work<M> {
-        let (work, woken) = {
-            let mut inner = self.inner.lock();
-            if let Some(reason) = inner.kill.take() {
-                return Work::Kill(reason);
-            }
-            if let Some(signal) = inner.system.pop_front() {
-                return Work::Signal(signal);
-            }
-            if inner.before_stop == 0
-                && let Some(reason) = inner.stop.take()
-            {
-                return Work::Stop(reason);
-            }
-            match inner.pop() {
-                None => return Work::Nothing,
-                Some(message) => {
-                    inner.stats.handled += 1;
-                    (Work::Message(message), inner.grant(self.capacity))
-                }
-            }
-        };
-        if let Some(waker) = woken {
-            waker.wake();
+    fn disperse_line(&self) {
+        if let Some(rare) = self.rare.get() {
+            let woken = rare.line.lock().disperse();
+            wake_all(woken);
         }
-        work
     }
 
-    /// The kill order, if there is one.
-    pub(crate) fn take_kill(&self) -> Option<StopReason> {
-        self.inner.lock().kill.take()
+    // ---- looking in --------------------------------------------------------------------------------
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.control.flags().any(Flags::ENDED)
     }
 
-    /// The readiness flags, which are cleared.
-    pub(crate) fn take_ready(&self) -> Ready {
-        std::mem::take(&mut self.inner.lock().ready)
-    }
-
-    /// The supervisor's verdict on a failed actor; an order to end for good is one too.
-    pub(crate) fn take_verdict(&self) -> Option<Verdict> {
-        let mut inner = self.inner.lock();
-        if let Some(reason) = inner.kill.take() {
-            return Some(Verdict::End(reason));
-        }
-        match inner.verdict.take() {
-            Some(Verdict::End(reason)) => Some(Verdict::End(reason)),
-            restart if !inner.last => restart,
-            restart => inner.stop.take().map(Verdict::End).or(restart),
-        }
+    fn is_closed(&self) -> bool {
+        self.inbox.is_closed() || self.rare.get().is_some_and(|rare| rare.ring.lock().closed)
     }
 
     /// Whether the supervisor has ordered the actor not to come back.
     pub(crate) fn is_last(&self) -> bool {
-        self.inner.lock().last
+        self.control.flags().any(Flags::LAST)
+    }
+
+    pub(crate) fn stats(&self) -> MailboxStats {
+        let (rejected, granted) = self
+            .rare
+            .get()
+            .map_or((0, 0), |rare| (rare.rejected.load(Ordering::Relaxed), rare.line.lock().granted()));
+        let handled = self.handled.load(Ordering::Relaxed);
+        let dead = self.dead.load(Ordering::Relaxed);
+        let used = self.used.load(Ordering::Relaxed).min(self.settings.mailbox);
+        let queued = used.saturating_sub(granted) as u64;
+        MailboxStats { accepted: handled + queued + dead, handled, queued, dead, rejected }
+    }
+
+    /// The receiving side.
+    ///
+    /// # Safety
+    /// The caller holds the run token for as long as it uses what it gets.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn receiver(&self) -> Receiver<'_, M> {
+        // SAFETY: only the holder of the token gets here, and there is one.
+        Receiver { mailbox: self, receiving: unsafe { &mut *self.receiving.get() } }
+    }
+}
+
+impl<M> Mailbox<M> {
+    /// Gives the run token back, unless there is something to do in `mode` (or `again` says so):
+    /// then the caller keeps it and must schedule the actor again.
+    ///
+    /// # Safety
+    /// The caller holds the run token, and no [`Receiver`] is left: when this returns false, the
+    /// token may be another thread's already.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn end_turn(&self, mode: Mode, again: Ready) -> bool {
+        if !again.is_empty() {
+            self.control.raise(Flags::ready(again.bits()));
+        }
+        let wanted = match mode {
+            Mode::Open => {
+                // SAFETY: passed on to the caller; it is gone again when `is_done` returns.
+                let done = unsafe { self.receiver() }.is_done();
+                return !done || !self.rest();
+            }
+            Mode::Ended => return false,
+            Mode::Busy => Flags::WAKE,
+            Mode::Failed => Flags::VERDICT.and(Flags::LAST),
+            Mode::Draining => Flags::READY,
+        };
+        !self.control.park(wanted.and(Flags::KILL))
+    }
+
+    /// Gives the token back if there is nothing to do for an open actor.
+    fn rest(&self) -> bool {
+        if self.control.flags().any(Flags::OPEN) || !self.inbox.rest() {
+            return false;
+        }
+        // See `Inbox::rest`.
+        !(self.control.flags_after_rest().any(Flags::OPEN) && self.inbox.claim())
+    }
+}
+
+/// The mailbox as the holder of the run token sees it.
+pub(crate) struct Receiver<'a, M> {
+    mailbox: &'a Mailbox<M>,
+    receiving: &'a mut Receiving<M>,
+}
+
+impl<M> Receiver<'_, M> {
+    /// The next thing to do for an open actor: kill, system lane, then messages in their order, the
+    /// place of a stop among them.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Work<M> {
+        if self.mailbox.control.flags().any(Flags::KILL.and(Flags::SIGNAL).and(Flags::RING))
+            && let Some(work) = self.next_urgent()
+        {
+            return work;
+        }
+        loop {
+            if self.receiving.batch.is_empty() {
+                self.receiving.batch = self.mailbox.inbox.take();
+            }
+            match self.receiving.batch.pop() {
+                Some(Item::Message(message)) => {
+                    self.count_taken();
+                    return Work::Message(message);
+                }
+                None => return Work::Nothing,
+                Some(Item::Stop) => {
+                    if let Some(reason) = self.take_stop() {
+                        return Work::Stop(reason);
+                    }
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn next_urgent(&mut self) -> Option<Work<M>> {
+        if let Some(reason) = self.take_kill() {
+            return Some(Work::Kill(reason));
+        }
+        if let Some(signal) = self.take_signal() {
+            return Some(Work::Signal(signal));
+        }
+        let rare = self.mailbox.rare();
+        let message = {
+            let mut ring = rare.ring.lock();
+            if ring.before_stop == Some(0) {
+                ring.before_stop = None;
+                drop(ring);
+                return self.take_stop().map(Work::Stop);
+            }
+            let message = ring.pop();
+            if message.is_none() {
+                self.mailbox.control.lower(Flags::RING);
+            }
+            message?
+        };
+        self.count_taken();
+        Some(Work::Message(message))
+    }
+
+    fn take_signal(&mut self) -> Option<Signal> {
+        if !self.mailbox.control.flags().any(Flags::SIGNAL) {
+            return None;
+        }
+        let mut signals = self.mailbox.rare().signals.lock();
+        let signal = signals.pop_front();
+        if signals.is_empty() {
+            // With the lock, so that none is overlooked.
+            self.mailbox.control.lower(Flags::SIGNAL);
+        }
+        signal
+    }
+
+    /// Counts a message that is given to its handler.
+    #[inline]
+    fn count_taken(&mut self) {
+        let handled = &self.mailbox.handled;
+        handled.store(handled.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        if self.mailbox.is_bounded() {
+            self.receiving.freed += 1;
+            // A few at a time, so that receiver and senders do not fight over the count; but all of
+            // them before a handler that may take long and has nothing queued behind it.
+            let enough = self.mailbox.settings.mailbox / 8;
+            if self.receiving.freed > enough || self.receiving.batch.is_empty() {
+                self.give_places();
+            }
+        }
+    }
+
+    fn give_places(&mut self) {
+        let freed = std::mem::take(&mut self.receiving.freed);
+        if freed > 0 {
+            self.mailbox.give_places(freed);
+        }
+    }
+
+    /// Whether all that was taken out of the inbox has been handed on.
+    fn is_done(&mut self) -> bool {
+        let done = self.receiving.batch.is_empty();
+        if done {
+            self.give_places();
+        }
+        done
     }
 
     /// The message that was handed out last failed: it counts as a dead letter.
-    pub(crate) fn count_failed(&self) {
-        let stats = &mut self.inner.lock().stats;
-        stats.handled -= 1;
-        stats.dead += 1;
+    pub(crate) fn count_failed(&mut self) {
+        let handled = &self.mailbox.handled;
+        handled.store(handled.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        self.mailbox.dead.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The kill order, if there is one.
+    pub(crate) fn take_kill(&mut self) -> Option<StopReason> {
+        if !self.mailbox.control.flags().any(Flags::KILL) {
+            return None;
+        }
+        self.mailbox.control.lower(Flags::KILL);
+        self.mailbox.rare().orders.lock().kill.take()
+    }
+
+    fn take_stop(&mut self) -> Option<StopReason> {
+        self.mailbox.rare().orders.lock().stop.take()
+    }
+
+    /// The readiness flags, which are cleared.
+    pub(crate) fn take_ready(&mut self) -> Ready {
+        if !self.mailbox.control.flags().any(Flags::READY) {
+            return Ready::NONE;
+        }
+        Ready::from_bits(self.mailbox.control.lower(Flags::READY).ready_bits())
+    }
+
+    /// The supervisor's verdict on a failed actor; an order to end for good is one too.
+    pub(crate) fn take_verdict(&mut self) -> Option<Verdict> {
+        if let Some(reason) = self.take_kill() {
+            return Some(Verdict::End(reason));
+        }
+        let last = self.mailbox.is_last();
+        let mut orders = self.mailbox.rare().orders.lock();
+        self.mailbox.control.lower(Flags::VERDICT);
+        match orders.verdict.take() {
+            Some(Verdict::End(reason)) => Some(Verdict::End(reason)),
+            restart if !last => restart,
+            restart => orders.stop.take().map(Verdict::End).or(restart),
+        }
     }
 
     /// Clears the wake-up before the handler is polled, so that one during the poll is seen.
-    pub(crate) fn begin_poll(&self) {
-        self.inner.lock().woken = false;
-    }
-
-    /// Gives the run token back, unless there is something to do in `mode` (or `again` says so):
-    /// then the caller keeps it and must schedule the actor again.
-    pub(crate) fn end_turn(&self, mode: Mode, again: Ready) -> bool {
-        let mut inner = self.inner.lock();
-        inner.mode = mode;
-        inner.ready |= again;
-        inner.scheduled = inner.runnable();
-        inner.scheduled
+    pub(crate) fn begin_poll(&mut self) {
+        self.mailbox.control.lower(Flags::WAKE);
     }
 
     /// Ends the mailbox: takes nothing more and gives out what is left, counted as dead letters.
-    pub(crate) fn end(&self) -> VecDeque<M> {
-        let (left, room) = {
-            let mut inner = self.inner.lock();
-            inner.mode = Mode::Ended;
-            inner.system = VecDeque::new();
-            let room = inner.close();
-            let left = std::mem::take(&mut inner.user);
-            inner.stats.dead += left.len() as u64;
-            (left, room)
-        };
-        wake_all(room);
+    pub(crate) fn end(&mut self) -> VecDeque<M> {
+        let mailbox = self.mailbox;
+        mailbox.control.raise(Flags::ENDED);
+        let mut left = VecDeque::new();
+        for mut batch in [std::mem::replace(&mut self.receiving.batch, Batch::EMPTY), mailbox.inbox.close()] {
+            while let Some(item) = batch.pop() {
+                if let Item::Message(message) = item {
+                    left.push_back(message);
+                }
+            }
+        }
+        if let Some(rare) = mailbox.rare.get() {
+            let mut ring = rare.ring.lock();
+            ring.closed = true;
+            left.extend(std::mem::take(&mut ring.queue));
+            drop(ring);
+            // Dropped outside of the lock.
+            let _signals = std::mem::take(&mut *rare.signals.lock());
+        }
+        mailbox.disperse_line();
+        mailbox.dead.fetch_add(left.len() as u64, Ordering::Relaxed);
+        if mailbox.is_bounded() {
+            // Those on their way to a closed mailbox give back what they have taken themselves.
+            let freed = std::mem::take(&mut self.receiving.freed) + left.len();
+            mailbox.used.fetch_sub(freed, Ordering::Relaxed);
+        }
         left
     }
+}
 
-    // ---- looking in --------------------------------------------------------------------------
-
-    pub(crate) fn stats(&self) -> MailboxStats {
-        let inner = self.inner.lock();
-        MailboxStats { queued: inner.user.len() as u64, ..inner.stats }
+impl<M> Item<M> {
+    fn into_message(self) -> M {
+        match self {
+            Item::Message(message) => message,
+            Item::Stop => unreachable!("only messages are pushed where one comes back"),
+        }
     }
 }
 
-impl<M> Inner<M> {
-    fn accept(&mut self, message: M) {
-        self.stats.accepted += 1;
-        self.user.push_back(message);
-    }
-
+impl<M> Ring<M> {
     fn pop(&mut self) -> Option<M> {
-        let message = self.user.pop_front()?;
-        self.before_stop = self.before_stop.saturating_sub(1);
+        let message = self.queue.pop_front()?;
+        if let Some(before) = &mut self.before_stop {
+            *before = before.saturating_sub(1);
+        }
         Some(message)
     }
-
-    /// Takes the run token if the actor rests and has something to do.
-    fn claim(&mut self) -> bool {
-        let claimed = !self.scheduled && self.runnable();
-        self.scheduled |= claimed;
-        claimed
-    }
-
-    fn runnable(&self) -> bool {
-        let killed = self.kill.is_some();
-        match self.mode {
-            Mode::Open => {
-                let stop_due = self.stop.is_some() && self.before_stop == 0;
-                let mail = !self.user.is_empty() || !self.system.is_empty();
-                killed || stop_due || mail || !self.ready.is_empty()
-            }
-            Mode::Busy => killed || self.woken,
-            Mode::Failed => killed || self.verdict.is_some() || (self.last && self.stop.is_some()),
-            Mode::Draining => killed || !self.ready.is_empty(),
-            Mode::Ended => false,
-        }
-    }
-
-    fn granted(&self) -> usize {
-        self.room.as_ref().map_or(0, |room| room.granted.len())
-    }
-
-    fn use_grant(&mut self, ticket: Ticket) -> bool {
-        let Some(room) = &mut self.room else { return false };
-        let Some(at) = room.granted.iter().position(|id| *id == ticket.0) else {
-            return false;
-        };
-        room.granted.swap_remove(at);
-        true
-    }
-
-    /// Keeps a free place for the first in the line and gives out its waker.
-    fn grant(&mut self, capacity: usize) -> Option<Waker> {
-        let taken = self.user.len() + self.granted();
-        let room = self.room.as_mut()?;
-        if taken >= capacity {
-            return None;
-        }
-        let Some((id, waker)) = room.waiting.pop_front() else {
-            if room.granted.is_empty() {
-                self.room = None;
-            }
-            return None;
-        };
-        room.granted.push(id);
-        Some(waker)
-    }
-
-    /// Refuses all further user messages; the line for room is to be told.
-    fn close(&mut self) -> Option<Box<Room>> {
-        self.closed = true;
-        self.room.take()
-    }
 }
 
-fn wake_all(room: Option<Box<Room>>) {
-    for (_, waker) in room.into_iter().flat_map(|room| room.waiting) {
+fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
+    for waker in wakers {
         waker.wake();
     }
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use crate::actor::Messages;
 use crate::cell::incarnation::Incarnation;
-use crate::cell::mailbox::{Mode, Signal, Verdict, Work};
+use crate::cell::mailbox::{Mode, Receiver, Signal, Verdict, Work};
+use crate::cell::task::Task;
 use crate::cell::{Cell, Control};
 use crate::clock;
 use crate::context::Context;
@@ -93,26 +94,36 @@ pub(crate) enum Next {
     Rest,
 }
 
-/// Runs one turn of the actor, on the worker that took it from a queue.
-pub(crate) fn run<A: Messages>(cell: Arc<Cell<A>>) {
+/// Runs one turn of the actor, on the worker that took it from a queue. Returns the mode in which it
+/// has left the actor; if that is not `Ended`, the actor may be running again, elsewhere.
+///
+/// # Safety
+/// The caller holds the actor's run token, and has it no more afterwards.
+#[allow(unsafe_code)]
+pub(crate) unsafe fn run<A: Messages>(cell: &Arc<Cell<A>>) -> Mode {
     let (mode, again) = {
         let span = tracing::info_span!("actor", path = %cell.path());
         let _in_span = span.enter();
-        let mut life = cell.life.lock();
-        let mut turn = Turn { cell: &cell, life: &mut life };
+        // SAFETY: only the holder of the token gets at the life, and it is given back below.
+        let life = unsafe { &mut *cell.life.get() };
+        // SAFETY: as above.
+        let receiver = unsafe { cell.mailbox.receiver() };
+        let mut turn = Turn { cell, life, receiver };
         let again = turn.take_steps();
         (turn.mode(), again)
     };
-    // The lock is free again before the token is, so the next worker to run this actor, which may
-    // be at it at once, does not wait for this one.
-    let again = cell.mailbox.end_turn(mode, again);
-    cell.schedule_if(again);
+    // SAFETY: the token is ours until this returns; the borrows above are gone.
+    if unsafe { cell.mailbox.end_turn(mode, again) } {
+        cell.system.scheduler().schedule_again(Task::of(cell));
+    }
+    mode
 }
 
 /// A turn under way.
 pub(crate) struct Turn<'a, A: Messages> {
     pub(crate) cell: &'a Arc<Cell<A>>,
     pub(crate) life: &'a mut Life<A>,
+    pub(crate) receiver: Receiver<'a, A::Message>,
 }
 
 impl<A: Messages> Turn<'_, A> {
@@ -133,7 +144,7 @@ impl<A: Messages> Turn<'_, A> {
     fn step(&mut self) -> Next {
         match &self.life.phase {
             Phase::Unborn => self.start(),
-            Phase::Failed => match self.cell.mailbox.take_verdict() {
+            Phase::Failed => match self.receiver.take_verdict() {
                 None => Next::Rest,
                 Some(Verdict::Restart) => self.start(),
                 Some(Verdict::End(reason)) => self.end(reason),
@@ -162,7 +173,7 @@ impl<A: Messages> Turn<'_, A> {
     // ---- starting ----------------------------------------------------------------------------
 
     fn start(&mut self) -> Next {
-        if let Some(reason) = self.cell.mailbox.take_kill() {
+        if let Some(reason) = self.receiver.take_kill() {
             return self.end(reason);
         }
         self.life.number += 1;
@@ -199,7 +210,7 @@ impl<A: Messages> Turn<'_, A> {
 
     /// Does the next thing that the mailbox holds.
     fn work(&mut self) -> Next {
-        match self.cell.mailbox.next() {
+        match self.receiver.next() {
             Work::Nothing => Next::Rest,
             Work::Message(message) => self.handle(message, true),
             Work::Signal(Signal::Timer { id, incarnation }) => self.timer_due(id, incarnation),
@@ -243,10 +254,10 @@ impl<A: Messages> Turn<'_, A> {
 
     /// Polls the handler in work, or drops it if the actor was killed.
     fn poll(&mut self) -> Next {
-        if let Some(reason) = self.cell.mailbox.take_kill() {
+        if let Some(reason) = self.receiver.take_kill() {
             return self.killed_in_handler(reason);
         }
-        self.cell.mailbox.begin_poll();
+        self.receiver.begin_poll();
         let waker = Waker::from(self.cell.clone());
         let polled =
             self.with_incarnation(|incarnation| incarnation.poll(&mut TaskContext::from_waker(&waker)));
@@ -294,7 +305,7 @@ impl<A: Messages> Turn<'_, A> {
         if !matches!(self.life.phase, Phase::Running) || self.is_busy() {
             return Ready::NONE;
         }
-        let ready = self.cell.mailbox.take_ready();
+        let ready = self.receiver.take_ready();
         if ready.is_empty() {
             return Ready::NONE;
         }
@@ -325,10 +336,10 @@ impl<A: Messages> Turn<'_, A> {
     }
 
     pub(crate) fn drain(&mut self) -> Next {
-        if let Some(reason) = self.cell.mailbox.take_kill() {
+        if let Some(reason) = self.receiver.take_kill() {
             return self.finish(reason);
         }
-        let ready = self.cell.mailbox.take_ready();
+        let ready = self.receiver.take_ready();
         let Phase::Draining(reason) = &self.life.phase else {
             return Next::More;
         };

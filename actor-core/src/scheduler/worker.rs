@@ -1,19 +1,22 @@
 //! The worker loop: [`Worker::next`], [`Worker::run`], [`Worker::rest`].
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_deque::Worker as Queue;
 
+use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::Driver;
-use crate::scheduler::{Scheduler, Task};
+use crate::scheduler::Scheduler;
 use crate::system::SystemHandle;
 
 /// After this many turns a worker looks at the global queue before its own.
 const GLOBAL_EVERY: u32 = 61;
+/// After this many turns of actors that were scheduled last, one behind another, the queue is next.
+const NEXT_IN_A_ROW: u32 = 3;
 /// After this long a busy worker looks at its timers and its driver.
 const OUTSIDE_EVERY: Duration = Duration::from_micros(200);
 
@@ -24,6 +27,17 @@ struct Local {
     system: SystemHandle,
     index: usize,
     queue: Queue<Task>,
+    /// The actor that was scheduled last, by the turn that runs: it is next, while what it was sent
+    /// is still in the cache. Not in the queue, so nobody can steal it.
+    next: Cell<Option<Task>>,
+}
+
+/// Where a task went.
+pub(super) enum Pushed {
+    /// This worker runs it next.
+    Next,
+    /// Into this worker's queue, where others can steal it.
+    Queued,
 }
 
 impl Local {
@@ -49,32 +63,53 @@ pub(crate) fn current_driver() -> Option<Arc<dyn Driver>> {
     with_local(|local| local.system.scheduler().driver(local.index).cloned()).flatten()
 }
 
-/// Pushes to this thread's own queue; gives the task back if it is not a worker of `scheduler`.
-pub(super) fn push_local(scheduler: &Scheduler, task: Task) -> Result<(), Task> {
-    let mut task = Some(task);
-    with_local(|local| {
-        if local.is_of(scheduler)
-            && let Some(task) = task.take()
-        {
-            local.queue.push(task);
+/// Makes the task the next that this thread runs; the one that was next before goes into the queue.
+/// Gives the task back if this thread is not a worker of `scheduler`.
+#[inline]
+pub(super) fn push_local(scheduler: &Scheduler, task: Task) -> Result<Pushed, Task> {
+    push(scheduler, task, |local, task| match local.next.replace(Some(task)) {
+        None => Pushed::Next,
+        Some(before) => {
+            local.queue.push(before);
+            Pushed::Queued
         }
+    })
+}
+
+/// Pushes to the end of this thread's own queue; gives the task back if it is not a worker of
+/// `scheduler`.
+pub(super) fn push_back(scheduler: &Scheduler, task: Task) -> Result<Pushed, Task> {
+    push(scheduler, task, |local, task| {
+        let alone = local.queue.is_empty();
+        local.queue.push(task);
+        if alone { Pushed::Next } else { Pushed::Queued }
+    })
+}
+
+#[inline]
+fn push(scheduler: &Scheduler, task: Task, to: impl FnOnce(&Local, Task) -> Pushed) -> Result<Pushed, Task> {
+    let mut task = Some(task);
+    let pushed = with_local(|local| {
+        if !local.is_of(scheduler) {
+            return None;
+        }
+        task.take().map(|task| to(local, task))
     });
-    task.map_or(Ok(()), Err)
+    match (pushed.flatten(), task) {
+        (_, Some(task)) => Err(task),
+        (Some(pushed), None) => Ok(pushed),
+        (None, None) => unreachable!("the task went where the other value came from"),
+    }
 }
 
 /// Runs a worker until its system stops.
 pub(super) fn run(system: SystemHandle, index: usize, queue: Queue<Task>) {
     LOCAL.with(|local| {
-        let local = local.get_or_init(|| Local { system, index, queue });
+        let local = local.get_or_init(|| Local { system, index, queue, next: Cell::new(None) });
         let scheduler = local.system.scheduler();
         let driver = &*scheduler.remotes[index].driver;
         let outside_at = clock::now();
-        Worker { local, scheduler, driver, turns: 0, searching: false, outside_at }.run_all();
-        // What is queued still belongs to actors that did not end in time; it goes here, not in the
-        // thread's last moments, when its thread-locals are gone.
-        while let Some(task) = local.queue.pop() {
-            drop(task);
-        }
+        Worker { local, scheduler, driver, turns: 0, in_a_row: 0, searching: false, outside_at }.run_all();
         scheduler.worker_ended();
     });
 }
@@ -84,6 +119,8 @@ struct Worker<'a> {
     scheduler: &'a Scheduler,
     driver: &'a dyn Driver,
     turns: u32,
+    /// How many turns in a row were of actors that were scheduled last.
+    in_a_row: u32,
     /// Whether this worker counts as searching in `Sleep`.
     searching: bool,
     /// When to look at timers and driver next.
@@ -106,7 +143,7 @@ impl Worker<'_> {
         let queue = &self.local.queue;
         self.turns = self.turns.wrapping_add(1);
         let global_first = self.turns.is_multiple_of(GLOBAL_EVERY);
-        let near = if global_first { self.scheduler.steal_global(queue) } else { None };
+        let near = if global_first { self.scheduler.steal_global(queue) } else { self.take_next() };
         let found = near.or_else(|| queue.pop()).or_else(|| {
             if !self.searching {
                 self.searching = true;
@@ -121,6 +158,22 @@ impl Worker<'_> {
             }
         }
         found
+    }
+
+    /// Takes the actor that was scheduled last, unless there were too many such turns in a row: two
+    /// actors that keep each other busy must not keep the others waiting.
+    fn take_next(&mut self) -> Option<Task> {
+        let Some(task) = self.local.next.take() else {
+            self.in_a_row = 0;
+            return None;
+        };
+        if self.in_a_row < NEXT_IN_A_ROW {
+            self.in_a_row += 1;
+            return Some(task);
+        }
+        self.in_a_row = 0;
+        self.local.queue.push(task);
+        None
     }
 
     /// Runs a turn, then looks outside if that is due.
@@ -142,6 +195,11 @@ impl Worker<'_> {
     fn rest(&mut self) {
         let (index, sleep) = (self.local.index, &self.scheduler.sleep);
         let next_timer = self.scheduler.timers(index).fire_due(clock::now());
+        let next = self.local.next.take();
+        if next.is_some() {
+            self.local.next.set(next);
+            return;
+        }
         sleep.fall_asleep(index);
         if !self.scheduler.has_work() && !self.scheduler.is_stopping() {
             self.driver.park(next_timer.map(|at| at.saturating_duration_since(clock::now())));

@@ -111,7 +111,7 @@ impl Builder {
         }
         let (restarts, window) = (self.restarts, self.window);
         let root = root(&handle, move || Supervisor::new(restarts, window, false));
-        root.schedule_if(true);
+        root.begin();
         *handle.0.root.write().unwrap_or_else(|e| e.into_inner()) = Some(ActorRef::new(root).into());
         Ok(system)
     }

@@ -49,7 +49,12 @@ impl Hall {
 
     /// Gives a name to a session, and takes back the one it had.
     #[message]
-    pub fn claim(&mut self, nick: Name, session: SessionRef, ctx: &mut Context<Self>) -> Result<(), NickTaken> {
+    pub fn claim(
+        &mut self,
+        nick: Name,
+        session: SessionRef,
+        ctx: &mut Context<Self>,
+    ) -> Result<(), NickTaken> {
         let mut state = self.state();
         if state.people.get(&nick).is_some_and(|holder| *holder != session) {
             return Err(NickTaken(nick));

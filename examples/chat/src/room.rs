@@ -21,8 +21,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actor_core::prelude::*;
 use actor_core::ActorId;
+use actor_core::prelude::*;
 use bytes::Bytes;
 
 use crate::command::Name;

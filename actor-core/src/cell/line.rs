@@ -1,0 +1,69 @@
+//! The line of senders that wait for room in a bounded mailbox.
+//!
+//! A grant is one place in the queue that is kept for its holder; it counts as used. Who takes places
+//! back looks whether somebody stands in line ([`Flags::LINE`](super::control::Flags)); who joins the
+//! line shows itself first and then looks whether there is room. One of the two sees the other.
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+/// A sender's place in the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(u64);
+
+#[derive(Default)]
+pub(crate) struct Line {
+    waiting: VecDeque<(u64, Waker)>,
+    granted: Vec<u64>,
+    next: u64,
+}
+
+impl Line {
+    /// Joins the line, or refreshes the waker of one who stands in it. True if that one has a grant.
+    pub(crate) fn join(&mut self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool {
+        let id = ticket.get_or_insert_with(|| {
+            self.next += 1;
+            Ticket(self.next)
+        });
+        if self.granted.contains(&id.0) {
+            return true;
+        }
+        match self.waiting.iter_mut().find(|(waiting, _)| *waiting == id.0) {
+            Some((_, known)) => known.clone_from(waker),
+            None => self.waiting.push_back((id.0, waker.clone())),
+        }
+        false
+    }
+
+    /// Leaves the line. True if there was a grant, whose place is free now.
+    pub(crate) fn leave(&mut self, ticket: Ticket) -> bool {
+        self.waiting.retain(|(id, _)| *id != ticket.0);
+        self.use_grant(ticket)
+    }
+
+    pub(crate) fn use_grant(&mut self, ticket: Ticket) -> bool {
+        let Some(at) = self.granted.iter().position(|id| *id == ticket.0) else { return false };
+        self.granted.swap_remove(at);
+        true
+    }
+
+    /// Gives a place to the first in line, who is to be woken.
+    pub(crate) fn grant(&mut self) -> Option<Waker> {
+        let (id, waker) = self.waiting.pop_front()?;
+        self.granted.push(id);
+        Some(waker)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub(crate) fn granted(&self) -> usize {
+        self.granted.len()
+    }
+
+    /// Sends everybody away.
+    pub(crate) fn disperse(&mut self) -> impl Iterator<Item = Waker> + use<> {
+        std::mem::take(&mut self.waiting).into_iter().map(|(_, waker)| waker)
+    }
+}
