@@ -17,8 +17,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actor_core::prelude::*;
 use actor_core::BuildError;
+use actor_core::prelude::*;
 use actor_net::Listener;
 
 use crate::hall::{Hall, HallRef};
@@ -203,7 +203,9 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            StartError::Listen { error, .. } | StartError::Serve(error) | StartError::Signals(error) => Some(error),
+            StartError::Listen { error, .. } | StartError::Serve(error) | StartError::Signals(error) => {
+                Some(error)
+            }
             StartError::Build(error) => Some(error),
             StartError::Spawn(error) => Some(error),
         }
