@@ -2,9 +2,10 @@
 //! lines in order; also if rooms have little room, and if one fails in the middle of it.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use actor_core::{DeadLetterReason, StopReason};
@@ -166,4 +167,51 @@ fn a_room_that_fails_too_often_is_closed_and_says_so() {
     alice.expect("* you are in lobby with nobody else");
     alice.expect("<alice> hello");
     assert_eq!(server.connections(), 2);
+}
+
+#[test]
+fn who_talks_to_a_busy_room_is_held_back_and_nobody_else() {
+    const WAIT: &str = "wait";
+    let (open, gate) = mpsc::channel::<()>();
+    let gate = Mutex::new(gate);
+    // Holds up the room and the worker that it runs on.
+    let fault = move |line: &str| {
+        if line == WAIT {
+            let _ = gate.lock().expect("no panic").recv();
+        }
+    };
+    let server = start(Options { fault: Some(Arc::new(fault)), workers: Some(4), ..options() });
+    let addr = server.local_addr();
+    let mut talker = Client::enter(addr, "talker", "busy");
+    let mut other = Client::enter(addr, "other", "quiet");
+    talker.send(&format!("{WAIT}\n"));
+    let line = format!("{}\n", "x".repeat(2000));
+    let mut sent = 0;
+    let stream = talker.stream().try_clone().expect("a second handle");
+    stream.set_write_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+    let mut rest = 0;
+    while rest == 0 {
+        let (mut bytes, end) = (line.as_bytes(), sent + 1);
+        while !bytes.is_empty() && rest == 0 {
+            match (&stream).write(bytes) {
+                Ok(n) => bytes = &bytes[n..],
+                Err(_) => rest = bytes.len(),
+            }
+        }
+        sent = end;
+        // The kernel takes some megabytes.
+        assert!(sent < 10_000, "the server reads more than it can hand on");
+        if sent % 100 == 0 {
+            assert_eq!(other.ask("hello"), "<other> hello");
+        }
+    }
+    open.send(()).expect("the room waits");
+    let last = line[line.len() - rest..].to_owned();
+    let finishing = std::thread::spawn(move || (&stream).write_all(last.as_bytes()));
+    talker.expect("<talker> wait");
+    for _ in 0..sent {
+        assert_eq!(talker.line().map(|line| line.len()), Some("<talker> ".len() + 2000));
+    }
+    finishing.join().expect("no panic").expect("the server reads again");
+    assert_eq!(talker.ask("/who"), "* in busy: talker");
 }

@@ -56,6 +56,8 @@ pub struct Session {
     place: Option<Place>,
     /// What was read and not obeyed yet.
     inputs: VecDeque<Input>,
+    /// Whether [`obey`](Self::obey) is on its way or in work.
+    obeying: bool,
     /// When something was read last.
     heard: Instant,
     /// Why the session ends, once that is known.
@@ -104,6 +106,7 @@ impl Session {
                 Input::End => self.quit("hung up", ctx).await,
             }
         }
+        self.obeying = false;
     }
 
     #[message]
@@ -206,6 +209,7 @@ impl Session {
             nick: None,
             place: None,
             inputs: VecDeque::new(),
+            obeying: false,
             heard: Instant::now(),
             end: None,
         }
@@ -226,12 +230,18 @@ impl Session {
         }
     }
 
-    /// Queues what was read. The timer calls [`obey`](Self::obey) at once; unlike a message it
-    /// needs no room in the mailbox.
+    /// Queues what was read, and sees to it that it is obeyed, behind what the rooms have told.
     fn read(&mut self, input: Input, ctx: &mut Context<Self>) {
-        if self.end.is_none() {
-            self.inputs.push_back(input);
-            ctx.after_keyed("obey", Duration::ZERO, SessionObey);
+        if self.end.is_some() {
+            return;
+        }
+        self.inputs.push_back(input);
+        if !self.obeying {
+            self.obeying = true;
+            // A timer needs no place in the mailbox.
+            if ctx.me().obey().tell().is_err() {
+                ctx.after(Duration::ZERO, SessionObey);
+            }
         }
     }
 
