@@ -65,7 +65,9 @@ impl Command {
     fn parse_command(command: &str) -> Result<Command, BadLine> {
         let (word, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
         let rest = rest.trim_start();
-        let alone = |command, usage| if rest.is_empty() { Ok(command) } else { Err(BadLine::Usage(usage)) };
+        let alone = |command, usage| {
+            if rest.is_empty() { Ok(command) } else { Err(BadLine::Usage(usage)) }
+        };
         match word {
             "nick" => Ok(Command::Nick(Name::argument(rest, "/nick NAME")?)),
             "join" => Ok(Command::Join(Name::argument(rest, "/join ROOM")?)),

@@ -1,7 +1,7 @@
 //! The hall: who is called what, and where the rooms are.
 //!
 //! Everybody asks the hall and the hall asks nobody, so no two actors can wait for each other. As
-//! with a [room](crate::room), what it knows belongs to its factory and survives its failures.
+//! with a [`room`], what it knows belongs to its factory and survives its failures.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -61,7 +61,7 @@ impl Hall {
         }
         match state.nicks.insert(session.id(), nick.clone()) {
             Some(old) => drop(state.people.remove(&old)),
-            // Its name is free again when it has ended.
+            // Its name is free again when it has ended, at the latest.
             None => drop(ctx.monitor(&session)),
         }
         state.people.insert(nick, session);
@@ -87,12 +87,17 @@ impl Hall {
         Ok(room)
     }
 
+    /// Takes back the name of a session that says goodbye.
+    #[message]
+    pub fn release(&mut self, who: ActorId) {
+        self.state().forget(who);
+    }
+
+    /// A room, or a session that could not say goodbye.
     #[down]
     fn gone(&mut self, down: Down) {
         let mut state = self.state();
-        if let Some(nick) = state.nicks.remove(&down.actor) {
-            state.people.remove(&nick);
-        } else {
+        if !state.forget(down.actor) {
             state.rooms.retain(|_, room| room.id() != down.actor);
         }
     }
@@ -118,6 +123,15 @@ impl Hall {
     fn state(&self) -> MutexGuard<'_, State> {
         // No change of the state can panic half-way, so a poisoned one is whole as well.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Makes somebody's name free. False if `who` had none.
+    fn forget(&mut self, who: ActorId) -> bool {
+        let Some(nick) = self.nicks.remove(&who) else { return false };
+        self.people.remove(&nick);
+        true
     }
 }
 

@@ -1,6 +1,7 @@
 //! `chat`: reads the arguments, sets up the log and runs the service.
 #![forbid(unsafe_code)]
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -20,16 +21,28 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(&arguments.log));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
+        Ok(text) => EnvFilter::try_new(text),
+        Err(_) => EnvFilter::try_new(&arguments.log),
+    };
+    match filter {
+        Ok(filter) => {
+            let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+            log.with_writer(std::io::stderr).init();
+        }
+        Err(error) => return failed(&format_args!("{}: {error}", EnvFilter::DEFAULT_ENV)),
+    }
     match chat::run(arguments.options) {
         Ok(report) if report.is_clean() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("chat: {error}");
-            ExitCode::FAILURE
-        }
+        Ok(report) => failed(&format_args!("did not end well: {report}")),
+        Err(error) => failed(&error),
     }
+}
+
+fn failed(why: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("chat: {why}");
+    ExitCode::FAILURE
 }
 
 fn check_filter(text: &str) -> Result<String, String> {

@@ -92,7 +92,7 @@ impl Room {
         let mut member = Member { nick, session, missed: 0 };
         let history: String = state.history.iter().map(String::as_str).collect();
         let others = list(state.members.values().map(|member| &member.nick));
-        let welcome = format!("{history}* you are in {} with {others}\n", self.name);
+        let welcome = format!("* you are in {} with {others}\n{history}", self.name);
         member.deliver(&welcome.into());
         state.members.insert(member.session.id(), member);
     }

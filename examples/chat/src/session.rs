@@ -13,7 +13,7 @@
 //! Sessions ask rooms and the hall; these never wait for a session, nor for one another. So nobody
 //! waits in a circle. What a room says to a session that waits stays in the session's mailbox: a
 //! session has one line under way at a time, so that is not much, and a room counts what does not
-//! fit and [says so](crate::room).
+//! fit and says so. The session's own answers go the same way, so that all comes in order.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -56,6 +56,8 @@ pub struct Session {
     place: Option<Place>,
     /// What was read and not obeyed yet.
     inputs: VecDeque<Input>,
+    /// Whether [`obey`](Self::obey) is on its way or in work.
+    obeying: bool,
     /// When something was read last.
     heard: Instant,
     /// Why the session ends, once that is known.
@@ -98,18 +100,19 @@ impl Session {
             match input {
                 Input::Line(line) => match Command::parse(&line) {
                     Ok(command) => self.carry_out(command, ctx).await,
-                    Err(wrong) => self.complain(wrong),
+                    Err(wrong) => self.complain(wrong, ctx),
                 },
-                Input::Refused(error) => self.complain(error),
+                Input::Refused(error) => self.complain(error, ctx),
                 Input::End => self.quit("hung up", ctx).await,
             }
         }
+        self.obeying = false;
     }
 
     #[message]
     fn login_due(&mut self, ctx: &mut Context<Self>) {
         let limit = self.options.login_timeout;
-        self.complain(format_args!("you have not taken a name within {limit:?}"));
+        self.complain(format_args!("you have not taken a name within {limit:?}"), ctx);
         self.finish("no name in time", ctx);
     }
 
@@ -118,7 +121,7 @@ impl Session {
     fn idle_due(&mut self, limit: Duration, ctx: &mut Context<Self>) {
         let left = limit.saturating_sub(self.heard.elapsed());
         if left.is_zero() {
-            self.complain(format_args!("you have said nothing for {limit:?}; goodbye"));
+            self.complain(format_args!("you have said nothing for {limit:?}"), ctx);
             self.finish("silent for too long", ctx);
         } else {
             ctx.after_keyed("idle", left, SessionIdleDue { limit });
@@ -128,9 +131,9 @@ impl Session {
     /// The room has ended with this session in it: it has failed more often than its supervisor
     /// bears.
     #[down]
-    fn room_gone(&mut self, down: Down) {
+    fn room_gone(&mut self, down: Down, ctx: &mut Context<Self>) {
         if let Some(place) = self.place.take_if(|place| place.monitor == down.monitor) {
-            self.complain(format_args!("{} is closed: {}; /join it again", place.name, down.reason));
+            self.complain(format_args!("{} is closed: {}; /join it again", place.name, down.reason), ctx);
         }
     }
 
@@ -138,14 +141,16 @@ impl Session {
     #[stopped]
     async fn bye(&mut self, why: &StopReason, ctx: &mut Context<Self>) {
         if matches!(why, StopReason::Shutdown) {
-            self.tell("the server is shutting down; goodbye");
+            self.tell("the server is shutting down; goodbye", ctx);
         } else {
             if why.is_normal() {
                 // What was sent before the connection broke is still said.
                 self.obey(ctx).await;
             }
             self.leave("was disconnected", ctx).await;
-            self.tell("goodbye");
+            // The connection may take a while to end. If the hall is gone, so is the name.
+            let _ = self.hall.release(ctx.id()).send().await;
+            self.tell("goodbye", ctx);
         }
         let reason = self.end.take().unwrap_or_else(|| why.to_string());
         let nick = self.nick.as_ref().map(tracing::field::display);
@@ -177,7 +182,7 @@ impl Connection for Session {
     fn refused(&mut self, error: &LineError, ctx: &mut Context<Self>) {
         match error {
             // After this one the connection is closed, so it cannot wait for its turn.
-            LineError::TooLong { .. } => self.complain(format_args!("{error}; goodbye")),
+            LineError::TooLong { .. } => drop(self.conn.write(format!("! {error}; goodbye\n"))),
             _ => self.read(Input::Refused(*error), ctx),
         }
     }
@@ -204,61 +209,75 @@ impl Session {
             nick: None,
             place: None,
             inputs: VecDeque::new(),
+            obeying: false,
             heard: Instant::now(),
             end: None,
         }
     }
 
-    fn tell(&mut self, text: impl fmt::Display) {
-        self.conn.write(format!("* {text}\n"));
+    fn tell(&mut self, text: impl fmt::Display, ctx: &Context<Self>) {
+        self.answer(format!("* {text}\n"), ctx);
     }
 
-    fn complain(&mut self, text: impl fmt::Display) {
-        self.conn.write(format!("! {text}\n"));
+    fn complain(&mut self, text: impl fmt::Display, ctx: &Context<Self>) {
+        self.answer(format!("! {text}\n"), ctx);
     }
 
-    /// Queues what was read. The timer calls [`obey`](Self::obey) at once; unlike a message it
-    /// needs no room in the mailbox.
+    /// Writes behind what the room has said so far and still waits in the mailbox.
+    fn answer(&mut self, lines: impl Into<Bytes>, ctx: &Context<Self>) {
+        if let Err(refused) = ctx.me().deliver(lines.into()).tell() {
+            self.deliver(refused.into_message().lines);
+        }
+    }
+
+    /// Queues what was read, and sees to it that it is obeyed, behind what the rooms have told.
     fn read(&mut self, input: Input, ctx: &mut Context<Self>) {
-        if self.end.is_none() {
-            self.inputs.push_back(input);
-            ctx.after_keyed("obey", Duration::ZERO, SessionObey);
+        if self.end.is_some() {
+            return;
+        }
+        self.inputs.push_back(input);
+        if !self.obeying {
+            self.obeying = true;
+            // A timer needs no place in the mailbox.
+            if ctx.me().obey().tell().is_err() {
+                ctx.after(Duration::ZERO, SessionObey);
+            }
         }
     }
 
     async fn carry_out(&mut self, command: Command, ctx: &mut Context<Self>) {
         match command {
             Command::Nothing => {}
-            Command::Say(text) => self.say(text).await,
+            Command::Say(text) => self.say(text, ctx).await,
             Command::Nick(nick) => self.take_name(nick, ctx).await,
             Command::Join(room) => self.join(room, ctx).await,
-            Command::Leave if self.place.is_none() => self.complain(NO_ROOM),
+            Command::Leave if self.place.is_none() => self.complain(NO_ROOM, ctx),
             Command::Leave => self.leave("has left", ctx).await,
-            Command::Who => self.who().await,
-            Command::Msg { to, text } => self.whisper(to, &text).await,
-            Command::Help => drop(self.conn.write(HELP)),
+            Command::Who => self.who(ctx).await,
+            Command::Msg { to, text } => self.whisper(to, &text, ctx).await,
+            Command::Help => self.answer(HELP, ctx),
             Command::Quit => self.quit("quit", ctx).await,
         }
     }
 
-    async fn say(&mut self, text: Arc<str>) {
+    async fn say(&mut self, text: Arc<str>, ctx: &mut Context<Self>) {
         let (Some(nick), Some(place)) = (&self.nick, &self.place) else {
-            return self.complain(NO_ROOM);
+            return self.complain(NO_ROOM, ctx);
         };
         let said = place.room.say(nick.clone(), text.clone()).within(PATIENCE).await;
         if let Err(error) = said {
-            self.complain(format_args!("{}, so this was not said: {text}", no_answer(&error)));
+            self.complain(format_args!("{}, so this was not said: {text}", no_answer(&error)), ctx);
         }
     }
 
     async fn take_name(&mut self, nick: Name, ctx: &mut Context<Self>) {
         match self.hall.claim(nick.clone(), ctx.me()).within(PATIENCE).await {
             Ok(()) => {}
-            Err(AskError::Failed(taken)) => return self.complain(taken),
-            Err(error) => return self.complain(no_answer(&error)),
+            Err(AskError::Failed(taken)) => return self.complain(taken, ctx),
+            Err(error) => return self.complain(no_answer(&error), ctx),
         }
         ctx.cancel_keyed("login");
-        self.tell(format_args!("you are now called {nick}"));
+        self.tell(format_args!("you are now called {nick}"), ctx);
         if let Some(place) = &self.place {
             // If the room has ended, its members will hear of that.
             let _ = place.room.rename(ctx.id(), nick.clone()).send().await;
@@ -268,16 +287,16 @@ impl Session {
 
     async fn join(&mut self, name: Name, ctx: &mut Context<Self>) {
         let Some(nick) = self.nick.clone() else {
-            return self.complain("take a name first, with /nick NAME");
+            return self.complain("take a name first, with /nick NAME", ctx);
         };
         if self.place.as_ref().is_some_and(|place| place.name == name) {
-            return self.complain(format_args!("you are in {name} already"));
+            return self.complain(format_args!("you are in {name} already"), ctx);
         }
         self.leave("has gone to another room", ctx).await;
         for _ in 0..TRIES {
             let room = match self.hall.room(name.clone()).within(PATIENCE).await {
                 Ok(room) => room,
-                Err(error) => return self.complain(no_answer(&error)),
+                Err(error) => return self.complain(no_answer(&error), ctx),
             };
             match room.join(nick.clone(), ctx.me()).within(PATIENCE).await {
                 Ok(()) => {
@@ -287,10 +306,10 @@ impl Session {
                 }
                 // It was empty for so long that it closes just now; then there will be a new one.
                 Err(AskError::Closed(_) | AskError::Undelivered) => drop(room.monitor().await),
-                Err(error) => return self.complain(no_answer(&error)),
+                Err(error) => return self.complain(no_answer(&error), ctx),
             }
         }
-        self.complain(format_args!("{name} closes whenever you come; try again"));
+        self.complain(format_args!("{name} closes whenever you come; try again"), ctx);
     }
 
     /// Leaves the room, if there is one. When this has ended, what was said there before is in the
@@ -302,31 +321,33 @@ impl Session {
         let _ = place.room.leave(ctx.id(), how.to_owned()).within(PATIENCE).await;
     }
 
-    async fn who(&mut self) {
-        let Some(place) = &self.place else { return self.complain(NO_ROOM) };
+    async fn who(&mut self, ctx: &mut Context<Self>) {
+        let Some(place) = &self.place else {
+            return self.complain(NO_ROOM, ctx);
+        };
         match place.room.who().within(PATIENCE).await {
             Ok(members) => {
                 let text = format!("in {}: {members}", place.name);
-                self.tell(text);
+                self.tell(text, ctx);
             }
-            Err(error) => self.complain(no_answer(&error)),
+            Err(error) => self.complain(no_answer(&error), ctx),
         }
     }
 
-    async fn whisper(&mut self, to: Name, text: &str) {
+    async fn whisper(&mut self, to: Name, text: &str, ctx: &mut Context<Self>) {
         let Some(nick) = &self.nick else {
-            return self.complain("take a name first, with /nick NAME");
+            return self.complain("take a name first, with /nick NAME", ctx);
         };
         match self.hall.find(to.clone()).within(PATIENCE).await {
             Ok(Some(session)) => {
                 let line = format!("({nick} to you) {text}\n");
                 match session.deliver(line.into()).tell() {
-                    Ok(()) => drop(self.conn.write(format!("(you to {to}) {text}\n"))),
-                    Err(error) => self.complain(format_args!("{to} cannot be told now: {error}")),
+                    Ok(()) => self.answer(format!("(you to {to}) {text}\n"), ctx),
+                    Err(error) => self.complain(format_args!("{to} cannot be told now: {error}"), ctx),
                 }
             }
-            Ok(None) => self.complain(format_args!("nobody is called {to}")),
-            Err(error) => self.complain(no_answer(&error)),
+            Ok(None) => self.complain(format_args!("nobody is called {to}"), ctx),
+            Err(error) => self.complain(no_answer(&error), ctx),
         }
     }
 
@@ -346,7 +367,7 @@ impl Session {
 /// Why a room or the hall gave no answer, in words for the one who waits for it.
 fn no_answer<M: Message>(error: &AskError<M>) -> &'static str {
     match error {
-        AskError::Lost => "the room failed on this",
+        AskError::Lost => "the server failed on this",
         AskError::Closed(_) | AskError::Undelivered => "the room is closed",
         AskError::Full(_) | AskError::TimedOut => "the server is too busy",
         AskError::Deadlock(_) | AskError::Failed(_) => "the server cannot do this now",

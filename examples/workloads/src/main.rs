@@ -1,0 +1,120 @@
+//! `workloads`: runs one of the workloads of BENCHMARKS.md and prints what it measured as one line
+//! of JSON.
+#![forbid(unsafe_code)]
+
+mod collector;
+mod latency;
+mod messaging;
+mod net;
+mod probe;
+mod raw;
+mod report;
+mod savina;
+mod signal;
+mod skew;
+mod spawning;
+mod timers;
+mod work;
+mod workload;
+
+use std::error::Error;
+use std::time::Duration;
+
+use actor_core::System;
+use clap::{Parser, value_parser};
+
+use workload::{Run, Workload};
+
+/// Runs one workload and prints one line of JSON; BENCHMARKS.md says what each of them is.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// What to run
+    #[arg(value_enum, value_name = "WORKLOAD", hide_possible_values = true)]
+    workload: Workload,
+
+    /// How much of it, rounded down to what can be divided evenly [default: see BENCHMARKS.md]
+    #[arg(long, value_parser = value_parser!(u64).range(1..=1_000_000_000))]
+    n: Option<u64>,
+
+    /// Worker threads
+    #[arg(long, default_value_t = 2, value_parser = value_parser!(u16).range(1..=1024))]
+    workers: u16,
+
+    /// How long hog, hogyield and idlecpu are watched
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
+    secs: Duration,
+
+    /// When to end at the latest; a server ends then
+    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = value_parser!(u64).range(1..=86_400))]
+    limit: u64,
+
+    /// The port of 127.0.0.1 that a server listens at; 0 lets the system choose
+    #[arg(long, default_value_t = 7000)]
+    port: u16,
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    if let Err(error) = run(&arguments) {
+        signal::give_up(&*error);
+    }
+}
+
+/// Runs the workload and prints what it has measured; a server has nothing to print.
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    probe::raise_open_files();
+    let limit = Duration::from_secs(arguments.limit);
+    let workers = usize::from(arguments.workers);
+    match arguments.workload {
+        Workload::EchoServer => net::echo(workers, arguments.port, limit),
+        Workload::ChatServer => net::chat(workers, arguments.port, limit),
+        workload => {
+            signal::end_after(limit)?;
+            let system = System::builder().workers(workers).build()?;
+            let n = workload.fit(arguments.n.unwrap_or(workload.default_n()));
+            let report = Run { system: &system, workload, n, secs: arguments.secs }.measure()?;
+            println!("{report}");
+            // Not in good order: hogs are in work, and a million actors would be stopped.
+            std::process::exit(0)
+        }
+    }
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "a number of seconds is expected, such as 5 or 0.5")?;
+    if (0.1..=3600.0).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("0.1 to 3600 seconds are possible".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_of_bounds_is_refused_by_name() {
+        let table = [
+            ["--n", "0"],
+            ["--workers", "0"],
+            ["--secs", "0"],
+            ["--secs", "soon"],
+            ["--limit", "0"],
+            ["--port", "65536"],
+        ];
+        for [name, value] in table {
+            let error = Arguments::try_parse_from(["workloads", "ring", name, value]).err().expect(name);
+            let text = error.to_string();
+            assert!(text.contains(name) && text.contains(value), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_workload_is_answered_with_a_near_one() {
+        let error =
+            Arguments::try_parse_from(["workloads", "rnig"]).err().expect("there is no such workload");
+        assert!(error.to_string().contains("ring"), "{error}");
+    }
+}

@@ -1,0 +1,181 @@
+//! The workloads by name: their sizes, and how each is measured.
+
+use std::error::Error;
+use std::thread::sleep;
+use std::time::Duration;
+
+use actor_core::SystemHandle;
+use clap::ValueEnum;
+
+use crate::report::{Extra, Report};
+use crate::{latency, messaging, probe, savina, skew, spawning, timers};
+
+/// What can be run; the words are those of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Workload {
+    Pingpong,
+    Ask,
+    Fanin,
+    FaninBounded,
+    Ring,
+    Ring64,
+    Spawn,
+    Churn,
+    Big,
+    Bank,
+    Chameneos,
+    Skew,
+    Hog,
+    Hogyield,
+    Idlecpu,
+    Timers,
+    #[value(name = "echo-server")]
+    EchoServer,
+    #[value(name = "chat-server")]
+    ChatServer,
+}
+
+/// How many tokens go round in `ring64`.
+const TOKENS: u64 = 64;
+
+impl Workload {
+    /// The word for it.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// How much of it there is unless the command line says so.
+    pub(crate) fn default_n(self) -> u64 {
+        match self {
+            Workload::Fanin | Workload::FaninBounded | Workload::Ring64 => 4_000_000,
+            Workload::Big => 2_400_000,
+            Workload::Bank => 500_000,
+            Workload::Ask => 300_000,
+            Workload::Skew | Workload::Idlecpu => 100_000,
+            Workload::Hog | Workload::Hogyield => 1_000,
+            _ => 1_000_000,
+        }
+    }
+
+    /// The nearest possible size that is not more, or the smallest one: the work must divide
+    /// evenly among the actors.
+    pub(crate) fn fit(self, n: u64) -> u64 {
+        let parts = match self {
+            Workload::Fanin | Workload::FaninBounded => messaging::PRODUCERS,
+            Workload::Ring64 => TOKENS,
+            Workload::Big => savina::BIG_ACTORS,
+            Workload::Skew => skew::ACTORS,
+            Workload::Timers => timers::ACTORS,
+            Workload::Hog | Workload::Hogyield => latency::BEATS,
+            _ => 1,
+        };
+        (n / parts * parts).max(parts)
+    }
+}
+
+/// One workload to be measured.
+pub(crate) struct Run<'a> {
+    /// Runs the actors.
+    pub(crate) system: &'a SystemHandle,
+    /// What to run.
+    pub(crate) workload: Workload,
+    /// How much of it; one that [`Workload::fit`] gave.
+    pub(crate) n: u64,
+    /// How long to watch, where that is not a matter of `n`.
+    pub(crate) secs: Duration,
+}
+
+impl Run<'_> {
+    /// Runs it and says how it went.
+    pub(crate) fn measure(&self) -> Result<Report, Box<dyn Error>> {
+        let (system, n) = (self.system, self.n);
+        match self.workload {
+            Workload::Pingpong => self.warmed(|n| messaging::pingpong(system, n)),
+            Workload::Ask => self.warmed(|n| messaging::ask(system, n)),
+            Workload::Fanin => self.warmed(|n| messaging::fanin(system, n)),
+            Workload::FaninBounded => self.warmed(|n| messaging::fanin_bounded(system, n)),
+            Workload::Ring => self.warmed(|n| messaging::ring(system, n, 1)),
+            Workload::Ring64 => self.warmed(|n| messaging::ring(system, n, TOKENS)),
+            Workload::Churn => self.warmed(|n| spawning::churn(system, n)),
+            Workload::Big => self.warmed(|n| savina::big(system, n)),
+            Workload::Bank => self.warmed(|n| savina::bank(system, n)),
+            Workload::Chameneos => self.warmed(|n| savina::chameneos(system, n)),
+            Workload::Skew => {
+                let spins = skew::spins();
+                let mut report = self.warmed(|n| skew::skew(system, n, spins))?;
+                report.extra = skew::efficiency(n, system.workers(), report.took);
+                Ok(report)
+            }
+            Workload::Spawn => self.spawn(),
+            Workload::Idlecpu => self.idlecpu(),
+            Workload::Timers => {
+                let (took, extra) = timers::timers(system, n)?;
+                Ok(self.report(took, extra))
+            }
+            Workload::Hog => latency::hog(system, n, self.secs).map(|extra| self.watched(extra)),
+            Workload::Hogyield => latency::hogyield(system, n, self.secs).map(|extra| self.watched(extra)),
+            Workload::EchoServer | Workload::ChatServer => Err("a server measures nothing itself".into()),
+        }
+    }
+
+    /// Runs a tenth of it to warm up, with actors of its own, and then all of it.
+    fn warmed(
+        &self,
+        run: impl Fn(u64) -> Result<Duration, Box<dyn Error>>,
+    ) -> Result<Report, Box<dyn Error>> {
+        run(self.workload.fit(self.n / 10))?;
+        let took = run(self.n)?;
+        Ok(self.report(took, Extra::default()))
+    }
+
+    fn spawn(&self) -> Result<Report, Box<dyn Error>> {
+        sleep(Duration::from_millis(100));
+        let before = probe::resident_bytes();
+        let took = spawning::spawn(self.system, self.n)?;
+        sleep(Duration::from_secs(1));
+        let grown = probe::resident_bytes().saturating_sub(before);
+        let each = (grown as f64 / self.n as f64).round();
+        Ok(self.report(took, Extra::default().number("bytes_per_actor", each)))
+    }
+
+    fn idlecpu(&self) -> Result<Report, Box<dyn Error>> {
+        spawning::spawn(self.system, self.n)?;
+        sleep(Duration::from_secs(1));
+        let before = probe::cpu_time();
+        sleep(self.secs);
+        let used = probe::cpu_time().saturating_sub(before);
+        Ok(self.watched(Extra::default().number("cpu_secs", used.as_secs_f64())))
+    }
+
+    fn report(&self, took: Duration, extra: Extra) -> Report {
+        let rate = self.n as f64 / took.as_secs_f64();
+        Report { workload: self.workload.name(), n: self.n, took, rate, extra }
+    }
+
+    /// A report of what has no rate.
+    fn watched(&self, extra: Extra) -> Report {
+        Report { rate: 0.0, ..self.report(self.secs, extra) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sizes_that_nobody_asked_for_divide_evenly() {
+        for workload in Workload::value_variants() {
+            let n = workload.default_n();
+            assert_eq!(workload.fit(n), n, "{workload:?}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_rounded_down_but_not_to_nothing() {
+        assert_eq!(Workload::Fanin.fit(17), 16);
+        assert_eq!(Workload::Fanin.fit(3), 8);
+        assert_eq!(Workload::Ring.fit(0), 1);
+        assert_eq!(Workload::Ring.fit(17), 17);
+    }
+}
