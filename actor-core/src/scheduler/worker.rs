@@ -3,7 +3,6 @@
 use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use crossbeam_deque::Worker as Queue;
 
@@ -17,8 +16,8 @@ use crate::system::SystemHandle;
 const GLOBAL_EVERY: u32 = 61;
 /// After this many turns of actors that were scheduled last, one behind another, the queue is next.
 const NEXT_IN_A_ROW: u32 = 3;
-/// After this long a busy worker looks at its timers and its driver.
-const OUTSIDE_EVERY: Duration = Duration::from_micros(200);
+/// After this many turns a busy worker looks at its timers and its driver.
+const OUTSIDE_EVERY: u32 = 61;
 
 thread_local!(static LOCAL: OnceCell<Local> = const { OnceCell::new() });
 
@@ -108,8 +107,7 @@ pub(super) fn run(system: SystemHandle, index: usize, queue: Queue<Task>) {
         let local = local.get_or_init(|| Local { system, index, queue, next: Cell::new(None) });
         let scheduler = local.system.scheduler();
         let driver = &*scheduler.remotes[index].driver;
-        let outside_at = clock::now();
-        Worker { local, scheduler, driver, turns: 0, in_a_row: 0, searching: false, outside_at }.run_all();
+        Worker { local, scheduler, driver, turns: 0, in_a_row: 0, searching: false }.run_all();
         scheduler.worker_ended();
     });
 }
@@ -123,8 +121,6 @@ struct Worker<'a> {
     in_a_row: u32,
     /// Whether this worker counts as searching in `Sleep`.
     searching: bool,
-    /// When to look at timers and driver next.
-    outside_at: Instant,
 }
 
 impl Worker<'_> {
@@ -183,11 +179,9 @@ impl Worker<'_> {
         if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {
             tracing::error!("a turn panicked outside of any handler: a bug in the runtime");
         }
-        let now = clock::now();
-        if now >= self.outside_at {
-            self.scheduler.timers(self.local.index).fire_due(now);
+        if self.turns.is_multiple_of(OUTSIDE_EVERY) {
+            self.scheduler.timers(self.local.index).fire_due(clock::now());
             self.driver.poll();
-            self.outside_at = now + OUTSIDE_EVERY;
         }
     }
 
@@ -206,7 +200,6 @@ impl Worker<'_> {
         }
         sleep.wake_up(index);
         self.searching = true;
-        self.outside_at = clock::now();
-        self.scheduler.timers(index).fire_due(self.outside_at);
+        self.scheduler.timers(index).fire_due(clock::now());
     }
 }
