@@ -67,7 +67,8 @@ fn a_reset_while_written_to(addr: SocketAddr) {
     let victim = Client::enter(addr, "victim", "victims");
     let lines = "a line that somebody will not read\n".repeat(500);
     let stream = talker.stream().try_clone().expect("a second handle");
-    let talking = std::thread::spawn(move || (&stream).write_all(lines.as_bytes()).expect("the server reads"));
+    let talking =
+        std::thread::spawn(move || (&stream).write_all(lines.as_bytes()).expect("the server reads"));
     eventually("the victim is written to", || victim.stream().peek(&mut [0]).is_ok_and(|n| n > 0));
     // With bytes unread, this sends a reset.
     drop(victim);
@@ -103,7 +104,9 @@ fn whatever_peers_do_is_answered_and_leaves_nothing() {
     eventually("all are gone", || server.connections() == 0);
     for nick in ["nobody", "half", "talker", "victim", "other"] {
         let name = chat::command::Name::new(nick).expect("a name");
-        eventually("the name is free", || server.hall().find(name.clone()).wait().expect("an answer").is_none());
+        eventually("the name is free", || {
+            server.hall().find(name.clone()).wait().expect("an answer").is_none()
+        });
     }
 }
 
