@@ -14,7 +14,8 @@ use crate::system::SystemHandle;
 
 /// After this many turns a worker looks at the global queue before its own.
 const GLOBAL_EVERY: u32 = 61;
-/// After this long a busy worker looks at its timers and its driver.
+/// After this long a busy worker looks at its timers, its driver and the global queue: long turns are
+/// not to keep work from outside waiting for 61 of them.
 const OUTSIDE_EVERY: Duration = Duration::from_micros(200);
 
 thread_local!(static LOCAL: OnceCell<Local> = const { OnceCell::new() });
@@ -69,7 +70,8 @@ pub(super) fn run(system: SystemHandle, index: usize, queue: Queue<Task>) {
         let scheduler = local.system.scheduler();
         let driver = &*scheduler.remotes[index].driver;
         let outside_at = clock::now();
-        Worker { local, scheduler, driver, turns: 0, searching: false, outside_at }.run_all();
+        Worker { local, scheduler, driver, turns: 0, searching: false, global_due: false, outside_at }
+            .run_all();
         // What is queued still belongs to actors that did not end in time; it goes here, not in the
         // thread's last moments, when its thread-locals are gone.
         while let Some(task) = local.queue.pop() {
@@ -86,7 +88,9 @@ struct Worker<'a> {
     turns: u32,
     /// Whether this worker counts as searching in `Sleep`.
     searching: bool,
-    /// When to look at timers and driver next.
+    /// Whether the global queue comes first now, since it was not looked at for a while.
+    global_due: bool,
+    /// When to look at timers, driver and global queue next.
     outside_at: Instant,
 }
 
@@ -105,7 +109,7 @@ impl Worker<'_> {
     fn next(&mut self) -> Option<Task> {
         let queue = &self.local.queue;
         self.turns = self.turns.wrapping_add(1);
-        let global_first = self.turns.is_multiple_of(GLOBAL_EVERY);
+        let global_first = std::mem::take(&mut self.global_due) || self.turns.is_multiple_of(GLOBAL_EVERY);
         let near = if global_first { self.scheduler.steal_global(queue) } else { None };
         let found = near.or_else(|| queue.pop()).or_else(|| {
             if !self.searching {
@@ -134,6 +138,7 @@ impl Worker<'_> {
         if now >= self.outside_at {
             self.scheduler.timers(self.local.index).fire_due(now);
             self.driver.poll();
+            self.global_due = true;
             self.outside_at = now + OUTSIDE_EVERY;
         }
     }
