@@ -8,4 +8,7 @@ pub mod readme {}
 pub mod guide {
     #[doc = include_str!("../docs/guide/first-actor.md")]
     pub mod first_actor {}
+
+    #[doc = include_str!("../docs/guide/chat-service.md")]
+    pub mod chat_service {}
 }

@@ -25,7 +25,17 @@ fn binary() -> &'static Path {
             Some(name) => name,
         };
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "chat", "--bin", "chat", "--profile", name, "--target-dir"])
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "chat",
+                "--bin",
+                "chat",
+                "--profile",
+                name,
+                "--target-dir",
+            ])
             .arg(target)
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status()
@@ -138,7 +148,8 @@ fn it_says_how_to_connect() {
         process.greeting,
         [
             format!("chat serves at 127.0.0.1:{port}. To connect: nc 127.0.0.1 {port}"),
-            "Then take a name with /nick NAME and enter a room with /join ROOM. Ctrl-C ends the service.".to_owned(),
+            "Then take a name with /nick NAME and enter a room with /join ROOM. Ctrl-C ends the service."
+                .to_owned(),
         ]
     );
     let alice = Client::enter(process.addr, "alice", "lobby");
@@ -249,7 +260,16 @@ fn help_lists_all_there_is() {
     let output = command(&["--help"]).output().expect("the binary runs");
     let mut help = String::new();
     (&output.stdout[..]).read_to_string(&mut help).expect("text");
-    for name in ["listen", "max-connections", "max-line", "history", "workers", "login-timeout", "idle-timeout", "log"] {
+    for name in [
+        "listen",
+        "max-connections",
+        "max-line",
+        "history",
+        "workers",
+        "login-timeout",
+        "idle-timeout",
+        "log",
+    ] {
         assert!(help.contains(&format!("--{name} <")), "--{name} is not in:\n{help}");
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use actor_core::{DeadLetterReason, StopReason};
@@ -68,7 +68,9 @@ impl Crowd {
     }
 
     fn enter(&self, thread: usize, addr: SocketAddr) -> Vec<((usize, usize), Client)> {
-        let enter = |(room, member)| ((room, member), Client::enter(addr, &format!("m{member}-{room}"), &format!("r{room}")));
+        let enter = |(room, member)| {
+            ((room, member), Client::enter(addr, &format!("m{member}-{room}"), &format!("r{room}")))
+        };
         self.share(thread).map(enter).collect()
     }
 
@@ -104,7 +106,11 @@ impl Crowd {
         for sender in 0..self.members {
             let fatal = self.fails_at.filter(|_| room == 0).filter(|(who, _)| *who == sender);
             let all = (0..self.lines).filter(|line| fatal.is_none_or(|(_, fatal)| *line != fatal));
-            assert_eq!(heard[&format!("<m{sender}-{room}")], all.collect::<Vec<_>>(), "from {sender} in {room}");
+            assert_eq!(
+                heard[&format!("<m{sender}-{room}")],
+                all.collect::<Vec<_>>(),
+                "from {sender} in {room}"
+            );
         }
         assert_eq!(told_of_failure, fails && self.fails_at.is_some_and(|(who, _)| who == member));
     }
@@ -170,48 +176,38 @@ fn a_room_that_fails_too_often_is_closed_and_says_so() {
 }
 
 #[test]
-fn who_talks_to_a_busy_room_is_held_back_and_nobody_else() {
-    const WAIT: &str = "wait";
-    let (open, gate) = mpsc::channel::<()>();
-    let gate = Mutex::new(gate);
-    // Holds up the room and the worker that it runs on.
-    let fault = move |line: &str| {
-        if line == WAIT {
-            let _ = gate.lock().expect("no panic").recv();
+fn who_talks_too_fast_for_a_room_is_held_back_and_nobody_else() {
+    const LINE: u32 = 64 << 10;
+    const LINES: usize = 400;
+    // What both kernels may keep on the way there and back, with some room; without back pressure
+    // the server would read it all.
+    const AHEAD: usize = 250;
+    let busy = |line: &str| {
+        if line.len() > 100 {
+            std::thread::sleep(Duration::from_millis(4));
         }
     };
-    let server = start(Options { fault: Some(Arc::new(fault)), workers: Some(4), ..options() });
-    let addr = server.local_addr();
-    let mut talker = Client::enter(addr, "talker", "busy");
-    let mut other = Client::enter(addr, "other", "quiet");
-    talker.send(&format!("{WAIT}\n"));
-    let line = format!("{}\n", "x".repeat(2000));
-    let mut sent = 0;
+    let server = start(Options { fault: Some(Arc::new(busy)), max_line: LINE, ..options() });
+    let mut talker = Client::enter(server.local_addr(), "talker", "busy");
+    let mut other = Client::enter(server.local_addr(), "other", "quiet");
+    let line = format!("{}\n", "x".repeat(LINE as usize - 1));
+    let sent = AtomicUsize::new(0);
     let stream = talker.stream().try_clone().expect("a second handle");
-    stream.set_write_timeout(Some(Duration::from_millis(500))).expect("a timeout");
-    let mut rest = 0;
-    while rest == 0 {
-        let (mut bytes, end) = (line.as_bytes(), sent + 1);
-        while !bytes.is_empty() && rest == 0 {
-            match (&stream).write(bytes) {
-                Ok(n) => bytes = &bytes[n..],
-                Err(_) => rest = bytes.len(),
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..LINES {
+                (&stream).write_all(line.as_bytes()).expect("the server reads");
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        for got in 0..LINES {
+            let ahead = sent.load(Ordering::Relaxed).saturating_sub(got);
+            assert!(ahead < AHEAD, "{ahead} lines are read and not passed on");
+            assert_eq!(talker.line().map(|line| line.len()), Some("<talker> ".len() + LINE as usize - 1));
+            if got % 50 == 0 {
+                assert_eq!(other.ask("hello"), "<other> hello");
             }
         }
-        sent = end;
-        // The kernel takes some megabytes.
-        assert!(sent < 10_000, "the server reads more than it can hand on");
-        if sent % 100 == 0 {
-            assert_eq!(other.ask("hello"), "<other> hello");
-        }
-    }
-    open.send(()).expect("the room waits");
-    let last = line[line.len() - rest..].to_owned();
-    let finishing = std::thread::spawn(move || (&stream).write_all(last.as_bytes()));
-    talker.expect("<talker> wait");
-    for _ in 0..sent {
-        assert_eq!(talker.line().map(|line| line.len()), Some("<talker> ".len() + 2000));
-    }
-    finishing.join().expect("no panic").expect("the server reads again");
+    });
     assert_eq!(talker.ask("/who"), "* in busy: talker");
 }

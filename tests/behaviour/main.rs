@@ -3,6 +3,11 @@
 mod accounting;
 mod ask;
 mod async_handlers;
+mod chat_binary;
+mod chat_crowd;
+mod chat_hostile;
+mod chat_support;
+mod chat_talk;
 mod dead_letters;
 mod lifecycle;
 mod macro_errors;

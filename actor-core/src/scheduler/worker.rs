@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossbeam_deque::Worker as Queue;
 
@@ -12,12 +13,13 @@ use crate::driver::Driver;
 use crate::scheduler::Scheduler;
 use crate::system::SystemHandle;
 
-/// After this many turns a worker looks at the global queue before its own.
-const GLOBAL_EVERY: u32 = 61;
+/// After at most this many turns a busy worker takes from the global queue first, and looks at the
+/// clock; after fewer if they take long.
+const CLOCK_EVERY: u32 = 61;
+/// How long a busy worker does without a look at its timers and its driver, if turns are short.
+const OUTSIDE_WITHIN: Duration = Duration::from_micros(100);
 /// After this many turns of actors that were scheduled last, one behind another, the queue is next.
 const NEXT_IN_A_ROW: u32 = 3;
-/// After this many turns a busy worker looks at its timers and its driver.
-const OUTSIDE_EVERY: u32 = 61;
 
 thread_local!(static LOCAL: OnceCell<Local> = const { OnceCell::new() });
 
@@ -107,16 +109,65 @@ pub(super) fn run(system: SystemHandle, index: usize, queue: Queue<Task>) {
         let local = local.get_or_init(|| Local { system, index, queue, next: Cell::new(None) });
         let scheduler = local.system.scheduler();
         let driver = &*scheduler.remotes[index].driver;
-        Worker { local, scheduler, driver, turns: 0, in_a_row: 0, searching: false }.run_all();
+        Worker {
+            local,
+            scheduler,
+            driver,
+            pace: Pace::new(),
+            global_due: false,
+            in_a_row: 0,
+            searching: false,
+        }
+        .run_all();
         scheduler.worker_ended();
     });
+}
+
+/// When to look outside. Reading the clock after each turn would cost more than many turns do, so it is
+/// read every so many turns, and every single one if they take long.
+struct Pace {
+    /// How many turns there are between two looks at the clock.
+    every: u32,
+    left: u32,
+    read: Instant,
+    outside: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        let now = clock::now();
+        Pace { every: 1, left: 1, read: now, outside: now }
+    }
+
+    /// Counts a turn. True if it is time to look at the clock.
+    #[inline]
+    fn turn_ended(&mut self) -> bool {
+        self.left -= 1;
+        self.left == 0
+    }
+
+    /// Looks at the clock; the time, if it is time to look outside.
+    fn look(&mut self) -> Option<Instant> {
+        let now = clock::now();
+        let took = now.saturating_duration_since(std::mem::replace(&mut self.read, now));
+        let fitting = OUTSIDE_WITHIN.as_nanos() * u128::from(self.every) / took.as_nanos().max(1);
+        self.every = fitting.clamp(1, u128::from(CLOCK_EVERY)) as u32;
+        self.left = self.every;
+        if now.saturating_duration_since(self.outside) < OUTSIDE_WITHIN {
+            return None;
+        }
+        self.outside = now;
+        Some(now)
+    }
 }
 
 struct Worker<'a> {
     local: &'a Local,
     scheduler: &'a Scheduler,
     driver: &'a dyn Driver,
-    turns: u32,
+    pace: Pace,
+    /// Whether the global queue comes first now.
+    global_due: bool,
     /// How many turns in a row were of actors that were scheduled last.
     in_a_row: u32,
     /// Whether this worker counts as searching in `Sleep`.
@@ -137,8 +188,7 @@ impl Worker<'_> {
     /// Finds the next turn to run: here, in the global queue, or at another worker's.
     fn next(&mut self) -> Option<Task> {
         let queue = &self.local.queue;
-        self.turns = self.turns.wrapping_add(1);
-        let global_first = self.turns.is_multiple_of(GLOBAL_EVERY);
+        let global_first = std::mem::take(&mut self.global_due);
         let near = if global_first { self.scheduler.steal_global(queue) } else { self.take_next() };
         let found = near.or_else(|| queue.pop()).or_else(|| {
             if !self.searching {
@@ -179,9 +229,12 @@ impl Worker<'_> {
         if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {
             tracing::error!("a turn panicked outside of any handler: a bug in the runtime");
         }
-        if self.turns.is_multiple_of(OUTSIDE_EVERY) {
-            self.scheduler.timers(self.local.index).fire_due(clock::now());
-            self.driver.poll();
+        if self.pace.turn_ended() {
+            self.global_due = true;
+            if let Some(now) = self.pace.look() {
+                self.scheduler.timers(self.local.index).fire_due(now);
+                self.driver.poll();
+            }
         }
     }
 

@@ -260,3 +260,45 @@ fn list<'a>(names: impl Iterator<Item = &'a Name>) -> String {
     let names: Vec<_> = names.map(Name::to_string).collect();
     if names.is_empty() { "nobody else".to_owned() } else { names.join(", ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::Server;
+
+    #[test]
+    fn lines_that_find_a_mailbox_full_are_counted_and_told() {
+        let options = Options { listen: "127.0.0.1:0".to_owned(), ..Options::default() };
+        let server = Server::start(options).expect("a free port");
+        let mut stream = TcpStream::connect(server.local_addr()).expect("a connection");
+        stream.write_all(b"/nick late\n/so\n").expect("the server reads");
+        let mut lines = BufReader::new(stream).lines().map(|line| line.expect("a line"));
+        lines.find(|line| line.starts_with("! there is no command")).expect("an answer");
+
+        let nick = Name::new("late").expect("a name");
+        let session = server.hall().find(nick.clone()).wait().expect("an answer").expect("a session");
+        let mut member = Member { nick, session: session.clone(), missed: 0 };
+        let (mut said, mut missed) = (0, 0);
+        let mut say = |member: &mut Member| {
+            member.deliver(&Bytes::from_static(b"so\nto say\n"));
+            said += 2;
+        };
+        while member.missed == 0 {
+            say(&mut member);
+        }
+        let reader = std::thread::spawn(move || {
+            let came = lines.by_ref().take_while(|line| !line.starts_with('!')).count();
+            (came, lines.next())
+        });
+        while member.missed > 0 {
+            missed = member.missed;
+            say(&mut member);
+        }
+        let (came, next) = reader.join().expect("no panic");
+        assert_eq!(next.as_deref(), Some("so"), "what found room again");
+        assert_eq!(came + missed + 2, said);
+    }
+}

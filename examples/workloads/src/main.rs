@@ -30,7 +30,7 @@ use workload::{Run, Workload};
 #[command(version)]
 struct Arguments {
     /// What to run
-    #[arg(value_enum, value_name = "WORKLOAD", hide_possible_values = true)]
+    #[arg(value_enum, value_name = "WORKLOAD")]
     workload: Workload,
 
     /// How much of it, rounded down to what can be divided evenly [default: see BENCHMARKS.md]

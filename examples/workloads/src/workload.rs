@@ -14,24 +14,42 @@ use crate::{latency, messaging, probe, savina, skew, spawning, timers};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Workload {
+    /// Two actors, one message to and fro
     Pingpong,
+    /// One actor asks another, again and again
     Ask,
+    /// Eight actors tell one
     Fanin,
+    /// Eight actors send to one whose mailbox is full
     FaninBounded,
+    /// A token in a ring of a thousand actors
     Ring,
+    /// 64 tokens in that ring
     Ring64,
+    /// An actor makes very many actors, which stay; their memory
     Spawn,
+    /// An actor makes very many actors, which end
     Churn,
+    /// 120 actors ping random ones
     Big,
+    /// Transfers among a thousand accounts, with an ask in each
     Bank,
+    /// A hundred creatures meet in a mall
     Chameneos,
+    /// Work made on one worker, for ten thousand actors
     Skew,
+    /// How late pings are while hogs never yield
     Hog,
+    /// How late pings are while hogs yield
     Hogyield,
+    /// CPU time while many actors have nothing to do
     Idlecpu,
+    /// Very many timers, and how late they are
     Timers,
+    /// Serves a TCP echo
     #[value(name = "echo-server")]
     EchoServer,
+    /// Serves a TCP chat
     #[value(name = "chat-server")]
     ChatServer,
 }
