@@ -2,8 +2,8 @@
 //! `#[messages]`, and [`Accepts`] from each `#[message]` in that block.
 
 use std::future::Future;
-use std::pin::Pin;
 
+use crate::cell::pending::Pending;
 use crate::context::Context;
 use crate::message::{Envelope, Message};
 use crate::monitor::Down;
@@ -85,7 +85,14 @@ pub enum Step<'a, T = ()> {
     /// A sync handler; it has run.
     Done(T),
     /// An async handler; the mailbox waits until it has ended, the worker does not.
-    Pending(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
+    Pending(Pending<'a, T>),
+}
+
+impl<'a, T> Step<'a, T> {
+    /// An async handler that has begun.
+    pub fn pending(future: impl Future<Output = T> + Send + 'a) -> Self {
+        Step::Pending(Pending::new(future))
+    }
 }
 
 /// What `#[actor(..)]` sets for all actors of a type; [`Spawn`](crate::Spawn) overrides it for one.

@@ -11,13 +11,14 @@ mod inbox;
 pub(crate) mod incarnation;
 mod line;
 pub(crate) mod mailbox;
+pub(crate) mod pending;
 pub(crate) mod task;
 pub(crate) mod turn;
+mod waker;
 
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::sync::Arc;
-use std::task::Wake;
 
 use crate::actor::{Messages, Settings};
 use crate::cell::mailbox::{Mailbox, MailboxStats, Order, Pushed, Refusal, Signal, Ticket, Verdict};
@@ -203,17 +204,6 @@ impl<A: Messages> Control for Cell<A> {
 
     fn decide(self: Arc<Self>, verdict: Verdict) {
         self.schedule_if(self.mailbox.decide(verdict));
-    }
-}
-
-/// Wakes the async handler in work.
-impl<A: Messages> Wake for Cell<A> {
-    fn wake(self: Arc<Self>) {
-        self.schedule_if(self.mailbox.wake());
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.schedule_if(self.mailbox.wake());
     }
 }
 

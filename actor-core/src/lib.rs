@@ -79,6 +79,7 @@ pub use actor::{Accepts, Actor, Messages, Overflow, Settings, Step};
 pub use actor_ref::{ActorRef, Recipient, WeakRef};
 pub use call::{Ask, Call, Sending};
 pub use cell::mailbox::MailboxStats;
+pub use cell::pending::Pending;
 pub use cell::{ActorId, Path};
 pub use context::{Context, TimerId, TimerKey};
 pub use dead_letter::{DeadLetter, DeadLetterReason, DeadLetters};

@@ -187,7 +187,7 @@ impl Messages for Supervisor {
     }
 
     fn stopped<'a>(&'a mut self, _why: &'a StopReason, ctx: &'a mut Context<Self>) -> Step<'a> {
-        Step::Pending(Box::pin(self.stop_children(ctx.system().clone())))
+        Step::pending(self.stop_children(ctx.system().clone()))
     }
 }
 

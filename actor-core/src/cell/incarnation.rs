@@ -10,15 +10,14 @@ use std::ptr::NonNull;
 use std::task::Poll;
 
 use crate::actor::{Messages, Step};
+use crate::cell::pending::Pending;
 use crate::context::Context;
 use crate::reason::{Failure, StopReason};
 
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
 /// The handler in work: `#[started]` may fail, the others have nothing to say.
 enum Work {
-    Started(Boxed<Result<(), Failure>>),
-    Other(Boxed<()>),
+    Started(Pending<'static, Result<(), Failure>>),
+    Other(Pending<'static, ()>),
 }
 
 pub(crate) struct Incarnation<A: Messages> {
@@ -100,8 +99,8 @@ impl<A: Messages> Incarnation<A> {
             return Poll::Ready(Ok(()));
         };
         let polled = match &mut work {
-            Work::Started(future) => future.as_mut().poll(cx),
-            Work::Other(future) => future.as_mut().poll(cx).map(Ok),
+            Work::Started(future) => Pin::new(future).poll(cx),
+            Work::Other(future) => Pin::new(future).poll(cx).map(Ok),
         };
         if polled.is_pending() {
             self.work = Some(work);

@@ -6,13 +6,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, Waker};
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use crate::actor::Messages;
 use crate::cell::incarnation::Incarnation;
 use crate::cell::mailbox::{Mode, Receiver, Signal, Verdict, Work};
 use crate::cell::task::Task;
+use crate::cell::waker;
 use crate::cell::{Cell, Control};
 use crate::clock;
 use crate::context::Context;
@@ -265,7 +266,7 @@ impl<A: Messages> Turn<'_, A> {
             return self.killed_in_handler(reason);
         }
         self.receiver.begin_poll();
-        let waker = Waker::from(self.cell.clone());
+        let waker = waker::of(self.cell);
         let polled =
             self.with_incarnation(|incarnation| incarnation.poll(&mut TaskContext::from_waker(&waker)));
         match polled {
