@@ -6,12 +6,11 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::actor::{Accepts, Messages};
 use crate::actor_ref::ActorRef;
 use crate::cell::{ActorId, Cell, Control, Path};
-use crate::clock;
 use crate::error::SpawnError;
 use crate::message::Message;
 use crate::monitor::{MonitorId, Watcher};
@@ -20,7 +19,7 @@ use crate::slab::Key;
 use crate::spawn::Spawn;
 use crate::sync::Mutex;
 use crate::system::SystemHandle;
-use crate::timer::{Armed, Target};
+use crate::timer::{Armed, Target, When};
 pub use timers::TimerKey;
 use timers::{Due, Timers};
 
@@ -150,7 +149,7 @@ impl<A: Messages> Context<A> {
     where
         A: Accepts<M>,
     {
-        self.arm(clock::later(clock::now(), delay), Due::once(message), None)
+        self.arm(When::after(delay), Due::once(message), None)
     }
 
     /// Sends this actor what `make` gives, every `period` (at least a millisecond), first after one
@@ -160,7 +159,7 @@ impl<A: Messages> Context<A> {
         A: Accepts<M>,
     {
         let (at, due) = Due::every(period, make);
-        self.arm(at, due, None)
+        self.arm(When::At(at), due, None)
     }
 
     /// [`after`](Self::after) with a key: replaces the timer that has it.
@@ -173,7 +172,7 @@ impl<A: Messages> Context<A> {
     where
         A: Accepts<M>,
     {
-        self.arm(clock::later(clock::now(), delay), Due::once(message), Some(key.into()))
+        self.arm(When::after(delay), Due::once(message), Some(key.into()))
     }
 
     /// [`every`](Self::every) with a key: replaces the timer that has it.
@@ -187,7 +186,7 @@ impl<A: Messages> Context<A> {
         A: Accepts<M>,
     {
         let (at, due) = Due::every(period, make);
-        self.arm(at, due, Some(key.into()))
+        self.arm(When::At(at), due, Some(key.into()))
     }
 
     /// Cancels a timer. After this its message does not come, even if it was due already. False if
@@ -206,10 +205,10 @@ impl<A: Messages> Context<A> {
         extras.timers.get_mut().cancel_keyed(&self.cell.system, &key.into())
     }
 
-    fn arm(&mut self, at: Instant, due: Due<A>, key: Option<TimerKey>) -> TimerId {
+    fn arm(&mut self, when: When, due: Due<A>, key: Option<TimerKey>) -> TimerId {
         let Context { cell, incarnation, extras, .. } = self;
         let timers = extras.get_or_insert_default().timers.get_mut();
-        let arm = |timer| arm(cell, *incarnation, timer, at);
+        let arm = |timer| arm(cell, *incarnation, timer, when);
         TimerId { timer: timers.add(&cell.system, key, due, arm), incarnation: *incarnation }
     }
 
@@ -217,7 +216,7 @@ impl<A: Messages> Context<A> {
     pub(crate) fn timer_due(&mut self, timer: Key) -> Option<A::Message> {
         let Context { cell, incarnation, extras, .. } = self;
         let timers = extras.as_mut()?.timers.get_mut();
-        timers.due(timer, |at| arm(cell, *incarnation, timer, at))
+        timers.due(timer, |next| arm(cell, *incarnation, timer, When::At(next)))
     }
 
     // ---- monitors ----------------------------------------------------------------------------
@@ -254,9 +253,9 @@ impl<A: Messages> Context<A> {
 }
 
 /// Arms a timer of an actor; what is left of it when it is due is its key.
-fn arm<A: Messages>(cell: &Arc<Cell<A>>, incarnation: u64, timer: Key, at: Instant) -> Armed {
+fn arm<A: Messages>(cell: &Arc<Cell<A>>, incarnation: u64, timer: Key, when: When) -> Armed {
     let weak: Weak<Cell<A>> = Arc::downgrade(cell);
-    Armed::at(&cell.system, at, Target::Actor { cell: weak, timer, incarnation })
+    Armed::new(&cell.system, when, Target::Actor { cell: weak, timer, incarnation })
 }
 
 impl<A: Messages> Default for Extras<A> {

@@ -1,8 +1,6 @@
 //! A slab: values in one array, each found by its key at once, and a key finds no other value than
 //! its own, however often its place has been used again.
 
-use std::ops::{Index, IndexMut};
-
 /// No place.
 pub(crate) const NONE: u32 = u32::MAX;
 
@@ -48,8 +46,9 @@ impl<T> Slab<T> {
         Slab { places: Vec::new(), free: NONE, len: 0, first: 0 }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.len
+    /// Whether it is as good as new.
+    pub(crate) fn has_no_memory(&self) -> bool {
+        self.places.capacity() == 0
     }
 
     pub(crate) fn insert(&mut self, value: T) -> Key {
@@ -133,26 +132,6 @@ impl<T> Default for Slab<T> {
     }
 }
 
-impl<T> Index<u32> for Slab<T> {
-    type Output = T;
-
-    fn index(&self, index: u32) -> &T {
-        match &self.places[index as usize].content {
-            Content::Value(value) => value,
-            Content::Free { .. } => unreachable!("this place has no value"),
-        }
-    }
-}
-
-impl<T> IndexMut<u32> for Slab<T> {
-    fn index_mut(&mut self, index: u32) -> &mut T {
-        match &mut self.places[index as usize].content {
-            Content::Value(value) => value,
-            Content::Free { .. } => unreachable!("this place has no value"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -160,6 +139,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    impl<T> Slab<T> {
+        /// The size of a place, in bytes.
+        pub(crate) const PLACE: usize = size_of::<Place<T>>();
+
+        pub(crate) fn len(&self) -> usize {
+            self.len
+        }
+    }
 
     proptest! {
         #[test]

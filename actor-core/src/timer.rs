@@ -52,6 +52,20 @@ impl Target {
     }
 }
 
+/// When a timer is due.
+#[derive(Clone, Copy)]
+pub(crate) enum When {
+    /// When the worker next looks at its timers: there is no tick to wait for.
+    AtOnce,
+    At(Instant),
+}
+
+impl When {
+    pub(crate) fn after(delay: Duration) -> When {
+        if delay.is_zero() { When::AtOnce } else { When::At(clock::later(clock::now(), delay)) }
+    }
+}
+
 /// The timers of one worker. Any thread may arm, cancel and fire.
 pub(crate) struct TimerQueue {
     /// When tick 0 was.
@@ -73,14 +87,14 @@ impl TimerQueue {
         TimerQueue { origin: now, inner: Mutex::new(inner) }
     }
 
-    fn arm(&self, at: Instant, target: Target) -> Key {
-        let tick = self.first_tick_after(at);
+    fn arm(&self, when: When, target: Target) -> Key {
+        let tick = self.first_tick_after(when);
         self.inner.lock().wheel.arm(tick, target)
     }
 
     /// Arms a timer from a thread that is not the worker; true if that must be told.
-    fn arm_from_afar(&self, at: Instant, target: Target) -> (Key, bool) {
-        let tick = self.first_tick_after(at);
+    fn arm_from_afar(&self, when: When, target: Target) -> (Key, bool) {
+        let tick = self.first_tick_after(when);
         let mut inner = self.inner.lock();
         let key = inner.wheel.arm(tick, target);
         let sooner = tick < inner.looks_at;
@@ -122,7 +136,8 @@ impl TimerQueue {
     }
 
     /// Rounded up, so that nothing is fired early.
-    fn first_tick_after(&self, at: Instant) -> u64 {
+    fn first_tick_after(&self, when: When) -> u64 {
+        let When::At(at) = when else { return 0 };
         let since = at.saturating_duration_since(self.origin);
         let part = since.subsec_nanos().div_ceil(1_000_000);
         since.as_secs().saturating_mul(1000).saturating_add(part.into())
@@ -143,14 +158,14 @@ pub(crate) struct Armed {
 }
 
 impl Armed {
-    pub(crate) fn at(system: &SystemHandle, at: Instant, target: Target) -> Armed {
+    pub(crate) fn new(system: &SystemHandle, when: When, target: Target) -> Armed {
         let scheduler = system.scheduler();
         let (worker, key) = match scheduler.current_worker() {
             // A worker looks at its own timers before it parks.
-            Some(here) => (here, scheduler.timers(here).arm(at, target)),
+            Some(here) => (here, scheduler.timers(here).arm(when, target)),
             None => {
                 let worker = clock::below(scheduler.workers());
-                let (key, sooner) = scheduler.timers(worker).arm_from_afar(at, target);
+                let (key, sooner) = scheduler.timers(worker).arm_from_afar(when, target);
                 if sooner {
                     scheduler.unpark(worker);
                 }
@@ -173,11 +188,11 @@ pub struct Timer {
 
 impl Timer {
     pub(crate) fn arm(system: &SystemHandle, delay: Duration, target: Target) -> Timer {
-        Timer::arm_at(system, clock::later(clock::now(), delay), target)
+        Timer::arm_when(system, When::after(delay), target)
     }
 
-    fn arm_at(system: &SystemHandle, at: Instant, target: Target) -> Timer {
-        Timer { system: system.clone(), armed: Armed::at(system, at, target) }
+    fn arm_when(system: &SystemHandle, when: When, target: Target) -> Timer {
+        Timer { system: system.clone(), armed: Armed::new(system, when, target) }
     }
 }
 
@@ -236,7 +251,7 @@ impl Deadline {
         };
         if !armed {
             let waker = cx.waker().clone();
-            let _timer = Timer::arm_at(system, at, Target::Wake(waker.clone()));
+            let _timer = Timer::arm_when(system, When::At(at), Target::Wake(waker.clone()));
             self.alarm = Alarm::Timer { _timer, waker };
         }
         Poll::Pending

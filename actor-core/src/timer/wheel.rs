@@ -23,7 +23,10 @@ pub(super) struct Wheel<T> {
     /// For each level, which slots are not empty.
     occupied: [u64; LEVELS],
     slots: [List; SLOTS * LEVELS],
-    timers: Slab<Node<T>>,
+    values: Slab<T>,
+    /// Where each value is, by its index. Apart from the values, so that moving a timer to a lower
+    /// level touches a quarter of a cache line: with many timers, a miss costs more than the rest.
+    nodes: Vec<Node>,
 }
 
 /// A queue through the nodes.
@@ -33,15 +36,14 @@ struct List {
     last: u32,
 }
 
-struct Node<T> {
-    at: Spot,
+#[derive(Clone, Copy)]
+struct Node {
+    spot: Spot,
     next: u32,
     previous: u32,
-    value: T,
 }
 
-/// A tick, and beside it, where it leaves room, the slot that the node is in. A node has the size
-/// of a cache line with it, and would be larger than one without.
+/// A tick, and beside it, where it leaves room, the slot that the node is in.
 #[derive(Clone, Copy)]
 struct Spot(u64);
 
@@ -63,24 +65,28 @@ impl<T> Wheel<T> {
     /// An empty wheel at tick 0.
     pub(super) const fn new() -> Self {
         let empty = List { first: NONE, last: NONE };
-        Wheel { now: 0, occupied: [0; LEVELS], slots: [empty; SLOTS * LEVELS], timers: Slab::new() }
+        let slots = [empty; SLOTS * LEVELS];
+        Wheel { now: 0, occupied: [0; LEVELS], slots, values: Slab::new(), nodes: Vec::new() }
     }
 
     /// Adds a timer that is due at tick `at`, or at once if that is over.
     pub(super) fn arm(&mut self, at: u64, value: T) -> Key {
         let at = at.clamp(self.now, LAST);
-        let slot = self.slot_of(at);
-        let node = Node { at: Spot::new(at, slot), next: NONE, previous: NONE, value };
-        let key = self.timers.insert(node);
-        self.link(key.index(), slot);
+        let key = self.values.insert(value);
+        let index = key.index();
+        if index as usize == self.nodes.len() {
+            self.nodes.push(Node { spot: Spot(0), next: NONE, previous: NONE });
+        }
+        self.link(index, at);
         key
     }
 
     /// Takes a timer out. `None` if it was taken or cancelled before.
     pub(super) fn cancel(&mut self, key: Key) -> Option<T> {
-        self.timers.get_mut(key)?;
+        let value = self.values.remove(key)?;
         self.unlink(key.index());
-        Some(self.timers.remove_at(key.index()).value)
+        self.give_back();
+        Some(value)
     }
 
     /// Takes what is due at tick `now` into `due`, in the order of the deadlines and, where these
@@ -97,13 +103,14 @@ impl<T> Wheel<T> {
                 work -= 1;
                 self.unlink(index);
                 if slot < SLOTS {
-                    due.push(self.timers.remove_at(index).value);
+                    due.push(self.values.remove_at(index));
                 } else {
-                    self.move_down(index);
+                    self.link(index, self.nodes[index as usize].spot.tick());
                 }
             }
         }
         self.now = self.now.max(now);
+        self.give_back();
         false
     }
 
@@ -111,10 +118,6 @@ impl<T> Wheel<T> {
     /// the time to move timers to a lower level.
     pub(super) fn next(&self) -> Option<u64> {
         self.first().map(|(tick, _)| tick)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.timers.len()
     }
 
     /// The first tick of the first slot that is not empty, and which slot that is.
@@ -144,40 +147,41 @@ impl<T> Wheel<T> {
         level as usize * SLOTS + digit
     }
 
-    fn move_down(&mut self, index: u32) {
-        let at = self.timers[index].at.tick();
+    /// Puts a timer into the slot for `at`, as the last one there.
+    fn link(&mut self, index: u32, at: u64) {
         let slot = self.slot_of(at);
-        self.timers[index].at = Spot::new(at, slot);
-        self.link(index, slot);
-    }
-
-    fn link(&mut self, index: u32, slot: usize) {
         let list = &mut self.slots[slot];
-        let last = std::mem::replace(&mut list.last, index);
-        if last == NONE {
+        let previous = std::mem::replace(&mut list.last, index);
+        if previous == NONE {
             list.first = index;
             self.occupied[slot / SLOTS] |= 1 << (slot % SLOTS);
         } else {
-            self.timers[last].next = index;
+            self.nodes[previous as usize].next = index;
         }
-        let node = &mut self.timers[index];
-        (node.previous, node.next) = (last, NONE);
+        self.nodes[index as usize] = Node { spot: Spot::new(at, slot), next: NONE, previous };
     }
 
     fn unlink(&mut self, index: u32) {
-        let Node { at, next, previous, .. } = self.timers[index];
-        let slot = at.slot();
+        let Node { spot, next, previous } = self.nodes[index as usize];
+        let slot = spot.slot();
         let list = &mut self.slots[slot];
         match previous {
             NONE => list.first = next,
-            _ => self.timers[previous].next = next,
+            _ => self.nodes[previous as usize].next = next,
         }
         match next {
             NONE => list.last = previous,
-            _ => self.timers[next].previous = previous,
+            _ => self.nodes[next as usize].previous = previous,
         }
         if list.first == NONE {
             self.occupied[slot / SLOTS] &= !(1 << (slot % SLOTS));
+        }
+    }
+
+    /// Follows the values, which give their memory back when the last of many is gone.
+    fn give_back(&mut self) {
+        if self.values.has_no_memory() {
+            self.nodes = Vec::new();
         }
     }
 }
