@@ -145,6 +145,9 @@ impl<A: Messages> Context<A> {
 
     /// Sends this actor `message` after `delay`, once. It comes by the system lane, so a full
     /// mailbox does not delay it. The timer ends with the incarnation.
+    ///
+    /// Timers are kept to the millisecond: the message is never early, and with nothing else to do
+    /// for the worker it is at most about that late.
     pub fn after<M: Message>(&mut self, delay: Duration, message: M) -> TimerId
     where
         A: Accepts<M>,

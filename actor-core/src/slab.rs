@@ -109,10 +109,8 @@ impl<T> Slab<T> {
         value
     }
 
-    /// All values; the slab is empty then.
-    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = T> {
-        let places = std::mem::take(self).places;
-        places.into_iter().filter_map(|place| match place.content {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.places.iter().filter_map(|place| match &place.content {
             Content::Value(value) => Some(value),
             Content::Free { .. } => None,
         })
@@ -123,12 +121,6 @@ impl<T> Slab<T> {
         if let Some(first) = newest.and_then(|newest| newest.checked_add(1)) {
             *self = Slab { first, ..Slab::new() };
         }
-    }
-}
-
-impl<T> Default for Slab<T> {
-    fn default() -> Self {
-        Slab::new()
     }
 }
 

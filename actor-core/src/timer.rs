@@ -135,6 +135,16 @@ impl TimerQueue {
         }
     }
 
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.inner.lock().wheel.len()
+    }
+
+    #[cfg(test)]
+    fn places(&self) -> usize {
+        self.inner.lock().wheel.places()
+    }
+
     /// Rounded up, so that nothing is fired early.
     fn first_tick_after(&self, when: When) -> u64 {
         let When::At(at) = when else { return 0 };
@@ -280,3 +290,6 @@ impl Future for Sleep {
         this.deadline.poll(&this.system, cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,8 +128,9 @@ impl<A: Messages> Timers<A> {
         Some(entry)
     }
 
+    /// For the end of the incarnation, when all of this is dropped.
     pub(super) fn cancel_all(&mut self, system: &SystemHandle) {
-        for entry in self.entries.take_all() {
+        for entry in self.entries.iter() {
             entry.armed.cancel(system);
         }
     }

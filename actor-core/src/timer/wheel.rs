@@ -147,6 +147,17 @@ impl<T> Wheel<T> {
         level as usize * SLOTS + digit
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// How many timers there is memory in use for.
+    #[cfg(test)]
+    pub(super) fn places(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// Puts a timer into the slot for `at`, as the last one there.
     fn link(&mut self, index: u32, at: u64) {
         let slot = self.slot_of(at);

@@ -87,7 +87,7 @@ impl Pair {
 
     /// The wheel wants to be called no later than the first deadline, and not at once again.
     fn check(&self) {
-        assert_eq!(self.wheel.values.len(), self.model.len());
+        assert_eq!(self.wheel.len(), self.model.len());
         match (self.wheel.next(), self.model.first_key_value()) {
             (None, None) => {}
             (Some(next), Some(((first, _), _))) => {
@@ -182,7 +182,7 @@ fn what_lies_beyond_the_last_tick_is_never_due() {
     assert!(due.is_empty());
     assert_eq!(wheel.next(), Some(LAST));
     assert_eq!(wheel.cancel(key), Some("never"));
-    assert_eq!((wheel.next(), wheel.values.len()), (None, 0));
+    assert_eq!((wheel.next(), wheel.len()), (None, 0));
 }
 
 #[test]
