@@ -86,8 +86,8 @@ impl<'a, D: Deliver<M> + ?Sized, M: Message> Call<'a, D, M> {
         if worker::is_current() {
             return Err(AskError::Deadlock(self.message));
         }
-        let ask = self.into_future();
-        let deadline = ask.deadline.at();
+        let mut ask = self.into_future();
+        let deadline = ask.deadline.kept_by_thread();
         wait::block_on(ask, deadline)
     }
 }

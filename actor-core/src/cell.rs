@@ -28,6 +28,7 @@ use crate::dead_letter::DeadLetterReason;
 use crate::message::Envelope;
 use crate::monitor::{Down, MonitorId, Watcher, Watchers};
 use crate::port::Ready;
+use crate::slab::Key;
 use crate::supervisor::{Restart, SupervisorRef};
 use crate::system::SystemHandle;
 
@@ -154,7 +155,7 @@ pub(crate) trait Control: Send + Sync + 'static {
     fn watch(&self, monitor: MonitorId, watcher: Watcher);
     fn unwatch(&self, monitor: MonitorId);
     fn set_ready(self: Arc<Self>, ready: Ready);
-    fn timer_due(self: Arc<Self>, id: u64, incarnation: u64);
+    fn timer_due(self: Arc<Self>, timer: Key, incarnation: u64);
     fn down(self: Arc<Self>, incarnation: u64, down: Down);
     fn stop(self: Arc<Self>, order: Order);
     fn kill(self: Arc<Self>, order: Order);
@@ -186,8 +187,8 @@ impl<A: Messages> Control for Cell<A> {
         self.schedule_if(self.mailbox.set_ready(ready));
     }
 
-    fn timer_due(self: Arc<Self>, id: u64, incarnation: u64) {
-        self.schedule_if(self.mailbox.signal(Signal::Timer { id, incarnation }));
+    fn timer_due(self: Arc<Self>, timer: Key, incarnation: u64) {
+        self.schedule_if(self.mailbox.signal(Signal::Timer { timer, incarnation }));
     }
 
     fn down(self: Arc<Self>, incarnation: u64, down: Down) {

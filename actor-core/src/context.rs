@@ -1,24 +1,27 @@
 //! What a handler can do about its own actor.
 
+mod timers;
+
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::actor::{Accepts, Messages};
 use crate::actor_ref::ActorRef;
 use crate::cell::{ActorId, Cell, Control, Path};
-use crate::clock;
 use crate::error::SpawnError;
 use crate::message::Message;
 use crate::monitor::{MonitorId, Watcher};
 use crate::reason::{Failure, StopReason};
-use crate::reply::Reply;
+use crate::slab::Key;
 use crate::spawn::Spawn;
 use crate::sync::Mutex;
 use crate::system::SystemHandle;
-use crate::timer::{Target, Timer};
+use crate::timer::{Armed, Target, When};
+pub use timers::TimerKey;
+use timers::{Due, Timers};
 
 /// What a handler can do about its own actor: stop, timers, monitors, spawning.
 ///
@@ -27,65 +30,27 @@ pub struct Context<A: Messages> {
     cell: Arc<Cell<A>>,
     incarnation: u64,
     exit: Option<StopReason>,
-    next_timer: u64,
+    /// What few actors have, so that the others pay a word for it.
+    extras: Option<Box<Extras<A>>>,
+}
+
+struct Extras<A: Messages> {
     /// Never locked: the mutex is there because messages need not be `Sync`, and a context is, so that
     /// an async handler may hold a `&Context` while it waits.
-    timers: Mutex<HashMap<u64, Armed<A>>>,
-    keys: HashMap<TimerKey, u64>,
+    timers: Mutex<Timers<A>>,
     monitors: HashMap<MonitorId, Weak<dyn Control>>,
 }
 
 /// A timer of a context, for [`Context::cancel`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimerId {
-    id: u64,
+    timer: Key,
     incarnation: u64,
-}
-
-/// The key of a timer of which an actor has one at most: a name or a number.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum TimerKey {
-    /// A name.
-    Name(&'static str),
-    /// A number, of a request for instance.
-    Number(u64),
-}
-
-impl From<&'static str> for TimerKey {
-    fn from(name: &'static str) -> Self {
-        TimerKey::Name(name)
-    }
-}
-
-impl From<u64> for TimerKey {
-    fn from(number: u64) -> Self {
-        TimerKey::Number(number)
-    }
-}
-
-struct Armed<A: Messages> {
-    due: Due<A>,
-    key: Option<TimerKey>,
-    /// Cancels itself when this entry goes.
-    _timer: Timer,
-}
-
-enum Due<A: Messages> {
-    Once(A::Message),
-    Every { at: Instant, period: Duration, make: Box<dyn FnMut() -> A::Message + Send> },
 }
 
 impl<A: Messages> Context<A> {
     pub(crate) fn new(cell: Arc<Cell<A>>, incarnation: u64) -> Self {
-        Context {
-            cell,
-            incarnation,
-            exit: None,
-            next_timer: 0,
-            timers: Mutex::default(),
-            keys: HashMap::new(),
-            monitors: HashMap::new(),
-        }
+        Context { cell, incarnation, exit: None, extras: None }
     }
 
     /// A ref to this actor.
@@ -180,11 +145,14 @@ impl<A: Messages> Context<A> {
 
     /// Sends this actor `message` after `delay`, once. It comes by the system lane, so a full
     /// mailbox does not delay it. The timer ends with the incarnation.
+    ///
+    /// Timers are kept to the millisecond: the message is never early, and with nothing else to do
+    /// for the worker it is at most about that late.
     pub fn after<M: Message>(&mut self, delay: Duration, message: M) -> TimerId
     where
         A: Accepts<M>,
     {
-        self.arm(delay, Due::Once(A::wrap(message, Reply::nowhere())), None)
+        self.arm(When::after(delay), Due::once(message), None)
     }
 
     /// Sends this actor what `make` gives, every `period` (at least a millisecond), first after one
@@ -193,8 +161,8 @@ impl<A: Messages> Context<A> {
     where
         A: Accepts<M>,
     {
-        let due = Due::every(period, make);
-        self.arm(period, due, None)
+        let (at, due) = Due::every(period, make);
+        self.arm(When::At(at), due, None)
     }
 
     /// [`after`](Self::after) with a key: replaces the timer that has it.
@@ -207,7 +175,7 @@ impl<A: Messages> Context<A> {
     where
         A: Accepts<M>,
     {
-        self.arm(delay, Due::Once(A::wrap(message, Reply::nowhere())), Some(key.into()))
+        self.arm(When::after(delay), Due::once(message), Some(key.into()))
     }
 
     /// [`every`](Self::every) with a key: replaces the timer that has it.
@@ -220,8 +188,8 @@ impl<A: Messages> Context<A> {
     where
         A: Accepts<M>,
     {
-        let due = Due::every(period, make);
-        self.arm(period, due, Some(key.into()))
+        let (at, due) = Due::every(period, make);
+        self.arm(When::At(at), due, Some(key.into()))
     }
 
     /// Cancels a timer. After this its message does not come, even if it was due already. False if
@@ -230,62 +198,28 @@ impl<A: Messages> Context<A> {
         if timer.incarnation != self.incarnation {
             return false;
         }
-        let Some(armed) = self.timers.get_mut().remove(&timer.id) else {
-            return false;
-        };
-        if let Some(key) = armed.key {
-            self.keys.remove(&key);
-        }
-        true
+        let Some(extras) = &mut self.extras else { return false };
+        extras.timers.get_mut().cancel(&self.cell.system, timer.timer)
     }
 
     /// Cancels the timer that has this key. False if none has.
     pub fn cancel_keyed(&mut self, key: impl Into<TimerKey>) -> bool {
-        let Some(id) = self.keys.remove(&key.into()) else {
-            return false;
-        };
-        self.timers.get_mut().remove(&id).is_some()
+        let Some(extras) = &mut self.extras else { return false };
+        extras.timers.get_mut().cancel_keyed(&self.cell.system, &key.into())
     }
 
-    fn arm(&mut self, delay: Duration, due: Due<A>, key: Option<TimerKey>) -> TimerId {
-        self.next_timer += 1;
-        let id = self.next_timer;
-        if let Some(key) = &key
-            && let Some(replaced) = self.keys.insert(key.clone(), id)
-        {
-            self.timers.get_mut().remove(&replaced);
-        }
-        let at = clock::later(clock::now(), delay);
-        let _timer = self.timer(id, at);
-        self.timers.get_mut().insert(id, Armed { due, key, _timer });
-        TimerId { id, incarnation: self.incarnation }
-    }
-
-    fn timer(&self, id: u64, at: Instant) -> Timer {
-        let control: Arc<dyn Control> = self.cell.clone();
-        let cell = Arc::downgrade(&control);
-        Timer::arm_at(&self.cell.system, at, Target::Actor { cell, id, incarnation: self.incarnation })
+    fn arm(&mut self, when: When, due: Due<A>, key: Option<TimerKey>) -> TimerId {
+        let Context { cell, incarnation, extras, .. } = self;
+        let timers = extras.get_or_insert_default().timers.get_mut();
+        let arm = |timer| arm(cell, *incarnation, timer, when);
+        TimerId { timer: timers.add(&cell.system, key, due, arm), incarnation: *incarnation }
     }
 
     /// The message of a timer that has fired; `None` if it was cancelled in the meantime.
-    pub(crate) fn timer_due(&mut self, id: u64) -> Option<A::Message> {
-        let Armed { due, key, .. } = self.timers.get_mut().remove(&id)?;
-        match due {
-            Due::Once(message) => {
-                if let Some(key) = key {
-                    self.keys.remove(&key);
-                }
-                Some(message)
-            }
-            Due::Every { at, period, mut make } => {
-                let message = make();
-                let (at, now) = (clock::later(at, period), clock::now());
-                let at = if at > now { at } else { clock::later(now, period) };
-                let _timer = self.timer(id, at);
-                self.timers.get_mut().insert(id, Armed { due: Due::Every { at, period, make }, key, _timer });
-                Some(message)
-            }
-        }
+    pub(crate) fn timer_due(&mut self, timer: Key) -> Option<A::Message> {
+        let Context { cell, incarnation, extras, .. } = self;
+        let timers = extras.as_mut()?.timers.get_mut();
+        timers.due(timer, |next| arm(cell, *incarnation, timer, When::At(next)))
     }
 
     // ---- monitors ----------------------------------------------------------------------------
@@ -295,7 +229,7 @@ impl<A: Messages> Context<A> {
     pub fn monitor<B: Messages>(&mut self, other: &ActorRef<B>) -> MonitorId {
         let id = MonitorId::new();
         let other: Arc<dyn Control> = other.cell().clone();
-        self.monitors.insert(id, Arc::downgrade(&other));
+        self.extras.get_or_insert_default().monitors.insert(id, Arc::downgrade(&other));
         let me: Arc<dyn Control> = self.cell.clone();
         other.watch(id, Watcher::Actor { cell: Arc::downgrade(&me), incarnation: self.incarnation });
         id
@@ -304,9 +238,7 @@ impl<A: Messages> Context<A> {
     /// Ends a monitor: after this its `Down` does not come, even if it was on its way. False if it
     /// has come already.
     pub fn demonitor(&mut self, monitor: MonitorId) -> bool {
-        let Some(other) = self.monitors.remove(&monitor) else {
-            return false;
-        };
+        let Some(other) = self.forget_monitor(monitor) else { return false };
         if let Some(other) = other.upgrade() {
             other.unwatch(monitor);
         }
@@ -315,24 +247,31 @@ impl<A: Messages> Context<A> {
 
     /// Whether the actor still waits for this monitor's `Down`; it comes once.
     pub(crate) fn take_monitor(&mut self, monitor: MonitorId) -> bool {
-        self.monitors.remove(&monitor).is_some()
+        self.forget_monitor(monitor).is_some()
+    }
+
+    fn forget_monitor(&mut self, monitor: MonitorId) -> Option<Weak<dyn Control>> {
+        self.extras.as_mut()?.monitors.remove(&monitor)
     }
 }
 
-impl<A: Messages> Due<A> {
-    fn every<M: Message>(period: Duration, mut make: impl FnMut() -> M + Send + 'static) -> Self
-    where
-        A: Accepts<M>,
-    {
-        let period = period.max(Duration::from_millis(1));
-        let make = Box::new(move || A::wrap(make(), Reply::nowhere()));
-        Due::Every { at: clock::later(clock::now(), period), period, make }
+/// Arms a timer of an actor; what is left of it when it is due is its key.
+fn arm<A: Messages>(cell: &Arc<Cell<A>>, incarnation: u64, timer: Key, when: When) -> Armed {
+    let weak: Weak<Cell<A>> = Arc::downgrade(cell);
+    Armed::new(&cell.system, when, Target::Actor { cell: weak, timer, incarnation })
+}
+
+impl<A: Messages> Default for Extras<A> {
+    fn default() -> Self {
+        Extras { timers: Mutex::default(), monitors: HashMap::new() }
     }
 }
 
 impl<A: Messages> Drop for Context<A> {
     fn drop(&mut self) {
-        for (id, other) in self.monitors.drain() {
+        let Some(extras) = &mut self.extras else { return };
+        extras.timers.get_mut().cancel_all(&self.cell.system);
+        for (id, other) in extras.monitors.drain() {
             if let Some(other) = other.upgrade() {
                 other.unwatch(id);
             }

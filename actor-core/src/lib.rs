@@ -66,6 +66,7 @@ pub mod prelude;
 mod reason;
 mod reply;
 mod scheduler;
+mod slab;
 mod spawn;
 mod supervisor;
 mod sync;

@@ -168,7 +168,7 @@ impl Monitor {
     #[must_use]
     pub fn wait_within(mut self, limit: Duration) -> Option<Down> {
         self.deadline = Deadline::after(Some(limit));
-        let at = self.deadline.at();
+        let at = self.deadline.kept_by_thread();
         wait::block_on(std::future::poll_fn(|cx| self.poll_down(cx)), at)
     }
 

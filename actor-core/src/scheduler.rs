@@ -44,7 +44,7 @@ impl Scheduler {
         let queues: Vec<_> = (0..workers).map(|_| Queue::new_fifo()).collect();
         let remotes = queues.iter().enumerate().map(|(index, queue)| {
             let (stealer, driver) = (queue.stealer(), make_driver(index)?);
-            Ok(CachePadded::new(Remote { stealer, driver, timers: TimerQueue::default() }))
+            Ok(CachePadded::new(Remote { stealer, driver, timers: TimerQueue::new(clock::now()) }))
         });
         let scheduler = Scheduler {
             global: Injector::new(),

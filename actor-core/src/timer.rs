@@ -1,9 +1,11 @@
 //! Timers: a queue of deadlines per worker, and the handle that cancels one when it is dropped.
 //!
-//! A queue is a plain map from deadline to target, pure but for the lock around it: it takes `now`.
-//! Cancelling removes the entry, so a deadline that is far away and no longer wanted costs nothing.
+//! A queue is a [`wheel`] with a tick of a millisecond, under a lock that is held for a bounded
+//! number of steps. Cancelling removes the timer, so a deadline that is far away and no longer
+//! wanted costs nothing.
 
-use std::collections::BTreeMap;
+mod wheel;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Weak;
@@ -11,15 +13,21 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::cell::Control;
+use crate::cell::turn::caught;
 use crate::clock;
 use crate::port::Ready;
+use crate::slab::Key;
 use crate::sync::Mutex;
 use crate::system::SystemHandle;
+use wheel::Wheel;
+
+/// How many timers are taken, or moved within the wheel, in one hold of the lock.
+const BATCH: usize = 1024;
 
 /// What happens when a timer is due.
 pub(crate) enum Target {
     /// A timer of an actor's context: goes to its system lane.
-    Actor { cell: Weak<dyn Control>, id: u64, incarnation: u64 },
+    Actor { cell: Weak<dyn Control>, timer: Key, incarnation: u64 },
     /// A timer of a port.
     Ready(Weak<dyn Control>),
     /// A deadline of a future.
@@ -29,9 +37,9 @@ pub(crate) enum Target {
 impl Target {
     fn fire(self) {
         match self {
-            Target::Actor { cell, id, incarnation } => {
+            Target::Actor { cell, timer, incarnation } => {
                 if let Some(cell) = cell.upgrade() {
-                    cell.timer_due(id, incarnation);
+                    cell.timer_due(timer, incarnation);
                 }
             }
             Target::Ready(cell) => {
@@ -44,78 +52,163 @@ impl Target {
     }
 }
 
-type Key = (Instant, u64);
+/// When a timer is due.
+#[derive(Clone, Copy)]
+pub(crate) enum When {
+    /// When the worker next looks at its timers: there is no tick to wait for.
+    AtOnce,
+    At(Instant),
+}
 
-/// The timers of one worker. Any thread may arm and cancel.
-#[derive(Default)]
-pub(crate) struct TimerQueue(Mutex<Deadlines>);
+impl When {
+    pub(crate) fn after(delay: Duration) -> When {
+        if delay.is_zero() { When::AtOnce } else { When::At(clock::later(clock::now(), delay)) }
+    }
+}
 
-#[derive(Default)]
-struct Deadlines {
-    targets: BTreeMap<Key, Target>,
-    /// Tells apart timers with the same deadline and keeps them in the order of arming.
-    armed: u64,
+/// The timers of one worker. Any thread may arm, cancel and fire.
+pub(crate) struct TimerQueue {
+    /// When tick 0 was.
+    origin: Instant,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    wheel: Wheel<Target>,
+    /// The tick by which the worker will look at its timers without being told.
+    looks_at: u64,
+    /// For the next batch; kept for its memory.
+    spare: Vec<Target>,
 }
 
 impl TimerQueue {
-    /// Adds a timer; true if it is the first to be due.
-    fn arm(&self, at: Instant, target: Target) -> (Key, bool) {
-        let mut deadlines = self.0.lock();
-        deadlines.armed += 1;
-        let key = (at, deadlines.armed);
-        deadlines.targets.insert(key, target);
-        (key, deadlines.targets.first_key_value().is_some_and(|(first, _)| *first == key))
+    pub(crate) fn new(now: Instant) -> Self {
+        let inner = Inner { wheel: Wheel::new(), looks_at: u64::MAX, spare: Vec::new() };
+        TimerQueue { origin: now, inner: Mutex::new(inner) }
+    }
+
+    fn arm(&self, when: When, target: Target) -> Key {
+        let tick = self.first_tick_after(when);
+        self.inner.lock().wheel.arm(tick, target)
+    }
+
+    /// Arms a timer from a thread that is not the worker; true if that must be told.
+    fn arm_from_afar(&self, when: When, target: Target) -> (Key, bool) {
+        let tick = self.first_tick_after(when);
+        let mut inner = self.inner.lock();
+        let key = inner.wheel.arm(tick, target);
+        let sooner = tick < inner.looks_at;
+        inner.looks_at = inner.looks_at.min(tick);
+        (key, sooner)
     }
 
     fn cancel(&self, key: Key) {
         // Bound, so that it is dropped after the lock: a waker's drop is foreign code.
-        let _cancelled = self.0.lock().targets.remove(&key);
+        let _cancelled = self.inner.lock().wheel.cancel(key);
     }
 
-    /// Fires what is due and says when the next is.
+    /// Fires what is due and says when to call this again; until then, only a timer that another
+    /// thread arms makes it necessary, and that unparks the worker.
     pub(crate) fn fire_due(&self, now: Instant) -> Option<Instant> {
+        let tick = self.last_tick_before(now);
+        let mut due = Vec::new();
         loop {
-            let due = {
-                let mut deadlines = self.0.lock();
-                match deadlines.targets.first_entry() {
-                    None => return None,
-                    Some(first) if first.key().0 > now => return Some(first.key().0),
-                    Some(first) => first.remove(),
+            {
+                let mut inner = self.inner.lock();
+                if due.capacity() == 0 {
+                    due = std::mem::take(&mut inner.spare);
                 }
-            };
-            due.fire();
+                let more = inner.wheel.advance(tick, BATCH, &mut due);
+                if due.is_empty() && !more {
+                    inner.spare = due;
+                    let next = inner.wheel.next();
+                    inner.looks_at = next.unwrap_or(u64::MAX);
+                    return next.map(|tick| clock::later(self.origin, Duration::from_millis(tick)));
+                }
+            }
+            for target in due.drain(..) {
+                // The others must not suffer from a waker that panics.
+                if let Err(why) = caught(|| target.fire()) {
+                    tracing::error!(%why, "panicked while firing a timer");
+                }
+            }
         }
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.inner.lock().wheel.len()
+    }
+
+    #[cfg(test)]
+    fn places(&self) -> usize {
+        self.inner.lock().wheel.places()
+    }
+
+    /// Rounded up, so that nothing is fired early.
+    fn first_tick_after(&self, when: When) -> u64 {
+        let When::At(at) = when else { return 0 };
+        let since = at.saturating_duration_since(self.origin);
+        let part = since.subsec_nanos().div_ceil(1_000_000);
+        since.as_secs().saturating_mul(1000).saturating_add(part.into())
+    }
+
+    fn last_tick_before(&self, now: Instant) -> u64 {
+        let since = now.saturating_duration_since(self.origin);
+        since.as_secs().saturating_mul(1000).saturating_add(since.subsec_millis().into())
+    }
+}
+
+/// An armed timer, to be cancelled by who has the system at hand. One that has fired, or whose
+/// owner is content with what it does, may just be forgotten.
+#[derive(Clone, Copy)]
+pub(crate) struct Armed {
+    worker: u32,
+    key: Key,
+}
+
+impl Armed {
+    pub(crate) fn new(system: &SystemHandle, when: When, target: Target) -> Armed {
+        let scheduler = system.scheduler();
+        let (worker, key) = match scheduler.current_worker() {
+            // A worker looks at its own timers before it parks.
+            Some(here) => (here, scheduler.timers(here).arm(when, target)),
+            None => {
+                let worker = clock::below(scheduler.workers());
+                let (key, sooner) = scheduler.timers(worker).arm_from_afar(when, target);
+                if sooner {
+                    scheduler.unpark(worker);
+                }
+                (worker, key)
+            }
+        };
+        Armed { worker: worker as u32, key }
+    }
+
+    pub(crate) fn cancel(self, system: &SystemHandle) {
+        system.scheduler().timers(self.worker as usize).cancel(self.key);
     }
 }
 
 /// An armed timer. Dropping it cancels it.
 pub struct Timer {
     system: SystemHandle,
-    worker: usize,
-    key: Key,
+    armed: Armed,
 }
 
 impl Timer {
     pub(crate) fn arm(system: &SystemHandle, delay: Duration, target: Target) -> Timer {
-        Timer::arm_at(system, clock::later(clock::now(), delay), target)
+        Timer::arm_when(system, When::after(delay), target)
     }
 
-    pub(crate) fn arm_at(system: &SystemHandle, at: Instant, target: Target) -> Timer {
-        let scheduler = system.scheduler();
-        let here = scheduler.current_worker();
-        let worker = here.unwrap_or_else(|| clock::below(scheduler.workers()));
-        let (key, first) = scheduler.timers(worker).arm(at, target);
-        // A worker looks at its own timers before it parks; another's must be told.
-        if first && here.is_none() {
-            scheduler.unpark(worker);
-        }
-        Timer { system: system.clone(), worker, key }
+    fn arm_when(system: &SystemHandle, when: When, target: Target) -> Timer {
+        Timer { system: system.clone(), armed: Armed::new(system, when, target) }
     }
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        self.system.scheduler().timers(self.worker).cancel(self.key);
+        self.armed.cancel(&self.system);
     }
 }
 
@@ -129,16 +222,30 @@ impl std::fmt::Debug for Timer {
 #[derive(Debug, Default)]
 pub(crate) struct Deadline {
     at: Option<Instant>,
-    timer: Option<Timer>,
+    alarm: Alarm,
+}
+
+/// Who sees to it that a future is polled when its deadline has come.
+#[derive(Debug, Default)]
+enum Alarm {
+    /// Nobody yet.
+    #[default]
+    Unset,
+    /// A timer, which wakes this waker.
+    Timer { _timer: Timer, waker: Waker },
+    /// The thread that waits for the future.
+    Thread,
 }
 
 impl Deadline {
     /// Never, for `None`.
     pub(crate) fn after(delay: Option<Duration>) -> Self {
-        Deadline { at: delay.map(|delay| clock::later(clock::now(), delay)), timer: None }
+        Deadline { at: delay.map(|delay| clock::later(clock::now(), delay)), alarm: Alarm::Unset }
     }
 
-    pub(crate) fn at(&self) -> Option<Instant> {
+    /// When it is, for a thread that will poll the future by itself then.
+    pub(crate) fn kept_by_thread(&mut self) -> Option<Instant> {
+        self.alarm = Alarm::Thread;
         self.at
     }
 
@@ -147,8 +254,16 @@ impl Deadline {
         if clock::now() >= at {
             return Poll::Ready(());
         }
-        // Armed anew at each poll, because the waker may be another one.
-        self.timer = Some(Timer::arm_at(system, at, Target::Wake(cx.waker().clone())));
+        let armed = match &self.alarm {
+            Alarm::Unset => false,
+            Alarm::Timer { waker, .. } => waker.will_wake(cx.waker()),
+            Alarm::Thread => true,
+        };
+        if !armed {
+            let waker = cx.waker().clone();
+            let _timer = Timer::arm_when(system, When::At(at), Target::Wake(waker.clone()));
+            self.alarm = Alarm::Timer { _timer, waker };
+        }
         Poll::Pending
     }
 }
@@ -175,3 +290,6 @@ impl Future for Sleep {
         this.deadline.poll(&this.system, cx)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,7 @@ use crate::cell::line::Line;
 use crate::monitor::Down;
 use crate::port::Ready;
 use crate::reason::StopReason;
+use crate::slab::Key;
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
 
 /// What has happened to the messages of one actor so far. `accepted` is always the sum of
@@ -60,7 +61,7 @@ pub(crate) enum Mode {
 /// What the system lane carries. It has no limit of its own: there is at most one entry for each
 /// armed timer and each monitor, which their owner made.
 pub(crate) enum Signal {
-    Timer { id: u64, incarnation: u64 },
+    Timer { timer: Key, incarnation: u64 },
     Down { incarnation: u64, down: Down },
 }
 

@@ -21,6 +21,7 @@ use crate::message::Envelope;
 use crate::port::{Again, Drain, MakePort, Port, Readiness, Ready};
 use crate::reason::{Failure, StopReason};
 use crate::reply::Reply;
+use crate::slab::Key;
 
 /// The most messages of one turn.
 const MESSAGES: u32 = 64;
@@ -221,7 +222,7 @@ impl<A: Messages> Turn<'_, A> {
         match self.receiver.next() {
             Work::Nothing => Next::Rest,
             Work::Message(message) => self.handle(message, true),
-            Work::Signal(Signal::Timer { id, incarnation }) => self.timer_due(id, incarnation),
+            Work::Signal(Signal::Timer { timer, incarnation }) => self.timer_due(timer, incarnation),
             Work::Signal(Signal::Down { incarnation, down }) => {
                 let current = incarnation == self.life.number;
                 let wanted = current && self.lend(|_, ctx| ctx.take_monitor(down.monitor));
@@ -235,12 +236,12 @@ impl<A: Messages> Turn<'_, A> {
         }
     }
 
-    fn timer_due(&mut self, id: u64, incarnation: u64) -> Next {
+    fn timer_due(&mut self, timer: Key, incarnation: u64) -> Next {
         if incarnation != self.life.number {
             return Next::More;
         }
         // Making the message of a repeated timer is a user's code.
-        match caught(|| self.lend(|_, ctx| ctx.timer_due(id))) {
+        match caught(|| self.lend(|_, ctx| ctx.timer_due(timer))) {
             Ok(None) => Next::More,
             Ok(Some(message)) => self.handle(message, false),
             Err(why) => self.failed(StopReason::Panicked(why)),
