@@ -13,6 +13,7 @@ use crate::message::Message;
 use crate::monitor::Monitor;
 use crate::reason::StopReason;
 use crate::reply::Reply;
+use crate::scheduler::worker;
 use crate::system::SystemHandle;
 
 /// The address of an actor. It stays good through restarts, may be cloned and sent anywhere, and
@@ -157,6 +158,10 @@ impl<A: Accepts<M>, M: Message> Deliver<M> for ActorRef<A> {
 
     fn asks_wait(&self) -> bool {
         self.0.mailbox.asks_wait()
+    }
+
+    fn is_running_here(&self) -> bool {
+        worker::is_turn_of(Arc::as_ptr(&self.0).cast())
     }
 
     fn system_of(&self) -> &SystemHandle {

@@ -30,6 +30,8 @@ pub trait Deliver<M: Message>: Sealed + Send + Sync + 'static {
     fn queue_for_room(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool;
     fn leave_line(&self, ticket: Ticket);
     fn asks_wait(&self) -> bool;
+    /// Whether it is this receiver's own turn that runs on this thread.
+    fn is_running_here(&self) -> bool;
     fn system_of(&self) -> &SystemHandle;
     fn path_of(&self) -> Path<'_>;
 }
@@ -139,6 +141,9 @@ impl<D: Deliver<M> + ?Sized, M: Message> Ask<'_, D, M> {
             let Some(message) = self.message.take() else {
                 return Poll::Ready(Ok(()));
             };
+            if self.to.is_running_here() {
+                return Poll::Ready(Err(AskError::Deadlock(message)));
+            }
             let (reply, answer) = reply::pair();
             match self.to.offer(message, reply, self.ticket, self.to.asks_wait()) {
                 Ok(()) => {

@@ -117,7 +117,9 @@ impl<A: Messages> Cell<A> {
 
     /// Ends an accepted message that no handler will see.
     pub(crate) fn dead_letter(&self, message: A::Message, why: DeadLetterReason) {
-        self.system.dead_letters().announce(self, message.name(), why);
+        if !message.is_internal() {
+            self.system.dead_letters().announce(self, message.name(), why);
+        }
         turn::quietly(self, "dropping a message", || message.undelivered());
     }
 
@@ -192,7 +194,7 @@ impl<A: Messages> Control for Cell<A> {
     }
 
     fn down(self: Arc<Self>, incarnation: u64, down: Down) {
-        self.schedule_if(self.mailbox.signal(Signal::Down { incarnation, down }));
+        self.schedule_if(self.mailbox.down(incarnation, down));
     }
 
     fn stop(self: Arc<Self>, order: Order) {

@@ -98,7 +98,8 @@ impl<A: Messages> Context<A> {
     }
 
     /// Fails this actor once the handler has ended: the same as a panic for its supervisor, with an
-    /// error of a user's own and without unwinding. The message in work becomes a dead letter.
+    /// error of a user's own and without unwinding. The message in work becomes a dead letter, even if
+    /// the handler goes on to reply.
     pub fn fail(&mut self, error: impl Into<Box<dyn Error + Send + Sync>>) {
         self.exit_because(StopReason::Failed(Failure::new(error)));
     }
@@ -225,7 +226,9 @@ impl<A: Messages> Context<A> {
     // ---- monitors ----------------------------------------------------------------------------
 
     /// Asks for a [`Down`](crate::Down), given to `#[down]`, when `other` has ended: exactly one
-    /// for each call, at once if it has ended already. Restarts cause none.
+    /// for each call, at once if it has ended already. Restarts cause none. It comes after what the
+    /// other has told this actor before its end, as in Erlang; only an actor that drops its oldest
+    /// messages gets it ahead of them.
     pub fn monitor<B: Messages>(&mut self, other: &ActorRef<B>) -> MonitorId {
         let id = MonitorId::new();
         let other: Arc<dyn Control> = other.cell().clone();

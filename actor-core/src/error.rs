@@ -81,7 +81,8 @@ impl<M> fmt::Debug for SendError<M> {
 
 impl<M> Error for SendError<M> {}
 
-const DEADLOCK: &str = "waiting on a worker would hold up the other actors; use .await in an async handler";
+const DEADLOCK: &str =
+    "this would wait for ever, or hold up a worker: in a handler await other actors, with .await";
 
 /// How an ask ended without a reply. An ask always ends.
 pub enum AskError<M: Message> {
@@ -90,8 +91,10 @@ pub enum AskError<M: Message> {
     Full(M),
     /// The actor has ended, or is about to and takes nothing more. The message comes back.
     Closed(M),
-    /// `.wait()` was called on a worker, whose other actors would have waited too, the receiver
-    /// perhaps among them. The message comes back. Use `.await` in an async handler.
+    /// The ask could not have ended: `.wait()` was called on a worker, whose other actors would have
+    /// waited too, the receiver perhaps among them (use `.await` in an async handler); or an actor
+    /// awaited an answer of its own. The message comes back. Longer circles of actors that wait for
+    /// one another are not seen; [`within`](crate::Call::within) ends them.
     Deadlock(M),
     /// The message was accepted but became a dead letter before a handler saw it: the actor ended
     /// with it in its mailbox, or its overflow policy dropped it.

@@ -18,6 +18,12 @@ pub trait Envelope: Send + 'static {
     /// The handler's name.
     fn name(&self) -> &'static str;
 
+    /// Whether this is the runtime's own affair, of which dead letters say nothing.
+    #[doc(hidden)]
+    fn is_internal(&self) -> bool {
+        false
+    }
+
     /// Ends the message without a handler; an ask that waits for its reply hears of it.
     fn undelivered(self);
 }

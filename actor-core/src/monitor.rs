@@ -63,7 +63,7 @@ impl Watcher {
                     slot.waker.take()
                 };
                 if let Some(waker) = waker {
-                    waker.wake();
+                    wait::wake(waker);
                 }
             }
         }
@@ -173,13 +173,15 @@ impl Monitor {
     }
 
     fn poll_down(&mut self, cx: &mut Context<'_>) -> Poll<Option<Down>> {
-        {
+        let waker = cx.waker().clone();
+        // Dropped without the lock, as all that is a user's.
+        let _before = {
             let mut slot = self.slot.lock();
             if let Some(down) = &slot.down {
                 return Poll::Ready(Some(down.clone()));
             }
-            slot.waker = Some(cx.waker().clone());
-        }
+            slot.waker.replace(waker)
+        };
         self.deadline.poll(self.cell.system(), cx).map(|()| None)
     }
 }

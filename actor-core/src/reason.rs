@@ -3,22 +3,44 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// The error behind a failure, shared by all who are told of it.
 #[derive(Clone)]
-pub struct Failure(Arc<dyn Error + Send + Sync>);
+pub struct Failure(Arc<Shared>);
+
+struct Shared {
+    /// `None` only while it is dropped.
+    error: Option<Box<dyn Error + Send + Sync>>,
+    /// What it says of itself, asked for once, by whoever made the failure: what a user's `Display`
+    /// does must not happen to those who are told.
+    text: Box<str>,
+}
+
+/// The last to be told may be a supervisor, and a user's `Drop` that panics must not bring it down.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let error = self.error.take();
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(error))) {
+            tracing::error!(failure = %self.text, "panicked while dropping an error");
+            std::mem::forget(payload);
+        }
+    }
+}
 
 impl Failure {
     /// A failure because of `error`: an error type, or a text.
     pub fn new(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Failure(Arc::from(error.into()))
+        let error = error.into();
+        let text = error.to_string().into();
+        Failure(Arc::new(Shared { error: Some(error), text }))
     }
 
     /// The error, if it is an `E`.
     #[must_use]
     pub fn downcast_ref<E: Error + 'static>(&self) -> Option<&E> {
-        self.0.downcast_ref()
+        self.0.error.as_ref()?.downcast_ref()
     }
 
     /// What a panic carried: its text, or a note that it carried something else.
@@ -40,13 +62,13 @@ impl Failure {
 
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.0.text, f)
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        f.write_str(&self.0.text)
     }
 }
 

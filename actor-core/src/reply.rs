@@ -19,6 +19,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::pool;
 use crate::sync::{AtomicU32, Ordering};
+use crate::wait;
 
 /// The handler's end of an ask. A handler that takes a `Reply<T>` as its last argument answers when
 /// it likes, from wherever it likes, as a `gen_server` that returns `noreply` does.
@@ -145,7 +146,7 @@ fn fill<T, E>(slot: NonNull<Slot<T, E>>, outcome: Outcome<T, E>) {
         // SAFETY: once the slot is filled the asker leaves a waker that waits to us.
         let waker = unsafe { (*shared.waker.get()).take() };
         if let Some(waker) = waker {
-            waker.wake();
+            wait::wake(waker);
         }
     }
     // SAFETY: this is the reply's end, and done.

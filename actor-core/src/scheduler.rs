@@ -80,9 +80,25 @@ impl Scheduler {
             // It is the next that this worker runs: no other is needed.
             Ok(Pushed::Next) => return,
             Ok(Pushed::Queued) => {}
-            Err(task) => self.global.push(task),
+            Err(task) => self.push_global(task),
         }
         self.wake_one();
+    }
+
+    fn push_global(&self, task: Task) {
+        self.global.push(task);
+        if self.is_stopping() && *self.live.lock() == 0 {
+            self.run_leftovers();
+        }
+    }
+
+    /// Runs what is scheduled when the workers have gone: actors that were spawned at the last moment,
+    /// to come to their end. Whoever schedules one looks whether there are workers after the push, and
+    /// the last worker to go looks at the queue after that; so one of the two sees to it.
+    fn run_leftovers(&self) {
+        while let Some(task) = until_settled(|| self.global.steal()) {
+            task.run();
+        }
     }
 
     /// Queues another turn of an actor that has not come to the end of its work, behind the others.
@@ -91,7 +107,7 @@ impl Scheduler {
             // This worker has nothing else to do, so it comes to it next.
             Ok(Pushed::Next) => return,
             Ok(Pushed::Queued) => {}
-            Err(task) => self.global.push(task),
+            Err(task) => self.push_global(task),
         }
         self.wake_one();
     }
@@ -154,6 +170,7 @@ impl Scheduler {
         // Release: pairs with the workers' Acquire load, so that what was done before is seen.
         self.stopping.store(true, Ordering::Release);
         for worker in 0..self.workers() {
+            self.timers(worker).end();
             self.unpark(worker);
         }
     }
@@ -171,13 +188,20 @@ impl Scheduler {
         *live
     }
 
-    fn is_stopping(&self) -> bool {
+    pub(crate) fn is_stopping(&self) -> bool {
         // Acquire: pairs with the Release store in `stop`.
         self.stopping.load(Ordering::Acquire)
     }
 
     fn worker_ended(&self) {
-        *self.live.lock() -= 1;
+        let last = {
+            let mut live = self.live.lock();
+            *live -= 1;
+            *live == 0
+        };
+        if last && self.is_stopping() {
+            self.run_leftovers();
+        }
         self.ended.notify_all();
     }
 }

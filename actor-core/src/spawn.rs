@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use crate::actor::{Messages, Overflow, Settings};
 use crate::actor_ref::ActorRef;
+use crate::cell::mailbox::Order;
 use crate::cell::turn::Life;
-use crate::cell::{Cell, Plan};
+use crate::cell::{Cell, Control, Plan};
 use crate::error::SpawnError;
 use crate::port::MakePort;
 use crate::reason::StopReason;
@@ -131,9 +132,9 @@ impl<A: Messages> Spawn<A> {
         }
         let adopt = Event::Adopt { child: cell.clone(), stop_within: self.stop_within };
         if parent.post(adopt).is_err() {
-            if let Some(name) = &cell.name {
-                cell.system.names().release(name, cell.id);
-            }
+            // Somebody may have found it by its name already: it ends like any other.
+            cell.clone().kill(Order { reason: StopReason::Shutdown, last: true });
+            cell.begin();
             return Err(SpawnError::Closed);
         }
         tracing::trace!(path = %ActorRef::new(cell.clone()).path(), "spawned");

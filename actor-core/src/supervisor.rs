@@ -90,6 +90,11 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         for child in std::mem::take(&mut self.children).into_values() {
+            if child.cell.system().is_ending() {
+                // The deadline of the whole has cut this supervisor's work short.
+                let path = child.cell.path().to_string();
+                child.cell.system().report_late(Late { path, ended_by_kill: true });
+            }
             child.cell.kill(Order { reason: StopReason::Shutdown, last: true });
         }
     }
@@ -143,6 +148,10 @@ impl Envelope for SupervisorMessage {
             Event::Ended { .. } => "ended",
             Event::Count(_) => CountChildren::NAME,
         }
+    }
+
+    fn is_internal(&self) -> bool {
+        !matches!(self.0, Event::Count(_))
     }
 
     /// The supervisor has ended before it knew: the child shares its fate.

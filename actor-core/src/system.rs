@@ -22,7 +22,7 @@ use crate::reason::StopReason;
 use crate::scheduler::Scheduler;
 use crate::spawn::Spawn;
 use crate::supervisor::{Late, SupervisorBuilder, SupervisorRef};
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::timer::Sleep;
 use names::Names;
 
@@ -82,6 +82,8 @@ pub(crate) struct Shared {
     root: RwLock<Option<SupervisorRef>>,
     /// Why the root has ended.
     ended: Mutex<Option<StopReason>>,
+    /// Somebody has ordered the end.
+    ending: AtomicBool,
     late: Mutex<Vec<Late>>,
     stop_within: Duration,
 }
@@ -192,6 +194,10 @@ impl SystemHandle {
     pub(crate) fn next_id(&self) -> ActorId {
         // Relaxed: only uniqueness is asked for.
         ActorId(self.0.ids.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        self.0.ending.load(Ordering::Relaxed)
     }
 
     pub(crate) fn report_late(&self, late: Late) {

@@ -19,6 +19,7 @@ use crate::port::Ready;
 use crate::slab::Key;
 use crate::sync::Mutex;
 use crate::system::SystemHandle;
+use crate::wait;
 use wheel::Wheel;
 
 /// How many timers are taken, or moved within the wheel, in one hold of the lock.
@@ -47,7 +48,7 @@ impl Target {
                     cell.set_ready(Ready::TIMER);
                 }
             }
-            Target::Wake(waker) => waker.wake(),
+            Target::Wake(waker) => wait::wake(waker),
         }
     }
 }
@@ -131,6 +132,22 @@ impl TimerQueue {
                 if let Err(why) = caught(|| target.fire()) {
                     tracing::error!(%why, "panicked while firing a timer");
                 }
+            }
+        }
+    }
+
+    /// Wakes all tasks whose deadlines are here: from now on nobody fires anything.
+    pub(crate) fn end(&self) {
+        let mut left = Vec::new();
+        {
+            let mut inner = self.inner.lock();
+            while let Some(next) = inner.wheel.next() {
+                inner.wheel.advance(next, BATCH, &mut left);
+            }
+        }
+        for target in left {
+            if let Target::Wake(waker) = target {
+                wait::wake(waker);
             }
         }
     }
@@ -264,11 +281,14 @@ impl Deadline {
             let _timer = Timer::arm_when(system, When::At(at), Target::Wake(waker.clone()));
             self.alarm = Alarm::Timer { _timer, waker };
         }
-        Poll::Pending
+        // When the system has ended there is nobody to fire the timer, and nothing to wait for. A
+        // look after the arming: either the end wakes this timer's task, or this sees the end.
+        if system.scheduler().is_stopping() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
-/// A future that is ready after a delay; made by [`SystemHandle::sleep`].
+/// A future that is ready after a delay, or when the system has ended; made by
+/// [`SystemHandle::sleep`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
 pub struct Sleep {

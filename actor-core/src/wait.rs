@@ -1,6 +1,7 @@
 //! Waiting on a plain thread: a park token, and running a future to its end.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -38,6 +39,14 @@ impl Token {
 impl Wake for Token {
     fn wake(self: Arc<Self>) {
         self.set();
+    }
+}
+
+/// Wakes a task, which may be anybody's: if its waker panics, that is not for those who go on from here.
+pub(crate) fn wake(waker: Waker) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        tracing::error!("a waker panicked");
+        std::mem::forget(payload);
     }
 }
 

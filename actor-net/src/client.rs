@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actor_core::{Restart, SpawnError, SupervisorRef, SystemHandle};
+use actor_core::{Restart, SpawnError, Supervisor, SupervisorRef, SystemHandle};
 
 use crate::connection::{self, Conn, Connection};
 use crate::options::Options;
@@ -84,10 +84,27 @@ impl Client {
         if let Some(name) = self.name {
             spawn = spawn.name(name);
         }
-        if let Some(supervisor) = &self.under {
-            spawn = spawn.under(supervisor);
+        let supervisor = match self.under {
+            Some(supervisor) => supervisor,
+            None => clients(system)?,
+        };
+        spawn.under(&supervisor).spawn()
+    }
+}
+
+/// The supervisor of a system's clients that have no other. At the end it stops them together: each
+/// may take a while to see its connection closed.
+fn clients(system: &SystemHandle) -> Result<SupervisorRef, SpawnError> {
+    const NAME: &str = "net clients";
+    loop {
+        if let Ok(supervisor) = system.lookup::<Supervisor>(NAME) {
+            return Ok(supervisor);
         }
-        spawn.spawn()
+        match system.supervisor().name(NAME).dynamic().spawn() {
+            // Somebody else was faster.
+            Err(SpawnError::NameTaken(_)) => {}
+            made => return made,
+        }
     }
 }
 

@@ -119,7 +119,9 @@ impl Listener {
         make: impl Fn(Conn) -> C + Send + Sync + 'static,
     ) -> io::Result<Server> {
         driver::check(system)?;
-        let mut supervisor = system.supervisor();
+        // Not to be restarted: without its children, which only this function can make, a supervisor
+        // would be a server that serves nobody.
+        let mut supervisor = system.supervisor().restart(Restart::Temporary);
         if let Some(name) = self.name {
             supervisor = supervisor.name(name);
         }
@@ -127,8 +129,13 @@ impl Listener {
             supervisor = supervisor.under(parent);
         }
         let supervisor = supervisor.spawn().map_err(io::Error::other)?;
-        let connections =
-            system.supervisor().dynamic().under(&supervisor).spawn().map_err(io::Error::other)?;
+        let connections = system
+            .supervisor()
+            .dynamic()
+            .restart(Restart::Temporary)
+            .under(&supervisor)
+            .spawn()
+            .map_err(io::Error::other)?;
         let counts = Arc::<Counts>::default();
         let plan = Plan {
             options: Arc::new(self.options),

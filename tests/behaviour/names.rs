@@ -47,7 +47,8 @@ fn a_lookup_of_the_wrong_type_says_so() {
     let system = system(2);
     let _clerk = system.actor(|| Clerk).name("clerk").spawn().unwrap();
     let error = system.lookup::<Other>("clerk").unwrap_err();
-    assert_eq!(error.to_string(), "\"clerk\" is a Clerk, not a Other");
+    let (clerk, other) = (std::any::type_name::<Clerk>(), std::any::type_name::<Other>());
+    assert_eq!(error.to_string(), format!("\"clerk\" is a {clerk}, not a {other}"));
 }
 
 #[test]

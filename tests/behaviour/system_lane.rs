@@ -1,4 +1,5 @@
-//! The system lane: nothing that users send can hold up stop, kill, timers and monitors.
+//! The system lane: nothing that users send can hold up kill and timers, and a full mailbox refuses
+//! neither a stop nor a Down, which keep their place in the order.
 
 use std::time::Duration;
 
@@ -68,8 +69,9 @@ fn timers_and_downs_come_before_a_full_mailbox() {
     gate.open();
     eventually("everything is handled", || log.len() == 1002);
     let entries = log.entries();
-    // The down was in the lane before the gate opened. The timer was due then, and comes at the
-    // latest when the worker looks at its timers, after the first turn's 64 messages.
+    // The other ended before the mail was told, so its Down comes first; and the mail had all the room
+    // there is. The timer was due when the gate opened, and comes at the latest when the worker looks
+    // at its timers, after the first turn's 64 messages.
     assert_eq!(entries[0], "down");
     let tick = entries.iter().position(|entry| *entry == "tick").unwrap();
     assert!(tick <= 130, "the timer came as number {tick}");

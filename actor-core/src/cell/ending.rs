@@ -7,7 +7,7 @@
 use crate::actor::Messages;
 use crate::cell::Control;
 use crate::cell::incarnation::Incarnation;
-use crate::cell::turn::{Next, Phase, Turn, quietly};
+use crate::cell::turn::{Next, Phase, Turn, caught, quietly};
 use crate::dead_letter::DeadLetterReason;
 use crate::reason::{Failure, StopReason};
 use crate::supervisor::{Event, Restart};
@@ -94,7 +94,21 @@ impl<A: Messages> Turn<'_, A> {
             Restart::Transient => !reason.is_normal(),
             Restart::Temporary => false,
         };
-        comes_back && !never_ran && !self.cell.mailbox.is_last()
+        // One that was asked to stop and is killed on the way has stopped.
+        let asked_to = matches!(reason, StopReason::Killed) && self.cell.mailbox.is_closed();
+        comes_back && !never_ran && !asked_to && !self.cell.mailbox.is_last()
+    }
+
+    /// A turn has panicked where nothing of a user's is called.
+    pub(crate) fn broken(&mut self, why: Failure) {
+        tracing::error!(%why, "a turn panicked outside of any handler");
+        let parts = (self.life.port.take(), self.life.incarnation.take());
+        quietly(&**self.cell, "dropping the state", || drop(parts));
+        if !matches!(self.life.phase, Phase::Ended) {
+            let ended = caught(|| self.end(StopReason::Panicked(why)));
+            self.life.phase = Phase::Ended;
+            drop(ended);
+        }
     }
 
     /// The end of the actor, after which nothing of it is left but the refs that others hold.

@@ -20,25 +20,30 @@ pub(crate) struct Line {
 
 impl Line {
     /// Joins the line, or refreshes the waker of one who stands in it. True if that one has a grant.
-    pub(crate) fn join(&mut self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool {
+    /// A waker that is not needed (any more) is given out, to be dropped without the lock.
+    pub(crate) fn join(&mut self, ticket: &mut Option<Ticket>, waker: Waker) -> (bool, Option<Waker>) {
         let id = ticket.get_or_insert_with(|| {
             self.next += 1;
             Ticket(self.next)
         });
         if self.granted.contains(&id.0) {
-            return true;
+            return (true, Some(waker));
         }
         match self.waiting.iter_mut().find(|(waiting, _)| *waiting == id.0) {
-            Some((_, known)) => known.clone_from(waker),
-            None => self.waiting.push_back((id.0, waker.clone())),
+            Some((_, known)) => (false, Some(std::mem::replace(known, waker))),
+            None => {
+                self.waiting.push_back((id.0, waker));
+                (false, None)
+            }
         }
-        false
     }
 
-    /// Leaves the line. True if there was a grant, whose place is free now.
-    pub(crate) fn leave(&mut self, ticket: Ticket) -> bool {
-        self.waiting.retain(|(id, _)| *id != ticket.0);
-        self.use_grant(ticket)
+    /// Leaves the line. True if there was a grant, whose place is free now. The waker is given out, to
+    /// be dropped without the lock.
+    pub(crate) fn leave(&mut self, ticket: Ticket) -> (bool, Option<Waker>) {
+        let at = self.waiting.iter().position(|(id, _)| *id == ticket.0);
+        let waker = at.and_then(|at| self.waiting.remove(at)).map(|(_, waker)| waker);
+        (self.use_grant(ticket), waker)
     }
 
     pub(crate) fn use_grant(&mut self, ticket: Ticket) -> bool {

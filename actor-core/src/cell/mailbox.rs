@@ -22,6 +22,7 @@ use crate::port::Ready;
 use crate::reason::StopReason;
 use crate::slab::Key;
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::wait;
 
 /// What has happened to the messages of one actor so far. `accepted` is always the sum of
 /// `handled`, `queued` and `dead`.
@@ -59,7 +60,7 @@ pub(crate) enum Mode {
 }
 
 /// What the system lane carries. It has no limit of its own: there is at most one entry for each
-/// armed timer and each monitor, which their owner made.
+/// armed timer and each monitor, which their owner made. Most Downs come by the inbox.
 pub(crate) enum Signal {
     Timer { timer: Key, incarnation: u64 },
     Down { incarnation: u64, down: Down },
@@ -123,10 +124,12 @@ pub(crate) struct Mailbox<M> {
 #[allow(unsafe_code)]
 unsafe impl<M: Send> Sync for Mailbox<M> {}
 
-/// What is in the inbox: messages, and the place of a stop among them.
+/// What is in the inbox: messages, and what has its place among them.
 enum Item<M> {
     Message(M),
     Stop,
+    /// Behind what the one that has ended told before. Takes no place of the capacity.
+    Down(Box<(u64, Down)>),
 }
 
 /// What the receiver has taken out of the inbox.
@@ -177,7 +180,7 @@ impl<M> Mailbox<M> {
         Mailbox {
             inbox: Inbox::new(),
             control: Control::new(),
-            settings,
+            settings: settings.mailbox(settings.mailbox),
             used: AtomicUsize::new(0),
             handled: AtomicU64::new(0),
             dead: AtomicU64::new(0),
@@ -296,9 +299,14 @@ impl<M> Mailbox<M> {
     /// Puts a sender in the line for room, or refreshes its waker. True: push again, with this
     /// ticket (the push may still be refused as closed).
     pub(crate) fn queue_for_room(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool {
+        let waker = waker.clone();
+        let _before;
         let woken = {
             let mut line = self.rare().line.lock();
-            if line.join(ticket, waker) {
+            let (granted, before) = line.join(ticket, waker);
+            // Declared before the lock was taken, so dropped after it is free.
+            _before = before;
+            if granted {
                 return true;
             }
             // SeqCst, here and in `give_places`: the receiver frees places and then looks for the
@@ -316,7 +324,7 @@ impl<M> Mailbox<M> {
 
     /// Leaves the line; a grant not used goes to the next.
     pub(crate) fn leave_line(&self, ticket: Ticket) {
-        let had_grant = self.rare().line.lock().leave(ticket);
+        let (had_grant, _waker) = self.rare().line.lock().leave(ticket);
         if had_grant {
             self.give_places(1);
         }
@@ -354,6 +362,23 @@ impl<M> Mailbox<M> {
         }
     }
 
+    /// Adds a Down, in its order with the messages. Where there is no such order (see [`Ring`]), or no
+    /// more messages are taken, it goes to the system lane: it is not lost, and comes once.
+    pub(crate) fn down(&self, incarnation: u64, down: Down) -> bool {
+        if self.drops_oldest() {
+            return self.signal(Signal::Down { incarnation, down });
+        }
+        match self.inbox.push(Item::Down(Box::new((incarnation, down)))) {
+            Ok(schedule) => schedule,
+            Err(Item::Down(parts)) => self.signal(Signal::Down { incarnation: parts.0, down: parts.1 }),
+            Err(_) => unreachable!("a refused push gives back what was pushed"),
+        }
+    }
+
+    fn drops_oldest(&self) -> bool {
+        self.settings.overflow == Overflow::DropOldest && self.is_bounded()
+    }
+
     /// Adds to the system lane.
     pub(crate) fn signal(&self, signal: Signal) -> bool {
         if self.has_ended() {
@@ -375,7 +400,7 @@ impl<M> Mailbox<M> {
 
     /// Notes the supervisor's verdict.
     pub(crate) fn decide(&self, verdict: Verdict) -> bool {
-        self.rare().orders.lock().verdict = Some(verdict);
+        let _before = self.rare().orders.lock().verdict.replace(verdict);
         self.raise(Flags::VERDICT)
     }
 
@@ -400,7 +425,7 @@ impl<M> Mailbox<M> {
     }
 
     fn push_stop(&self, close: bool) -> bool {
-        if self.settings.overflow == Overflow::DropOldest && self.is_bounded() {
+        if self.drops_oldest() {
             {
                 let mut ring = self.rare().ring.lock();
                 ring.closed |= close;
@@ -437,7 +462,7 @@ impl<M> Mailbox<M> {
         self.control.flags().any(Flags::ENDED)
     }
 
-    fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.inbox.is_closed() || self.rare.get().is_some_and(|rare| rare.ring.lock().closed)
     }
 
@@ -531,6 +556,10 @@ impl<M> Receiver<'_, M> {
                     return Work::Message(message);
                 }
                 None => return Work::Nothing,
+                Some(Item::Down(parts)) => {
+                    let (incarnation, down) = *parts;
+                    return Work::Signal(Signal::Down { incarnation, down });
+                }
                 Some(Item::Stop) => {
                     if let Some(reason) = self.take_stop() {
                         return Work::Stop(reason);
@@ -627,8 +656,14 @@ impl<M> Receiver<'_, M> {
         self.mailbox.rare().orders.lock().kill.take()
     }
 
+    /// The stop whose place in the queue has come. If nothing more is taken either, this was the
+    /// last that the actor did, whatever happens to it from here on.
     fn take_stop(&mut self) -> Option<StopReason> {
-        self.mailbox.rare().orders.lock().stop.take()
+        let reason = self.mailbox.rare().orders.lock().stop.take()?;
+        if self.mailbox.is_closed() {
+            self.mailbox.control.raise(Flags::LAST);
+        }
+        Some(reason)
     }
 
     /// The readiness flags, which are cleared.
@@ -641,10 +676,12 @@ impl<M> Receiver<'_, M> {
 
     /// The supervisor's verdict on a failed actor; an order to end for good is one too.
     pub(crate) fn take_verdict(&mut self) -> Option<Verdict> {
-        if let Some(reason) = self.take_kill() {
-            return Some(Verdict::End(reason));
-        }
         let last = self.mailbox.is_last();
+        match self.take_kill() {
+            Some(reason) if last => return Some(Verdict::End(reason)),
+            // There is no incarnation that could be killed.
+            _ => {}
+        }
         let mut orders = self.mailbox.rare().orders.lock();
         self.mailbox.control.lower(Flags::VERDICT);
         match orders.verdict.take() {
@@ -694,7 +731,7 @@ impl<M> Item<M> {
     fn into_message(self) -> M {
         match self {
             Item::Message(message) => message,
-            Item::Stop => unreachable!("only messages are pushed where one comes back"),
+            Item::Stop | Item::Down(_) => unreachable!("only messages are pushed where one comes back"),
         }
     }
 }
@@ -711,6 +748,6 @@ impl<M> Ring<M> {
 
 fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
-        waker.wake();
+        wait::wake(waker);
     }
 }

@@ -2,12 +2,13 @@
 #![allow(unsafe_code)]
 
 use std::mem::ManuallyDrop;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use crate::actor::Messages;
 use crate::cell::mailbox::Mode;
 use crate::cell::{Cell, turn};
+use crate::scheduler::worker;
 
 /// What every cell begins with.
 pub(crate) struct Header {
@@ -53,8 +54,11 @@ unsafe fn run<A: Messages>(header: NonNull<Header>) {
     // SAFETY: the cell is in an `Arc` whose count for the actor's life is still there; it is borrowed,
     // and given up only when the actor has ended.
     let cell = ManuallyDrop::new(unsafe { Arc::from_raw(cell) });
+    worker::set_current(Arc::as_ptr(&cell).cast());
     // SAFETY: the caller hands the run token over.
-    if unsafe { turn::run(&cell) } == Mode::Ended {
+    let mode = unsafe { turn::run(&cell) };
+    worker::set_current(ptr::null());
+    if mode == Mode::Ended {
         drop(ManuallyDrop::into_inner(cell));
     }
 }

@@ -21,6 +21,29 @@ const OUTSIDE_WITHIN: Duration = Duration::from_micros(100);
 /// After this many turns of actors that were scheduled last, one behind another, the queue is next.
 const NEXT_IN_A_ROW: u32 = 3;
 
+thread_local! {
+    /// Whether turns on this thread have taken long of late.
+    static SLOW: Cell<bool> = const { Cell::new(false) };
+    /// The actor whose turn runs on this thread, by the address of its cell.
+    static CURRENT: Cell<*const ()> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Whether turns on this thread have taken long of late, so that a look at the clock costs little.
+pub(crate) fn is_slow() -> bool {
+    SLOW.get()
+}
+
+/// Notes whose turn runs on this thread.
+#[inline]
+pub(crate) fn set_current(cell: *const ()) {
+    CURRENT.set(cell);
+}
+
+/// Whether the turn that runs on this thread, if there is one, is this actor's.
+pub(crate) fn is_turn_of(cell: *const ()) -> bool {
+    CURRENT.get() == cell
+}
+
 thread_local!(static LOCAL: OnceCell<Local> = const { OnceCell::new() });
 
 /// What a worker's own thread has of it.
@@ -153,6 +176,7 @@ impl Pace {
         let fitting = OUTSIDE_WITHIN.as_nanos() * u128::from(self.every) / took.as_nanos().max(1);
         self.every = fitting.clamp(1, u128::from(CLOCK_EVERY)) as u32;
         self.left = self.every;
+        SLOW.set(self.every == 1);
         if now.saturating_duration_since(self.outside) < OUTSIDE_WITHIN {
             return None;
         }

@@ -16,7 +16,7 @@ use crate::driver::{Driver, MakeDriver, Parker};
 use crate::scheduler::Scheduler;
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::{Restart, Supervisor};
-use crate::sync::{AtomicU64, Mutex};
+use crate::sync::{AtomicBool, AtomicU64, Mutex};
 use crate::system::names::Names;
 use crate::system::{Shared, System, SystemHandle};
 
@@ -101,6 +101,7 @@ impl Builder {
             ids: AtomicU64::new(1),
             root: RwLock::new(None),
             ended: Mutex::new(None),
+            ending: AtomicBool::new(false),
             late: Mutex::new(Vec::new()),
             stop_within: self.stop_within,
         }));

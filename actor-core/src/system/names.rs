@@ -27,7 +27,7 @@ impl Names {
         match self.0.entry(name.clone()) {
             Entry::Occupied(_) => Err(SpawnError::NameTaken(name.to_string())),
             Entry::Vacant(free) => {
-                free.insert(Named { id: actor.id(), of: A::NAME, actor: Box::new(actor) });
+                free.insert(Named { id: actor.id(), of: std::any::type_name::<A>(), actor: Box::new(actor) });
                 Ok(())
             }
         }
@@ -44,7 +44,11 @@ impl Names {
         };
         match named.actor.downcast_ref::<ActorRef<A>>() {
             Some(actor) => Ok(actor.clone()),
-            None => Err(LookupError::WrongType { name: name.to_owned(), wanted: A::NAME, found: named.of }),
+            None => Err(LookupError::WrongType {
+                name: name.to_owned(),
+                wanted: std::any::type_name::<A>(),
+                found: named.of,
+            }),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::monitor::Monitor;
 use crate::reason::StopReason;
 use crate::scheduler::worker;
 use crate::supervisor::Late;
+use crate::sync::Ordering;
 use crate::system::{System, SystemHandle};
 
 /// What is left of the time after the deadline, for kills to take effect and workers to end.
@@ -19,6 +20,9 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
+    /// Whether the actors have ended; false only when this was asked for on a worker, which cannot
+    /// wait for that.
+    pub ended: bool,
     /// Why the root supervisor ended.
     pub reason: StopReason,
     /// The actors that had not ended by their deadline.
@@ -29,15 +33,18 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether everything ended in time.
+    /// Whether everything was asked to end, and has in time.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.late.is_empty() && self.stuck_workers == 0
+        self.ended && self.late.is_empty() && self.stuck_workers == 0 && self.reason.is_normal()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.ended {
+            return f.write_str("the end has begun");
+        }
         write!(f, "{}", self.reason)?;
         for late in &self.late {
             let end = if late.ended_by_kill { "killed" } else { "its handler has not returned" };
@@ -65,6 +72,7 @@ impl System {
             stuck_workers = self.scheduler().wait_for_workers(clock::now() + GRACE);
         }
         Report {
+            ended: self.0.ended.lock().is_some(),
             reason: self.0.ended.lock().clone().unwrap_or(StopReason::Shutdown),
             late: self.0.late.lock().clone(),
             stuck_workers,
@@ -91,6 +99,8 @@ impl System {
 
 impl SystemHandle {
     pub(crate) fn order_stop(&self) {
+        // Relaxed: supervisors look at it for the report only, and learn of the end by their orders.
+        self.0.ending.store(true, Ordering::Relaxed);
         if let Some(root) = self.root() {
             root.cell().clone().stop(Order { reason: StopReason::Shutdown, last: true });
         }

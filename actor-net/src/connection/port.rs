@@ -188,10 +188,10 @@ impl<C: Connection, H> ConnectionPort<C, H> {
             actor.opened(ctx);
         }
         self.flush();
-        if self.shared.eased() {
+        if !ctx.is_stopping() && self.shared.eased() {
             actor.writable(ctx);
         }
-        if self.shared.has_ended() { Again::No } else { self.read(actor, ctx) }
+        if ctx.is_stopping() || self.shared.has_ended() { Again::No } else { self.read(actor, ctx) }
     }
 
     /// Reads and decodes until the socket has no more, the budget is spent or the end has come.

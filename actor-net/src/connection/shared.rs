@@ -128,10 +128,23 @@ impl Shared {
             }
         }
         if state.queue.is_over(&write, &self.options) {
-            let queued = state.queue.bytes();
-            let reason = CloseReason::SlowConsumer { queued, cap: self.options.cap };
+            // One write may be larger than the cap; what counts is what the socket leaves of it.
+            let alone = state.queue.is_empty();
+            let mut queued = state.queue.bytes();
+            if alone {
+                state.queue.push(write, &self.options);
+                while state.flush() == Progress::Spent {}
+                if state.is_closed() {
+                    return Pressure::Closed;
+                }
+                queued = state.queue.bytes();
+                if queued <= self.options.cap {
+                    let high = queued >= self.options.high;
+                    return if high { Pressure::High } else { Pressure::Low };
+                }
+            }
             drop(state);
-            self.end(reason);
+            self.end(CloseReason::SlowConsumer { queued, cap: self.options.cap });
             return Pressure::Closed;
         }
         if state.queue.push(write, &self.options) { Pressure::High } else { Pressure::Low }
