@@ -10,6 +10,13 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
+/// A reading of a clock that is cheap and ticks every few milliseconds: another one means that much
+/// time may have passed.
+#[inline]
+pub(crate) fn coarse() -> u64 {
+    crate::platform::coarse_ticks()
+}
+
 /// `delay` from `start`, or the far future (a century) where the sum has no representation.
 pub(crate) fn later(start: Instant, delay: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);

@@ -60,6 +60,7 @@ pub mod driver;
 mod error;
 mod message;
 mod monitor;
+mod platform;
 mod pool;
 pub mod port;
 pub mod prelude;

