@@ -60,6 +60,10 @@ pub mod driver;
 mod error;
 mod message;
 mod monitor;
+#[cfg(not(loom))]
+mod pool;
+#[cfg(loom)]
+#[path = "pool/plain.rs"]
 mod pool;
 pub mod port;
 pub mod prelude;

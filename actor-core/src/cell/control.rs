@@ -5,6 +5,9 @@
 //! pending, its supervisor decides, its port drains), and rests until one of the flags in the upper
 //! half is raised. Who raises one of those takes the upper half away and schedules the actor.
 
+#[cfg(all(test, loom))]
+mod model;
+
 use crate::sync::{AtomicU32, Ordering};
 
 /// A set of flags.

@@ -14,6 +14,9 @@
 //! the same pointer again *is* the newest node again.
 #![allow(unsafe_code)]
 
+#[cfg(all(test, loom))]
+mod model;
+
 use std::ptr::{self, NonNull};
 
 use crate::pool;

@@ -8,9 +8,10 @@
 //!
 //! Everybody uses [`Mailbox`]; the holder of the run token alone uses [`Receiver`].
 
-use std::cell::UnsafeCell;
+#[cfg(all(test, loom))]
+mod model;
+
 use std::collections::VecDeque;
-use std::sync::OnceLock;
 use std::task::Waker;
 
 use crate::actor::{Overflow, Settings};
@@ -20,7 +21,7 @@ use crate::cell::line::Line;
 use crate::monitor::Down;
 use crate::port::Ready;
 use crate::reason::StopReason;
-use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, OnceLock, Ordering, UnsafeCell};
 
 /// What has happened to the messages of one actor so far. `accepted` is always the sum of
 /// `handled`, `queued` and `dead`.
@@ -464,7 +465,8 @@ impl<M> Mailbox<M> {
     #[allow(unsafe_code)]
     pub(crate) unsafe fn receiver(&self) -> Receiver<'_, M> {
         // SAFETY: only the holder of the token gets here, and there is one.
-        Receiver { mailbox: self, receiving: unsafe { &mut *self.receiving.get() } }
+        let receiving = self.receiving.with_mut(|receiving| unsafe { &mut *receiving });
+        Receiver { mailbox: self, receiving }
     }
 }
 
