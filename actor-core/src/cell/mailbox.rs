@@ -16,7 +16,7 @@ use std::task::Waker;
 
 use crate::actor::{Overflow, Settings};
 use crate::cell::control::{Control, Flags, Raised};
-use crate::cell::inbox::{Batch, Inbox};
+use crate::cell::inbox::{Batch, Inbox, Rest};
 use crate::cell::line::Line;
 use crate::monitor::Down;
 use crate::port::Ready;
@@ -324,7 +324,7 @@ impl<M> Mailbox<M> {
 
     fn give_places(&self, places: usize) {
         self.used.fetch_sub(places, Ordering::SeqCst);
-        if self.control.flags_after_rest().any(Flags::LINE) {
+        if self.control.has_line() {
             let woken = self.grant(&mut self.rare().line.lock());
             wake_all(woken);
         }
@@ -498,11 +498,16 @@ impl<M> Mailbox<M> {
 
     /// Gives the token back if there is nothing to do for an open actor.
     fn rest(&self) -> bool {
-        if self.control.flags().any(Flags::OPEN) || !self.inbox.rest() {
-            return false;
+        loop {
+            if self.control.flags().any(Flags::OPEN) {
+                return false;
+            }
+            match self.inbox.rest() {
+                Rest::Idle => return true,
+                Rest::Messages => return false,
+                Rest::Called => {}
+            }
         }
-        // See `Inbox::rest`.
-        !(self.control.flags_after_rest().any(Flags::OPEN) && self.inbox.claim())
     }
 }
 

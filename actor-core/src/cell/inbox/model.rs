@@ -27,7 +27,7 @@ impl Actor {
     fn run(&self) {
         loop {
             self.life.with(|handled| handled.extend(opened(self.inbox.take())));
-            if self.inbox.rest() {
+            if self.inbox.rest() == Rest::Idle {
                 return;
             }
         }
