@@ -194,6 +194,11 @@ impl<M> Mailbox<M> {
         self.settings.mailbox != Settings::UNBOUNDED
     }
 
+    /// Whether messages are in the ring, for senders to drop the oldest.
+    fn has_ring(&self) -> bool {
+        self.settings.overflow == Overflow::DropOldest && self.is_bounded()
+    }
+
     /// Whether an ask that finds the mailbox full waits for room.
     pub(crate) fn asks_wait(&self) -> bool {
         self.settings.overflow == Overflow::Wait
@@ -220,7 +225,7 @@ impl<M> Mailbox<M> {
     }
 
     fn push_bounded(&self, message: M, ticket: Option<Ticket>, waits: bool) -> Result<Pushed<M>, Refusal<M>> {
-        if self.settings.overflow == Overflow::DropOldest {
+        if self.has_ring() {
             return self.push_ring(message, ticket, waits);
         }
         let granted = ticket.is_some_and(|ticket| self.rare().line.lock().use_grant(ticket));
@@ -400,7 +405,7 @@ impl<M> Mailbox<M> {
     }
 
     fn push_stop(&self, close: bool) -> bool {
-        if self.settings.overflow == Overflow::DropOldest && self.is_bounded() {
+        if self.has_ring() {
             {
                 let mut ring = self.rare().ring.lock();
                 ring.closed |= close;
@@ -425,8 +430,10 @@ impl<M> Mailbox<M> {
     }
 
     fn disperse_line(&self) {
-        if let Some(rare) = self.rare.get() {
-            let woken = rare.line.lock().disperse();
+        // As in `give_places`: this has closed, and looks for the line. That there is a `rare` would
+        // say nothing: a thread may see that late.
+        if self.control.has_line() {
+            let woken = self.rare().line.lock().disperse();
             wake_all(woken);
         }
     }
@@ -677,11 +684,13 @@ impl<M> Receiver<'_, M> {
                 }
             }
         }
-        if let Some(rare) = mailbox.rare.get() {
-            let mut ring = rare.ring.lock();
+        if mailbox.has_ring() {
+            // Made if need be: who comes to the ring later must find it closed.
+            let mut ring = mailbox.rare().ring.lock();
             ring.closed = true;
             left.extend(std::mem::take(&mut ring.queue));
-            drop(ring);
+        }
+        if let Some(rare) = mailbox.rare.get() {
             // Dropped outside of the lock.
             let _signals = std::mem::take(&mut *rare.signals.lock());
         }
