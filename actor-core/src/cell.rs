@@ -16,7 +16,6 @@ pub(crate) mod task;
 pub(crate) mod turn;
 mod waker;
 
-use std::cell::UnsafeCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,6 +29,7 @@ use crate::monitor::{Down, MonitorId, Watcher, Watchers};
 use crate::port::Ready;
 use crate::slab::Key;
 use crate::supervisor::{Restart, SupervisorRef};
+use crate::sync::UnsafeCell;
 use crate::system::SystemHandle;
 
 /// Tells actors apart; the same through all incarnations. Unique within a system, in the order of

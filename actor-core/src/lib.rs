@@ -61,6 +61,10 @@ mod error;
 mod message;
 mod monitor;
 mod platform;
+#[cfg(not(loom))]
+mod pool;
+#[cfg(loom)]
+#[path = "pool/plain.rs"]
 mod pool;
 pub mod port;
 pub mod prelude;

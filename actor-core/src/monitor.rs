@@ -22,8 +22,8 @@ pub struct MonitorId(u64);
 
 impl MonitorId {
     pub(crate) fn new() -> Self {
-        use crate::sync::{AtomicU64, Ordering};
-        static NEXT: AtomicU64 = AtomicU64::new(1);
+        use crate::sync::{Ordering, StaticU64};
+        static NEXT: StaticU64 = StaticU64::new(1);
         // Relaxed: only uniqueness is asked for.
         MonitorId(NEXT.fetch_add(1, Ordering::Relaxed))
     }

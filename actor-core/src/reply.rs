@@ -10,7 +10,9 @@
 //! | `LEFT_REPLY`, `LEFT_ASKER` | either | that end touches the slot no more |
 #![allow(unsafe_code)]
 
-use std::cell::UnsafeCell;
+#[cfg(all(test, loom))]
+mod model;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
@@ -18,7 +20,7 @@ use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker};
 
 use crate::pool;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering, UnsafeCell};
 use crate::wait;
 
 /// The handler's end of an ask. A handler that takes a `Reply<T>` as its last argument answers when
@@ -139,12 +141,12 @@ fn fill<T, E>(slot: NonNull<Slot<T, E>>, outcome: Outcome<T, E>) {
     // SAFETY: the slot is there until this end has left.
     let shared = unsafe { slot.as_ref() };
     // SAFETY: the asker looks at the outcome only when the slot is filled.
-    unsafe { *shared.outcome.get() = Some(outcome) };
+    shared.outcome.with_mut(|place| unsafe { *place = Some(outcome) });
     // Release: with the acquires in `poll`, for the outcome. Acquire: for the waker.
     let before = shared.state.fetch_or(FILLED, Ordering::AcqRel);
     if before & WAITING != 0 {
         // SAFETY: once the slot is filled the asker leaves a waker that waits to us.
-        let waker = unsafe { (*shared.waker.get()).take() };
+        let waker = shared.waker.with_mut(|place| unsafe { (*place).take() });
         if let Some(waker) = waker {
             wait::wake(waker);
         }
@@ -180,11 +182,10 @@ impl<T, E> Answer<T, E> {
         }
         if state & FILLED == 0 {
             // SAFETY: not filled and not waiting, so the waker is ours.
-            let known = unsafe { &mut *slot.waker.get() };
-            match known {
+            slot.waker.with_mut(|place| match unsafe { &mut *place } {
                 Some(known) => known.clone_from(cx.waker()),
-                None => *known = Some(cx.waker().clone()),
-            }
+                none => *none = Some(cx.waker().clone()),
+            });
             // Release: with the acquire in `fill`, for the waker.
             state = slot.state.fetch_or(WAITING, Ordering::AcqRel);
         }
@@ -192,7 +193,7 @@ impl<T, E> Answer<T, E> {
             return Poll::Pending;
         }
         // SAFETY: filled, so the reply's end does not touch the outcome any more.
-        let outcome = unsafe { (*slot.outcome.get()).take() };
+        let outcome = slot.outcome.with_mut(|place| unsafe { (*place).take() });
         Poll::Ready(outcome.expect("an ask is not polled after it has ended"))
     }
 }

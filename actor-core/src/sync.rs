@@ -1,21 +1,60 @@
 //! The one place that names the primitives of synchronisation, so that a model checker's can take
-//! their place.
+//! their place: under `cfg(loom)` they come from [`checked`], see CONTRIBUTING.md.
 
-pub(crate) use std::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+#[cfg(loom)]
+mod checked;
+#[cfg(all(test, loom))]
+pub(crate) mod model;
+#[cfg(loom)]
+use checked as primitives;
+
+#[cfg(not(loom))]
+mod primitives {
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
+
+    /// A cell whose users keep apart by a protocol. They get at it through a closure, so that a
+    /// model checker sees each access.
+    #[derive(Debug, Default)]
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            UnsafeCell(std::cell::UnsafeCell::new(value))
+        }
+
+        #[inline(always)]
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}
+
+pub(crate) use primitives::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Condvar, MutexGuard, OnceLock, Ordering,
+    UnsafeCell, fence,
 };
-pub(crate) use std::sync::{Condvar, MutexGuard};
+/// A counter in a static, which a model checker cannot have: what it checks ends with each run.
+pub(crate) use std::sync::atomic::AtomicU64 as StaticU64;
 
 use std::sync::PoisonError;
 
 /// A mutex without poison. No code of a user's runs under one of ours, and what could panic under
 /// one leaves its data whole, so a poisoned lock would only turn one failure into many.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+pub(crate) struct Mutex<T>(primitives::Mutex<T>);
 
 impl<T> Mutex<T> {
+    #[cfg(not(loom))]
     pub(crate) const fn new(value: T) -> Self {
-        Mutex(std::sync::Mutex::new(value))
+        Mutex(primitives::Mutex::new(value))
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn new(value: T) -> Self {
+        Mutex(primitives::Mutex::new(value))
     }
 
     /// The value, without locking: the borrow proves that nobody else has it.

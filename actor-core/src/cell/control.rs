@@ -5,6 +5,9 @@
 //! pending, its supervisor decides, its port drains), and rests until one of the flags in the upper
 //! half is raised. Who raises one of those takes the upper half away and schedules the actor.
 
+#[cfg(all(test, loom))]
+mod model;
+
 use crate::sync::{AtomicU32, Ordering};
 
 /// A set of flags.
@@ -80,14 +83,16 @@ impl Control {
         Flags(self.0.load(Ordering::Acquire) & Flags::ALL)
     }
 
-    /// The flags, in one order with the token's coming and going; see `Inbox::rest`.
-    pub(crate) fn flags_after_rest(&self) -> Flags {
-        Flags(self.0.load(Ordering::SeqCst) & Flags::ALL)
+    /// Whether senders wait for room.
+    pub(crate) fn has_line(&self) -> bool {
+        // SeqCst: in one order with the places that the caller has given back; see
+        // `Mailbox::queue_for_room`.
+        Flags(self.0.load(Ordering::SeqCst)).any(Flags::LINE)
     }
 
     /// Raises flags.
     pub(crate) fn raise(&self, flags: Flags) -> Raised {
-        // SeqCst: one half of the exchange described at `Inbox::rest`. Its release is for `flags`.
+        // SeqCst: a sender that joins the line; see `Mailbox::queue_for_room`. Release: with `flags`.
         let before = self.0.fetch_or(flags.0, Ordering::SeqCst);
         if Flags(before).any(Flags::ENDED) {
             return Raised::Seen;

@@ -5,14 +5,18 @@
 //! |---|---|
 //! | `IDLE` | empty, nobody has the token: who pushes takes it and must schedule the actor |
 //! | null | empty, somebody has the token |
+//! | `CALLED` | as null, and something else than messages has come for the actor since |
 //! | a node | messages, newest first; somebody has the token |
-//! | any of the last two, with `CLOSED` | the same, and pushes are refused |
+//! | any of the last three, with `CLOSED` | the same, and pushes are refused |
 //!
 //! A push is one compare-and-swap, and learns from it whether to schedule. The receiver takes all
 //! nodes with another and reverses them. This is Treiber's stack; its usual trouble, a node that is
 //! freed and comes back (ABA), is none here, because nodes are never popped singly: a head that is
 //! the same pointer again *is* the newest node again.
 #![allow(unsafe_code)]
+
+#[cfg(all(test, loom))]
+mod model;
 
 use std::ptr::{self, NonNull};
 
@@ -45,6 +49,17 @@ impl<T> Node<T> {
     }
 }
 
+/// What became of giving the token back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// The token is given back.
+    Idle,
+    /// The caller has it still: there is something to take, or the inbox is closed.
+    Messages,
+    /// The caller has it still: somebody has called, so it looks again at what is there.
+    Called,
+}
+
 /// Where senders push.
 pub(crate) struct Inbox<T> {
     head: AtomicPtr<Node<T>>,
@@ -57,9 +72,14 @@ unsafe impl<T: Send> Sync for Inbox<T> {}
 
 const CLOSED: usize = 1;
 const IDLE: usize = 2;
+const CALLED: usize = 4;
 
 fn idle<T>() -> *mut Node<T> {
     ptr::without_provenance_mut(IDLE)
+}
+
+fn called<T>() -> *mut Node<T> {
+    ptr::without_provenance_mut(CALLED)
 }
 
 fn is_closed<T>(head: *mut Node<T>) -> bool {
@@ -68,7 +88,7 @@ fn is_closed<T>(head: *mut Node<T>) -> bool {
 
 /// The nodes below the marks.
 fn nodes<T>(head: *mut Node<T>) -> *mut Node<T> {
-    head.map_addr(|addr| addr & !(CLOSED | IDLE))
+    head.map_addr(|addr| addr & !(CLOSED | IDLE | CALLED))
 }
 
 impl<T> Inbox<T> {
@@ -101,8 +121,8 @@ impl<T> Inbox<T> {
             }
             // SAFETY: as above.
             unsafe { (*node.as_ptr()).next = nodes(head) };
-            // Release: with the acquire of `take`, which reads the node. SeqCst, not less, because
-            // taking the token from `IDLE` is one half of the exchange described at `rest`.
+            // Release: with the acquire of `take`, which reads the node. Acquire: with the release of
+            // `rest`, if this takes the token. SeqCst: a last item closes; see `is_closed`.
             match self.head.compare_exchange_weak(head, marked, Ordering::SeqCst, Ordering::Relaxed) {
                 Ok(_) => return Ok(head.addr() == IDLE),
                 Err(now) => head = now,
@@ -110,11 +130,25 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Takes the token if nobody has it. The caller must schedule the actor then.
+    /// Takes the token if nobody has it: true, and the caller must schedule the actor. Otherwise
+    /// sees to it that who has the token looks, before it gives it back, at what the caller has put
+    /// there for the actor.
     pub(crate) fn claim(&self) -> bool {
-        // SeqCst: see `rest`. A failure says that somebody has the token, and looks at what the
-        // caller has stored before this.
-        self.head.compare_exchange(idle(), ptr::null_mut(), Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        let mut head = self.head.load(Ordering::Relaxed);
+        loop {
+            let next = match head.addr() {
+                IDLE => ptr::null_mut(),
+                0 => called(),
+                // Called already, or there is something to take. Written again, for the release.
+                _ => head,
+            };
+            // Release: with the acquires of `take` and `rest`, for what was put there. Acquire: with
+            // the release of `rest`, if this takes the token.
+            match self.head.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return head.addr() == IDLE,
+                Err(now) => head = now,
+            }
+        }
     }
 
     /// Whether pushes are refused.
@@ -143,14 +177,24 @@ impl<T> Inbox<T> {
         }
     }
 
-    /// Gives the token back if the inbox is empty; false if it is not, or is closed.
+    /// Gives the token back, unless something has come. After [`Rest::Idle`] the actor may run on
+    /// another thread, end there, and be gone: the caller touches nothing of it any more.
     ///
-    /// The caller then looks once more at what else could be there for the actor, and claims the
-    /// token again if there is something. Who puts something there does so first and claims then.
-    /// Both stores and both looks are sequentially consistent, so one of the two sees the other.
-    pub(crate) fn rest(&self) -> bool {
+    /// The caller has looked at what else than messages could be there for the actor. Who puts
+    /// something there does so first and claims then, which either takes the token or keeps this
+    /// from giving it back.
+    pub(crate) fn rest(&self) -> Rest {
         // Release: what this turn did is seen by the next, which begins with taking the token.
-        self.head.compare_exchange(ptr::null_mut(), idle(), Ordering::SeqCst, Ordering::Relaxed).is_ok()
+        match self.head.compare_exchange(ptr::null_mut(), idle(), Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return Rest::Idle,
+            Err(head) if head != called() => return Rest::Messages,
+            Err(_) => {}
+        }
+        // Acquire: with the release in `claim`.
+        match self.head.compare_exchange(called(), ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => Rest::Called,
+            Err(_) => Rest::Messages,
+        }
     }
 
     /// Refuses pushes from now on and takes what is there. For the holder of the token.

@@ -8,20 +8,21 @@
 //!
 //! Everybody uses [`Mailbox`]; the holder of the run token alone uses [`Receiver`].
 
-use std::cell::UnsafeCell;
+#[cfg(all(test, loom))]
+mod model;
+
 use std::collections::VecDeque;
-use std::sync::OnceLock;
 use std::task::Waker;
 
 use crate::actor::{Overflow, Settings};
 use crate::cell::control::{Control, Flags, Raised};
-use crate::cell::inbox::{Batch, Inbox};
+use crate::cell::inbox::{Batch, Inbox, Rest};
 use crate::cell::line::Line;
 use crate::monitor::Down;
 use crate::port::Ready;
 use crate::reason::StopReason;
 use crate::slab::Key;
-use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, OnceLock, Ordering, UnsafeCell};
 use crate::wait;
 
 /// What has happened to the messages of one actor so far. `accepted` is always the sum of
@@ -197,6 +198,11 @@ impl<M> Mailbox<M> {
         self.settings.mailbox != Settings::UNBOUNDED
     }
 
+    /// Whether messages are in the ring, for senders to drop the oldest.
+    fn has_ring(&self) -> bool {
+        self.settings.overflow == Overflow::DropOldest && self.is_bounded()
+    }
+
     /// Whether an ask that finds the mailbox full waits for room.
     pub(crate) fn asks_wait(&self) -> bool {
         self.settings.overflow == Overflow::Wait
@@ -223,7 +229,7 @@ impl<M> Mailbox<M> {
     }
 
     fn push_bounded(&self, message: M, ticket: Option<Ticket>, waits: bool) -> Result<Pushed<M>, Refusal<M>> {
-        if self.settings.overflow == Overflow::DropOldest {
+        if self.has_ring() {
             return self.push_ring(message, ticket, waits);
         }
         let granted = ticket.is_some_and(|ticket| self.rare().line.lock().use_grant(ticket));
@@ -332,7 +338,7 @@ impl<M> Mailbox<M> {
 
     fn give_places(&self, places: usize) {
         self.used.fetch_sub(places, Ordering::SeqCst);
-        if self.control.flags_after_rest().any(Flags::LINE) {
+        if self.control.has_line() {
             let woken = self.grant(&mut self.rare().line.lock());
             wake_all(woken);
         }
@@ -365,7 +371,7 @@ impl<M> Mailbox<M> {
     /// Adds a Down, in its order with the messages. Where there is no such order (see [`Ring`]), or no
     /// more messages are taken, it goes to the system lane: it is not lost, and comes once.
     pub(crate) fn down(&self, incarnation: u64, down: Down) -> bool {
-        if self.drops_oldest() {
+        if self.has_ring() {
             return self.signal(Signal::Down { incarnation, down });
         }
         match self.inbox.push(Item::Down(Box::new((incarnation, down)))) {
@@ -373,10 +379,6 @@ impl<M> Mailbox<M> {
             Err(Item::Down(parts)) => self.signal(Signal::Down { incarnation: parts.0, down: parts.1 }),
             Err(_) => unreachable!("a refused push gives back what was pushed"),
         }
-    }
-
-    fn drops_oldest(&self) -> bool {
-        self.settings.overflow == Overflow::DropOldest && self.is_bounded()
     }
 
     /// Adds to the system lane.
@@ -425,7 +427,7 @@ impl<M> Mailbox<M> {
     }
 
     fn push_stop(&self, close: bool) -> bool {
-        if self.drops_oldest() {
+        if self.has_ring() {
             {
                 let mut ring = self.rare().ring.lock();
                 ring.closed |= close;
@@ -450,8 +452,10 @@ impl<M> Mailbox<M> {
     }
 
     fn disperse_line(&self) {
-        if let Some(rare) = self.rare.get() {
-            let woken = rare.line.lock().disperse();
+        // As in `give_places`: this has closed, and looks for the line. That there is a `rare` would
+        // say nothing: a thread may see that late.
+        if self.control.has_line() {
+            let woken = self.rare().line.lock().disperse();
             wake_all(woken);
         }
     }
@@ -490,7 +494,8 @@ impl<M> Mailbox<M> {
     #[allow(unsafe_code)]
     pub(crate) unsafe fn receiver(&self) -> Receiver<'_, M> {
         // SAFETY: only the holder of the token gets here, and there is one.
-        Receiver { mailbox: self, receiving: unsafe { &mut *self.receiving.get() } }
+        let receiving = self.receiving.with_mut(|receiving| unsafe { &mut *receiving });
+        Receiver { mailbox: self, receiving }
     }
 }
 
@@ -522,11 +527,16 @@ impl<M> Mailbox<M> {
 
     /// Gives the token back if there is nothing to do for an open actor.
     fn rest(&self) -> bool {
-        if self.control.flags().any(Flags::OPEN) || !self.inbox.rest() {
-            return false;
+        loop {
+            if self.control.flags().any(Flags::OPEN) {
+                return false;
+            }
+            match self.inbox.rest() {
+                Rest::Idle => return true,
+                Rest::Messages => return false,
+                Rest::Called => {}
+            }
         }
-        // See `Inbox::rest`.
-        !(self.control.flags_after_rest().any(Flags::OPEN) && self.inbox.claim())
     }
 }
 
@@ -708,11 +718,13 @@ impl<M> Receiver<'_, M> {
                 }
             }
         }
-        if let Some(rare) = mailbox.rare.get() {
-            let mut ring = rare.ring.lock();
+        if mailbox.has_ring() {
+            // Made if need be: who comes to the ring later must find it closed.
+            let mut ring = mailbox.rare().ring.lock();
             ring.closed = true;
             left.extend(std::mem::take(&mut ring.queue));
-            drop(ring);
+        }
+        if let Some(rare) = mailbox.rare.get() {
             // Dropped outside of the lock.
             let _signals = std::mem::take(&mut *rare.signals.lock());
         }

@@ -108,7 +108,7 @@ pub(crate) unsafe fn run<A: Messages>(cell: &Arc<Cell<A>>) -> Mode {
         let span = tracing::info_span!("actor", path = %cell.path());
         let _in_span = span.enter();
         // SAFETY: only the holder of the token gets at the life, and it is given back below.
-        let life = unsafe { &mut *cell.life.get() };
+        let life = cell.life.with_mut(|life| unsafe { &mut *life });
         // SAFETY: as above.
         let receiver = unsafe { cell.mailbox.receiver() };
         let mut turn = Turn { cell, life, receiver };

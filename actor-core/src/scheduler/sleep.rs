@@ -3,6 +3,9 @@
 //! A worker is *running* (has work), *searching* (looks for some) or *idle* (parked, or about to
 //! be). The README beside this file tells the protocol and why it loses nothing.
 
+#[cfg(all(test, loom))]
+mod model;
+
 use crate::sync::{AtomicUsize, Mutex, Ordering, fence};
 
 #[derive(Default)]

@@ -1,0 +1,80 @@
+//! Models of raised flags against an actor that parks.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::*;
+use crate::sync::AtomicU32;
+use crate::sync::model::{Guarded, check};
+
+struct Actor {
+    control: Control,
+    /// How many wake-ups there were. Relaxed throughout: the control word gives the order.
+    called: AtomicU32,
+    /// For the holder of the token: how many of them the last poll has seen.
+    life: Guarded<u32>,
+}
+
+impl Actor {
+    fn new() -> Arc<Self> {
+        Arc::new(Actor { control: Control::new(), called: AtomicU32::new(0), life: Guarded::new(0) })
+    }
+
+    fn wake(&self) {
+        self.called.fetch_add(1, Ordering::Relaxed);
+        if self.control.raise(Flags::WAKE) == Raised::Schedule {
+            self.run();
+        }
+    }
+
+    /// Polls, until the actor is parked.
+    fn run(&self) {
+        loop {
+            self.control.lower(Flags::WAKE);
+            self.life.with(|seen| *seen = self.called.load(Ordering::Relaxed));
+            if self.control.park(Flags::WAKE.and(Flags::KILL)) {
+                return;
+            }
+        }
+    }
+
+    fn seen(&self) -> u32 {
+        self.life.with(|seen| *seen)
+    }
+}
+
+#[test]
+fn no_wake_up_is_lost_while_the_actor_parks() {
+    check(3, || {
+        let actor = Actor::new();
+        let wakers = [(); 2].map(|()| {
+            let actor = actor.clone();
+            thread::spawn(move || actor.wake())
+        });
+        actor.run();
+        wakers.into_iter().for_each(|waker| waker.join().unwrap());
+        assert_eq!(actor.seen(), 2);
+    });
+}
+
+#[test]
+fn a_parked_actor_is_scheduled_once_and_for_what_it_waits_for() {
+    check(3, || {
+        let actor = Actor::new();
+        let raisers = [Flags::WAKE, Flags::KILL, Flags::SIGNAL].map(|flag| {
+            let actor = actor.clone();
+            thread::spawn(move || {
+                let scheduled = actor.control.raise(flag) == Raised::Schedule;
+                if scheduled {
+                    actor.life.with(|turns| *turns += 1);
+                }
+                assert!(!scheduled || flag != Flags::SIGNAL);
+                scheduled
+            })
+        });
+        actor.life.with(|turns| *turns += 1);
+        let parked = actor.control.park(Flags::WAKE.and(Flags::KILL));
+        let scheduled = raisers.map(|raiser| raiser.join().unwrap()).iter().filter(|yes| **yes).count();
+        assert_eq!(scheduled, usize::from(parked));
+    });
+}

@@ -1,0 +1,104 @@
+//! Models of senders against the receiver, on the inbox alone.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::*;
+use crate::sync::model::{Guarded, Parcel, check};
+
+struct Actor {
+    inbox: Inbox<Parcel>,
+    /// For the holder of the token: what was handled.
+    life: Guarded<Vec<u32>>,
+}
+
+impl Actor {
+    fn new() -> Arc<Self> {
+        Arc::new(Actor { inbox: Inbox::new(), life: Guarded::default() })
+    }
+
+    fn send(&self, value: u32) {
+        if let Ok(true) = self.inbox.push(Parcel::new(value)) {
+            self.run();
+        }
+    }
+
+    /// Turns, until the token is given back.
+    fn run(&self) {
+        loop {
+            self.life.with(|handled| handled.extend(opened(self.inbox.take())));
+            if self.inbox.rest() == Rest::Idle {
+                return;
+            }
+        }
+    }
+
+    fn handled(&self) -> Vec<u32> {
+        self.life.with(std::mem::take)
+    }
+}
+
+fn opened(mut batch: Batch<Parcel>) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || batch.pop()).map(Parcel::open)
+}
+
+#[test]
+fn no_message_is_stranded_at_the_end_of_a_turn() {
+    check(3, || {
+        let actor = Actor::new();
+        let (first, second) = (actor.clone(), actor.clone());
+        let first = thread::spawn(move || {
+            first.send(1);
+            first.send(2);
+        });
+        let second = thread::spawn(move || second.send(10));
+        actor.run();
+        first.join().unwrap();
+        second.join().unwrap();
+        let mut handled = actor.handled();
+        assert!(handled.iter().filter(|value| **value < 10).is_sorted(), "out of order: {handled:?}");
+        handled.sort_unstable();
+        assert_eq!(handled, [1, 2, 10]);
+    });
+}
+
+#[test]
+fn a_message_is_taken_or_refused() {
+    check(3, || {
+        let actor = Actor::new();
+        let senders = [1, 10].map(|value| {
+            let actor = actor.clone();
+            thread::spawn(move || {
+                let pushed = [value, value + 1].map(|value| actor.inbox.push(Parcel::new(value)));
+                assert!(!pushed.iter().any(|pushed| matches!(pushed, Ok(true))), "the token was taken away");
+                assert!(pushed[0].is_ok() || pushed[1].is_err(), "accepted after a refusal");
+                pushed.into_iter().filter_map(Result::err).map(Parcel::open).collect::<Vec<_>>()
+            })
+        });
+        let mut seen: Vec<_> = opened(actor.inbox.take()).collect();
+        seen.extend(opened(actor.inbox.close()));
+        seen.extend(senders.into_iter().flat_map(|sender| sender.join().unwrap()));
+        assert!(actor.inbox.take().is_empty());
+        seen.sort_unstable();
+        assert_eq!(seen, [1, 2, 10, 11]);
+    });
+}
+
+#[test]
+fn nothing_comes_after_the_last() {
+    const LAST: u32 = 100;
+    check(3, || {
+        let actor = Actor::new();
+        let (sender, closer) = (actor.clone(), actor.clone());
+        let sender = thread::spawn(move || {
+            let pushed = [1, 2].map(|value| sender.inbox.push(Parcel::new(value)).is_ok());
+            pushed.iter().filter(|accepted| **accepted).count()
+        });
+        let closer = thread::spawn(move || closer.inbox.push_last(Parcel::new(LAST)).is_ok());
+        let mut taken: Vec<_> = opened(actor.inbox.take()).collect();
+        let accepted = sender.join().unwrap();
+        assert!(closer.join().unwrap());
+        taken.extend(opened(actor.inbox.take()));
+        assert_eq!(taken, [&[1, 2][..accepted], &[LAST]].concat());
+    });
+}

@@ -1,0 +1,112 @@
+//! Models of workers that fall asleep against pushes of work.
+
+use loom::sync::Arc;
+use loom::sync::atomic::AtomicBool;
+use loom::thread;
+
+use super::*;
+use crate::sync::model::check;
+
+/// A scheduler whose queue is a number. Relaxed throughout: the fences of `Sleep` give the order.
+struct Scheduler {
+    sleep: Sleep,
+    queued: AtomicUsize,
+    unparked: [AtomicBool; 2],
+}
+
+impl Scheduler {
+    fn new() -> Arc<Self> {
+        let unparked = [(); 2].map(|()| AtomicBool::new(false));
+        Arc::new(Scheduler { sleep: Sleep::default(), queued: AtomicUsize::new(0), unparked })
+    }
+
+    fn wake_one(&self) {
+        if let Some(worker) = self.sleep.worker_to_wake() {
+            self.unparked[worker].store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn schedule(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        self.wake_one();
+    }
+
+    fn has_work(&self) -> bool {
+        self.queued.load(Ordering::Relaxed) > 0
+    }
+
+    fn was_unparked(&self, worker: usize) -> bool {
+        self.unparked[worker].load(Ordering::Relaxed)
+    }
+
+    /// What a searching worker does that has found nothing. True if it parks.
+    fn rest(&self, worker: usize) -> bool {
+        self.sleep.fall_asleep(worker);
+        if !self.has_work() {
+            return true;
+        }
+        self.sleep.wake_up(worker);
+        false
+    }
+}
+
+#[test]
+fn work_is_seen_by_a_worker_before_it_parks_or_wakes_one() {
+    check(3, || {
+        let scheduler = Scheduler::new();
+        scheduler.sleep.start_search();
+        scheduler.sleep.start_search();
+        let submitter = {
+            let scheduler = scheduler.clone();
+            thread::spawn(move || scheduler.schedule())
+        };
+        let other = {
+            let scheduler = scheduler.clone();
+            thread::spawn(move || scheduler.rest(1))
+        };
+        let parked = [scheduler.rest(0), other.join().unwrap()];
+        submitter.join().unwrap();
+        let awake = (0..2).any(|worker| !parked[worker] || scheduler.was_unparked(worker));
+        assert!(awake, "there is work, and all are parked");
+    });
+}
+
+#[test]
+fn the_last_searcher_sees_to_work_that_relied_on_it() {
+    check(3, || {
+        let scheduler = Scheduler::new();
+        scheduler.sleep.start_search();
+        scheduler.sleep.start_search();
+        assert!(scheduler.rest(1));
+        scheduler.queued.store(1, Ordering::Relaxed);
+        let submitter = {
+            let scheduler = scheduler.clone();
+            thread::spawn(move || scheduler.schedule())
+        };
+        // This worker has found the first task, and runs it for a long time.
+        scheduler.queued.fetch_sub(1, Ordering::Relaxed);
+        if scheduler.sleep.end_search() && scheduler.has_work() {
+            scheduler.wake_one();
+        }
+        submitter.join().unwrap();
+        assert!(scheduler.was_unparked(1), "there is work, and the worker that could do it is parked");
+    });
+}
+
+#[test]
+fn each_worker_is_woken_once() {
+    check(3, || {
+        let scheduler = Scheduler::new();
+        scheduler.sleep.start_search();
+        assert!(scheduler.rest(0));
+        let woken = [(); 2].map(|()| {
+            let scheduler = scheduler.clone();
+            thread::spawn(move || scheduler.sleep.worker_to_wake())
+        });
+        scheduler.sleep.wake_up(0);
+        let woken = woken.map(|woken| woken.join().unwrap());
+        assert!(woken.iter().flatten().count() <= 1);
+        // It counts as searching once, whoever woke it.
+        assert!(scheduler.sleep.end_search());
+    });
+}
