@@ -88,11 +88,17 @@ pub enum Step<'a, T = ()> {
     Pending(Pending<'a, T>),
 }
 
-impl<'a, T> Step<'a, T> {
-    /// An async handler that has begun.
-    pub fn pending(future: impl Future<Output = T> + Send + 'a) -> Self {
-        Step::Pending(Pending::new(future))
-    }
+/// What `#[messages]` makes of an async handler. Its name and bounds are part of what rustc says about
+/// a handler that is not `Send`, hence a function of its own, and its form.
+#[doc(hidden)]
+#[rustfmt::skip]
+pub fn async_handler<'a, F>(
+    future: F,
+) -> Step<'a, F::Output>
+where
+    F: Future + Send + 'a,
+{
+    Step::Pending(Pending::new(future))
 }
 
 /// What `#[actor(..)]` sets for all actors of a type; [`Spawn`](crate::Spawn) overrides it for one.

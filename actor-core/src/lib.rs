@@ -81,6 +81,8 @@ mod wait;
 
 pub use actor_macros::{Actor, down, message, messages, started, stopped};
 
+#[doc(hidden)]
+pub use actor::async_handler;
 pub use actor::{Accepts, Actor, Messages, Overflow, Settings, Step};
 pub use actor_ref::{ActorRef, Recipient, WeakRef};
 pub use call::{Ask, Call, Sending};

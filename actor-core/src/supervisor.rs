@@ -16,7 +16,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actor::{Accepts, Actor, Messages, Overflow, Settings, Step};
+use crate::actor::{Accepts, Actor, Messages, Overflow, Settings, Step, async_handler};
 use crate::actor_ref::ActorRef;
 use crate::call::Call;
 use crate::cell::mailbox::{Order, Verdict};
@@ -196,7 +196,7 @@ impl Messages for Supervisor {
     }
 
     fn stopped<'a>(&'a mut self, _why: &'a StopReason, ctx: &'a mut Context<Self>) -> Step<'a> {
-        Step::pending(self.stop_children(ctx.system().clone()))
+        async_handler(self.stop_children(ctx.system().clone()))
     }
 }
 

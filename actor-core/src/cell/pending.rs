@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use crate::pool;
 
-/// The future of an async handler that has begun; made by [`Step::pending`](crate::Step::pending).
+/// The future of an async handler that has begun; made for each message that has one.
 #[must_use = "a future does nothing until it is polled"]
 pub struct Pending<'a, T> {
     future: NonNull<()>,

@@ -58,7 +58,7 @@ fn run(message: &Message<'_>) -> TokenStream {
         Output::Fallible(_) => quote_spanned!(site=> reply.complete(#call)),
     };
     if handler.is_async {
-        quote_spanned!(site=> ::actor_core::Step::pending(async move { #reply }))
+        quote_spanned!(site=> ::actor_core::async_handler(async move { #reply }))
     } else {
         quote_spanned!(site=> #reply; ::actor_core::Step::Done(()))
     }
@@ -68,7 +68,7 @@ fn run(message: &Message<'_>) -> TokenStream {
 fn finish(handler: &Handler, call: TokenStream) -> TokenStream {
     let site = names::made_at(&handler.name);
     if handler.is_async {
-        quote_spanned!(site=> ::actor_core::Step::pending(async move { #call }))
+        quote_spanned!(site=> ::actor_core::async_handler(async move { #call }))
     } else {
         quote_spanned!(site=> #call; ::actor_core::Step::Done(()))
     }
@@ -113,7 +113,7 @@ fn started(handler: &Handler, call: TokenStream) -> TokenStream {
         _ => quote_spanned!(site=> { #call; ::core::result::Result::Ok(()) }),
     };
     if handler.is_async {
-        quote_spanned!(site=> ::actor_core::Step::pending(async move { #result }))
+        quote_spanned!(site=> ::actor_core::async_handler(async move { #result }))
     } else {
         quote_spanned!(site=> ::actor_core::Step::Done(#result))
     }
