@@ -9,6 +9,9 @@ pub mod guide {
     #[doc = include_str!("../docs/guide/first-actor.md")]
     pub mod first_actor {}
 
+    #[doc = include_str!("../docs/guide/around-an-actor.md")]
+    pub mod around_an_actor {}
+
     #[doc = include_str!("../docs/guide/chat-service.md")]
     pub mod chat_service {}
 }
