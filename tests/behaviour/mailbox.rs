@@ -100,6 +100,40 @@ fn drop_oldest_makes_room_at_the_head() {
     assert_eq!(fixture.seen.entries(), [2, 3, 4, 5]);
 }
 
+/// An actor that gives its ref away and then fails to start.
+#[derive(Actor)]
+#[actor(overflow = "drop_oldest")]
+struct Stillborn {
+    refs: Log<StillbornRef>,
+}
+
+#[messages]
+impl Stillborn {
+    #[started]
+    fn born(&mut self, ctx: &mut Context<Self>) -> Result<(), std::fmt::Error> {
+        self.refs.push(ctx.me());
+        Err(std::fmt::Error)
+    }
+
+    #[message]
+    fn get(&self) -> usize {
+        self.refs.len()
+    }
+}
+
+#[test]
+fn drop_oldest_refuses_after_the_end_although_nothing_came_before() {
+    let system = system(2);
+    let refs = Log::default();
+    let inside = refs.clone();
+    let start = system.actor(move || Stillborn { refs: inside.clone() }).start();
+    assert!(start.wait().is_err());
+    let stillborn = refs.entries().remove(0);
+    assert!(matches!(stillborn.get().tell(), Err(TellError::Closed(_))));
+    let ask = stillborn.get().within(LIMIT).wait();
+    assert!(matches!(ask, Err(AskError::Closed(_))), "{ask:?}");
+}
+
 #[test]
 fn wait_lets_asks_wait_for_room_and_tells_not() {
     let fixture = held_up(|spawn| spawn.overflow(Overflow::Wait).mailbox(1));

@@ -232,8 +232,11 @@ impl<M> Mailbox<M> {
         if self.has_ring() {
             return self.push_ring(message, ticket, waits);
         }
-        let granted = ticket.is_some_and(|ticket| self.rare().line.lock().use_grant(ticket));
-        if !granted && !self.take_place() {
+        let placed = match ticket {
+            Some(ticket) => self.take_place_in_line(ticket),
+            None => self.take_place(),
+        };
+        if !placed {
             return self.overflow(message, waits);
         }
         match self.inbox.push(Item::Message(message)) {
@@ -243,6 +246,17 @@ impl<M> Mailbox<M> {
                 Err(Refusal::Closed(item.into_message()))
             }
         }
+    }
+
+    /// Takes the place that was granted to a sender in line, or one that is free. A sender that gets
+    /// one stands in line no more: another grant would be lost with it.
+    fn take_place_in_line(&self, ticket: Ticket) -> bool {
+        let mut line = self.rare().line.lock();
+        let placed = line.use_grant(ticket) || self.take_place();
+        if placed {
+            line.leave(ticket);
+        }
+        placed
     }
 
     /// Takes a place in the queue if one is free.
@@ -268,18 +282,19 @@ impl<M> Mailbox<M> {
     }
 
     fn push_ring(&self, message: M, ticket: Option<Ticket>, waits: bool) -> Result<Pushed<M>, Refusal<M>> {
-        let granted = ticket.is_some_and(|ticket| self.rare().line.lock().use_grant(ticket));
+        let placed = ticket.is_some_and(|ticket| self.take_place_in_line(ticket));
         let mut dropped = None;
         {
             let mut ring = self.rare().ring.lock();
             if ring.closed {
                 drop(ring);
-                if granted {
+                if placed {
                     self.give_places(1);
                 }
                 return Err(Refusal::Closed(message));
             }
-            if !granted && !self.take_place() {
+            // Who stands in line takes a place there only.
+            if !placed && (ticket.is_some() || !self.take_place()) {
                 if waits {
                     return Err(Refusal::Full(message));
                 }
