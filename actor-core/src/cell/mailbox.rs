@@ -251,11 +251,12 @@ impl<M> Mailbox<M> {
     /// Takes the place that was granted to a sender in line, or one that is free. A sender that gets
     /// one stands in line no more: another grant would be lost with it.
     fn take_place_in_line(&self, ticket: Ticket) -> bool {
-        let mut line = self.rare().line.lock();
-        let placed = line.use_grant(ticket) || self.take_place();
-        if placed {
-            line.leave(ticket);
-        }
+        let (placed, _waker) = {
+            let mut line = self.rare().line.lock();
+            let placed = line.use_grant(ticket) || self.take_place();
+            // The waker is dropped without the lock, as all that is a user's.
+            (placed, if placed { line.leave(ticket).1 } else { None })
+        };
         placed
     }
 
