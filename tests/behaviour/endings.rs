@@ -287,13 +287,14 @@ fn slow_handlers_hold_their_neighbours_up_for_a_few_of_them_only() {
     }
     let system = system(1);
     let (slow, neighbour) = (system.spawn(|| Slow).unwrap(), system.spawn(subject).unwrap());
-    for _ in 0..60 {
+    for _ in 0..300 {
         slow.work().tell().unwrap();
     }
     eventually("it works", || slow.mailbox().handled > 0);
     let start = Instant::now();
     neighbour.ping().wait().unwrap();
-    assert!(start.elapsed() < Duration::from_millis(300), "{:?}", start.elapsed());
+    // All of them would take 3 s.
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
     slow.kill();
 }
 
