@@ -30,6 +30,8 @@ impl Actor {
     /// Polls, until the actor is parked.
     fn run(&self) {
         loop {
+            // A turn uses it before it polls, too.
+            self.life.with(|_| ());
             self.control.lower(Flags::WAKE);
             self.life.with(|seen| *seen = self.called.load(Ordering::Relaxed));
             if self.control.park(Flags::WAKE.and(Flags::KILL)) {

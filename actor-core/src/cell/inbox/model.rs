@@ -96,8 +96,9 @@ fn nothing_comes_after_the_last() {
         });
         let closer = thread::spawn(move || closer.inbox.push_last(Parcel::new(LAST)).is_ok());
         let mut taken: Vec<_> = opened(actor.inbox.take()).collect();
-        let accepted = sender.join().unwrap();
         assert!(closer.join().unwrap());
+        taken.extend(opened(actor.inbox.take()));
+        let accepted = sender.join().unwrap();
         taken.extend(opened(actor.inbox.take()));
         assert_eq!(taken, [&[1, 2][..accepted], &[LAST]].concat());
     });
