@@ -64,7 +64,9 @@ impl Actor {
     }
 
     fn signal(&self) {
-        self.schedule_if(self.mailbox.signal(Signal::Timer { id: 0, incarnation: 0 }));
+        self.schedule_if(
+            self.mailbox.signal(Signal::Timer { timer: crate::slab::Slab::new().insert(()), incarnation: 0 }),
+        );
     }
 
     fn kill(&self) {
