@@ -1,5 +1,15 @@
-//! Models of the two ends of a reply slot. Loom's tracking of memory and cells sees to it that
-//! nothing leaks and that nothing is used after it is freed.
+//! Models of the two ends of a reply slot. Loom's tracking of memory and cells sees to it that nothing
+//! leaks and that nothing is used after it is freed.
+//!
+//! What was weakened, and what loom said:
+//!
+//! * `fill` without its release, the first load of `poll` or the one that shows the waker without its acquire:
+//!   concurrent writes to the outcome;
+//! * `fill` without its acquire, showing the waker without its release, taking it back without its acquire, or
+//!   not taking it back at all: concurrent writes to the waker;
+//! * `leave` without its release, its acquire, or with a relaxed first look: concurrent access to a slot that
+//!   is freed;
+//! * `leave` with its first look only: the allocation is leaked.
 
 use std::task::{Context, Poll, Waker};
 

@@ -1,4 +1,15 @@
 //! Models of raised flags against an actor that parks.
+//!
+//! What was weakened, and what loom said:
+//!
+//! * `raise` without its release, `lower` without its acquire: one of two wake-ups seen;
+//! * `park` without its release, taking the upper half without its acquire: two turns write to the life at
+//!   once;
+//! * `raise` schedules without a look at what it took: the same;
+//! * `park` overlooks a flag that was raised meanwhile: too many branches, that is, it goes round for ever.
+//!
+//! Loom does not mind a relaxed load in `flags`: whatever a flag stands for is behind a lock or behind `lower`,
+//! whose acquire is enough. It stays as it is for those who will rely on it.
 
 use loom::sync::Arc;
 use loom::thread;

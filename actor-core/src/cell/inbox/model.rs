@@ -1,4 +1,14 @@
 //! Models of senders against the receiver, on the inbox alone.
+//!
+//! What was weakened, and what loom said:
+//!
+//! * `push` without its release, `take` or `close` without its acquire: concurrent read and write of a message;
+//! * `push` without its acquire, `rest` without its release: two turns write to the life at once;
+//! * `push` says true for a null head too: the token was taken from its holder;
+//! * `rest` as a load and a store: a message that was pushed between the two is leaked;
+//! * `take` forgets `CLOSED`: `[1, 100, 2]`, a message behind the last.
+//!
+//! The models of `claim` are the mailbox's, since it is there for the control word's sake.
 
 use loom::sync::Arc;
 use loom::thread;

@@ -1,4 +1,13 @@
 //! Models of the mailbox: everything that can schedule an actor against the end of its turn.
+//!
+//! What was weakened, and what loom said:
+//!
+//! * `Inbox::claim` without its release, or `Inbox::rest` without the acquire of it; `claim` that does not
+//!   call, or does not write over a head with messages; `Mailbox::rest` that does not look at the flags again: a
+//!   signal, readiness or a kill is lost (0 signals instead of 1);
+//! * `claim` without its acquire: two turns write to the life at once;
+//! * `Control::raise` without its release, `lower` without its acquire: a wake-up is lost;
+//! * `park` without its release: two turns write to the life at once.
 #![allow(unsafe_code)]
 
 use std::task::Waker;

@@ -1,4 +1,14 @@
 //! Models of workers that fall asleep against pushes of work.
+//!
+//! What was weakened, and what loom said:
+//!
+//! * no fence in `worker_to_wake` or `fall_asleep`: there is work, and all are parked;
+//! * no fence in `end_search`, or nobody is the last: there is work, and the worker that could do it is parked;
+//! * a woken worker not counted: it ends a search that nobody has begun.
+//!
+//! Loom's fences also synchronise, which real ones alone do not. Nothing here relies on that: all that the
+//! stub of a queue does is relaxed. Loom takes the `SeqCst` of the subtraction in `end_search` for `AcqRel`;
+//! with the fence behind it, that is enough.
 
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicBool;

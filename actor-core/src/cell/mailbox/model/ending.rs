@@ -1,4 +1,10 @@
 //! Models of the end: what comes late is taken or refused, and who gave the token away is gone.
+//!
+//! What was weakened, and what loom said:
+//!
+//! * a look at the flags after the token is given back, as it was once: concurrent load from a freed cell;
+//! * `end` leaves the ring open, or closes it only if it was made by then, as it was once: a message is
+//!   accepted that is neither handled nor left over.
 
 use super::*;
 

@@ -1,4 +1,16 @@
 //! Models of the line: senders that wait for room against a receiver that makes some.
+//!
+//! What was weakened, and what loom said:
+//!
+//! * `has_line` with an acquire load, `queue_for_room` that raises no flag or does not look for places: a
+//!   sender is left waiting, not accepted;
+//! * `is_closed` with an acquire load, no look at it in `queue_for_room`, `end` that disperses no line, or only
+//!   the line that it finds made, as it was once: a sender is left waiting, not told that it is closed;
+//! * `leave_line` that keeps a grant, a send that gets a place and stays in the line, as it was once: one place
+//!   is in use for ever.
+//!
+//! Loom cannot see the load of `take_place` weakened to acquire: in `queue_for_room` it comes behind the one
+//! of `is_closed`, which is modelled with a fence. Without the step itself the model fails, see above.
 
 use super::*;
 
