@@ -29,7 +29,8 @@ use crate::wait;
 /// `handled`, `queued` and `dead`.
 ///
 /// For an unbounded mailbox, messages that the actor has not taken notice of yet are not counted:
-/// counting them would make each of them dearer.
+/// counting them would make each of them dearer. While a handler runs, up to an eighth of a bounded
+/// mailbox's capacity may still be counted as queued although it was given to handlers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MailboxStats {
     /// Taken into the mailbox.
@@ -538,6 +539,9 @@ impl<M> Mailbox<M> {
             Mode::Failed => Flags::VERDICT.and(Flags::LAST),
             Mode::Draining => Flags::READY,
         };
+        // It may be parked for long, and senders need not wait for places that are free.
+        // SAFETY: as above.
+        unsafe { self.receiver() }.give_places();
         !self.control.park(wanted.and(Flags::KILL))
     }
 
