@@ -7,11 +7,11 @@ use std::task::Waker;
 
 use crate::actor::{Accepts, Messages};
 use crate::call::{Call, Deliver, Sealed};
+use crate::cell::control::Asked;
 use crate::cell::mailbox::{MailboxStats, Order, Refusal, Ticket};
 use crate::cell::{ActorId, Cell, Control, Path};
 use crate::message::Message;
 use crate::monitor::Monitor;
-use crate::reason::StopReason;
 use crate::reply::Reply;
 use crate::scheduler::worker;
 use crate::system::SystemHandle;
@@ -43,7 +43,7 @@ impl<A: Messages> ActorRef<A> {
     /// The actor's number.
     #[must_use]
     pub fn id(&self) -> ActorId {
-        self.0.id
+        self.0.id()
     }
 
     /// Where the actor stands in the tree.
@@ -55,26 +55,26 @@ impl<A: Messages> ActorRef<A> {
     /// The system that the actor belongs to.
     #[must_use]
     pub fn system(&self) -> &SystemHandle {
-        &self.0.system
+        self.0.system()
     }
 
     /// Whether the actor has not ended. It may end before the caller has looked at the answer.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        !self.0.watchers.has_ended()
+        self.0.mailbox.done().is_none()
     }
 
     /// Ends the actor once the messages that it has now have been handled; from now on it takes no
     /// more (a permanent one does, and is restarted). Returns at once.
     pub fn stop(&self) {
-        self.0.order_stop(Order { reason: StopReason::Normal, last: false });
+        self.0.order_stop(Order { why: Asked::Stop, last: false });
     }
 
     /// Ends the actor as soon as the handler in work has ended; an async handler is dropped where
     /// it waits. `#[stopped]` does not run. An abnormal end: a transient actor is restarted.
     /// Returns at once.
     pub fn kill(&self) {
-        let order = Order { reason: StopReason::Killed, last: false };
+        let order = Order { why: Asked::Kill, last: false };
         self.0.clone().kill(order);
     }
 
@@ -121,7 +121,7 @@ impl<A: Messages> Eq for ActorRef<A> {}
 
 impl<A: Messages> Hash for ActorRef<A> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.id.hash(state);
+        self.0.id().hash(state);
     }
 }
 
@@ -165,7 +165,7 @@ impl<A: Accepts<M>, M: Message> Deliver<M> for ActorRef<A> {
     }
 
     fn system_of(&self) -> &SystemHandle {
-        &self.0.system
+        self.0.system()
     }
 
     fn path_of(&self) -> Path<'_> {

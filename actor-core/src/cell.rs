@@ -1,17 +1,20 @@
 //! The cell: the runtime's record of an actor, which outlives its incarnations.
 //!
 //! * [`mailbox`]: the queues, the run token, and what a push has to do;
-//! * [`incarnation`]: one life of the actor, with the future of the handler in work;
+//! * [`incarnation`]: the actor's lives, one after the other, with the future of the handler in work;
 //! * [`turn`]: what a worker does with a cell, from the first message of a turn to the last;
 //! * [`ending`]: from a handler's failure or a stop to the restart or the end.
 
-mod control;
+pub(crate) mod control;
 pub(crate) mod ending;
 mod inbox;
 pub(crate) mod incarnation;
 mod line;
 pub(crate) mod mailbox;
 pub(crate) mod pending;
+mod rare;
+mod receiver;
+mod ring;
 pub(crate) mod task;
 pub(crate) mod turn;
 mod waker;
@@ -20,16 +23,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::actor::{Messages, Settings};
+use crate::cell::control::Done;
 use crate::cell::mailbox::{Mailbox, MailboxStats, Order, Pushed, Refusal, Signal, Ticket, Verdict};
 use crate::cell::task::{Header, Task};
 use crate::cell::turn::Life;
 use crate::dead_letter::DeadLetterReason;
 use crate::message::Envelope;
-use crate::monitor::{Down, MonitorId, Watcher, Watchers};
+use crate::monitor::{Down, MonitorId, Watcher};
 use crate::port::Ready;
+use crate::reason::StopReason;
 use crate::slab::Key;
-use crate::supervisor::{Restart, SupervisorRef};
-use crate::sync::UnsafeCell;
+use crate::supervisor::children::{Children, Nursery};
+use crate::supervisor::{Restart, Supervisor};
+use crate::sync::{AtomicU32, UnsafeCell};
 use crate::system::SystemHandle;
 
 /// Tells actors apart; the same through all incarnations. Unique within a system, in the order of
@@ -43,21 +49,33 @@ impl fmt::Display for ActorId {
     }
 }
 
+/// What an idle actor costs is this, its incarnation, and a place in its supervisor's list; so there is
+/// no word in here that few actors need: see [`rare::Rare`] and [`turn::Uncommon`].
 #[repr(C)]
 pub(crate) struct Cell<A: Messages> {
     /// First, so that a queued task, which knows no type, finds it.
-    header: Header,
-    pub(crate) id: ActorId,
-    pub(crate) name: Option<Arc<str>>,
-    pub(crate) system: SystemHandle,
-    /// `None` for the root supervisor only.
-    pub(crate) parent: Option<SupervisorRef>,
-    pub(crate) restart: Restart,
+    pub(crate) header: Header,
     pub(crate) mailbox: Mailbox<A::Message>,
-    pub(crate) watchers: Watchers,
+    /// The list of the supervisor that the actor is in.
+    pub(crate) nursery: Arc<Nursery>,
+    /// Where it is there.
+    pub(crate) place: AtomicU32,
+    pub(crate) restart: Restart,
     /// For the worker that has the run token.
     pub(crate) life: UnsafeCell<Life<A>>,
 }
+
+#[cfg(all(not(loom), target_pointer_width = "64"))]
+const _: () = {
+    use crate::cell::turn::Life;
+    use crate::supervisor::Supervisor;
+    // With the two counts of its `Arc`, a cell fills a block of the allocator that is a multiple of 16
+    // bytes with a word of the allocator's own in it.
+    assert!(size_of::<Cell<Supervisor>>() + 2 * size_of::<usize>() <= 136);
+    assert!(size_of::<Life<Supervisor>>() <= 40);
+    // What senders write to is at the beginning, in one cache line as a rule.
+    assert!(std::mem::offset_of!(Cell<Supervisor>, mailbox) == 16);
+};
 
 // SAFETY: what is in `life` is `Send` (asserted below) and used by the holder of the run token only;
 // the token passes from thread to thread with release and acquire (`inbox`, `control`). The other
@@ -77,8 +95,7 @@ const _: () = {
 pub(crate) struct Plan<A: Messages> {
     pub(crate) id: ActorId,
     pub(crate) name: Option<Arc<str>>,
-    pub(crate) system: SystemHandle,
-    pub(crate) parent: Option<SupervisorRef>,
+    pub(crate) nursery: Arc<Nursery>,
     pub(crate) restart: Restart,
     pub(crate) settings: Settings,
     pub(crate) life: Life<A>,
@@ -87,17 +104,35 @@ pub(crate) struct Plan<A: Messages> {
 impl<A: Messages> Cell<A> {
     /// A cell that its maker must schedule once.
     pub(crate) fn new(plan: Plan<A>) -> Arc<Self> {
+        let mailbox = Mailbox::new(plan.settings);
+        if let Some(name) = plan.name {
+            mailbox.rare().name.get_or_init(|| name);
+        }
         Arc::new(Cell {
-            header: Header::of::<A>(),
-            id: plan.id,
-            name: plan.name,
-            system: plan.system,
-            parent: plan.parent,
+            header: Header::of::<A>(plan.id),
+            mailbox,
+            nursery: plan.nursery,
+            place: AtomicU32::new(Nursery::NOWHERE),
             restart: plan.restart,
-            mailbox: Mailbox::new(plan.settings),
-            watchers: Watchers::new(),
             life: UnsafeCell::new(plan.life),
         })
+    }
+
+    pub(crate) fn id(&self) -> ActorId {
+        self.header.id
+    }
+
+    pub(crate) fn name(&self) -> Option<&Arc<str>> {
+        self.mailbox.rare_if_made()?.name.get()
+    }
+
+    pub(crate) fn system(&self) -> &SystemHandle {
+        self.nursery.system()
+    }
+
+    /// Whether this is the root supervisor, which has none above it.
+    pub(crate) fn is_root(&self) -> bool {
+        self.nursery.path().is_none()
     }
 
     /// Puts a message into the mailbox and schedules the actor if it rested.
@@ -118,7 +153,7 @@ impl<A: Messages> Cell<A> {
     /// Ends an accepted message that no handler will see.
     pub(crate) fn dead_letter(&self, message: A::Message, why: DeadLetterReason) {
         if !message.is_internal() {
-            self.system.dead_letters().announce(self, message.name(), why);
+            self.system().dead_letters().announce(self, message.name(), why);
         }
         turn::quietly(self, "dropping a message", || message.undelivered());
     }
@@ -133,7 +168,7 @@ impl<A: Messages> Cell<A> {
     #[inline]
     pub(crate) fn schedule_if(self: &Arc<Self>, schedule: bool) {
         if schedule {
-            self.system.scheduler().schedule(Task::of(self));
+            self.system().scheduler().schedule(Task::of(self));
         }
     }
 
@@ -147,6 +182,50 @@ impl<A: Messages> Cell<A> {
     pub(crate) fn stats(&self) -> MailboxStats {
         self.mailbox.stats()
     }
+
+    /// A supervisor's children that were left are killed: nobody has stopped them.
+    pub(crate) fn orphan_children(&self) {
+        if let Some(children) = self.mailbox.rare_if_made().and_then(|rare| rare.children.get()) {
+            children.orphan();
+        }
+    }
+
+    /// A supervisor that begins takes children, again if need be.
+    pub(crate) fn open_to_children(&self) {
+        if let Some(children) = self.mailbox.rare_if_made().and_then(|rare| rare.children.get()) {
+            children.open();
+        }
+    }
+
+    /// Tells all watchers that the actor has ended, once.
+    pub(crate) fn tell_watchers(&self, reason: StopReason) {
+        let done = Done::of(&reason);
+        if done == Done::Other {
+            self.mailbox.rare().watchers.lock().why = Some(reason.clone());
+        }
+        if !self.mailbox.mark_done(done) {
+            return;
+        }
+        let watchers = std::mem::take(&mut self.mailbox.rare().watchers.lock().list);
+        for (monitor, watcher) in watchers {
+            watcher.tell(Down::of(self, monitor, reason.clone()));
+        }
+    }
+
+    /// Why the actor has ended.
+    fn reason(&self, done: Done) -> StopReason {
+        match done {
+            Done::As(asked) => asked.into(),
+            Done::Other => self.mailbox.rare().watchers.lock().why.clone().expect("noted before it was done"),
+        }
+    }
+}
+
+impl Cell<Supervisor> {
+    /// The supervisor's children.
+    pub(crate) fn children(self: &Arc<Self>) -> &Arc<Children> {
+        self.mailbox.rare().children.get_or_init(|| Children::of(self))
+    }
 }
 
 /// A cell seen without its actor's type.
@@ -154,6 +233,8 @@ pub(crate) trait Control: Send + Sync + 'static {
     fn id(&self) -> ActorId;
     fn path(&self) -> Path<'_>;
     fn system(&self) -> &SystemHandle;
+    /// Whether the actor has ended, or was told not to come back.
+    fn is_last(&self) -> bool;
     fn watch(&self, monitor: MonitorId, watcher: Watcher);
     fn unwatch(&self, monitor: MonitorId);
     fn set_ready(self: Arc<Self>, ready: Ready);
@@ -166,23 +247,44 @@ pub(crate) trait Control: Send + Sync + 'static {
 
 impl<A: Messages> Control for Cell<A> {
     fn id(&self) -> ActorId {
-        self.id
+        self.id()
     }
 
     fn path(&self) -> Path<'_> {
-        Path { parent: self.parent.as_ref(), name: self.name.as_deref(), of: A::NAME, id: self.id }
+        Path {
+            prefix: self.nursery.path(),
+            name: self.name().map(|name| &**name),
+            of: A::NAME,
+            id: self.id(),
+        }
     }
 
     fn system(&self) -> &SystemHandle {
-        &self.system
+        self.system()
+    }
+
+    fn is_last(&self) -> bool {
+        self.mailbox.is_last() || self.mailbox.has_ended()
     }
 
     fn watch(&self, monitor: MonitorId, watcher: Watcher) {
-        self.watchers.add(self, monitor, watcher);
+        let watchers = &self.mailbox.rare().watchers;
+        watchers.lock().list.push((monitor, watcher));
+        if let Some(done) = self.mailbox.mark_watched() {
+            // It has ended: either the one who ended it has seen this watcher, and told it, or it is
+            // still in the list.
+            let missed = watchers.lock().take(monitor);
+            if let Some(watcher) = missed {
+                watcher.tell(Down::of(self, monitor, self.reason(done)));
+            }
+        }
     }
 
     fn unwatch(&self, monitor: MonitorId) {
-        self.watchers.remove(monitor);
+        if let Some(rare) = self.mailbox.rare_if_made() {
+            // Bound, so that it is dropped without the lock.
+            let _watcher = rare.watchers.lock().take(monitor);
+        }
     }
 
     fn set_ready(self: Arc<Self>, ready: Ready) {
@@ -213,7 +315,8 @@ impl<A: Messages> Control for Cell<A> {
 /// Where an actor stands in the tree: its supervisors' names and its own, or its type and number.
 #[derive(Clone, Copy)]
 pub struct Path<'a> {
-    parent: Option<&'a SupervisorRef>,
+    /// The supervisor's path, as far as it is part of this one; `None` for the root.
+    prefix: Option<&'a str>,
     name: Option<&'a str>,
     of: &'static str,
     id: ActorId,
@@ -221,16 +324,10 @@ pub struct Path<'a> {
 
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(parent) = self.parent else {
-            return f.write_str("/");
-        };
-        let parent = parent.cell().path();
-        if parent.parent.is_some() {
-            parent.fmt(f)?;
-        }
-        match self.name {
-            Some(name) => write!(f, "/{name}"),
-            None => write!(f, "/{}{}", self.of, self.id),
+        match (self.prefix, self.name) {
+            (None, _) => f.write_str("/"),
+            (Some(prefix), Some(name)) => write!(f, "{prefix}/{name}"),
+            (Some(prefix), None) => write!(f, "{prefix}/{}{}", self.of, self.id),
         }
     }
 }

@@ -28,13 +28,23 @@ use timers::{Due, Timers};
 /// A context belongs to one incarnation; with it end its timers and monitors.
 pub struct Context<A: Messages> {
     cell: Arc<Cell<A>>,
-    incarnation: u64,
-    exit: Option<StopReason>,
+    incarnation: u32,
+    exit: Exit,
     /// What few actors have, so that the others pay a word for it.
     extras: Option<Box<Extras<A>>>,
 }
 
+/// What a handler has asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Exit {
+    No,
+    Normal,
+    /// For the reason in the extras.
+    Because,
+}
+
 struct Extras<A: Messages> {
+    exit: Option<StopReason>,
     /// Never locked: the mutex is there because messages need not be `Sync`, and a context is, so that
     /// an async handler may hold a `&Context` while it waits.
     timers: Mutex<Timers<A>>,
@@ -45,12 +55,16 @@ struct Extras<A: Messages> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimerId {
     timer: Key,
-    incarnation: u64,
+    incarnation: u32,
 }
 
 impl<A: Messages> Context<A> {
-    pub(crate) fn new(cell: Arc<Cell<A>>, incarnation: u64) -> Self {
-        Context { cell, incarnation, exit: None, extras: None }
+    pub(crate) fn new(cell: Arc<Cell<A>>, incarnation: u32) -> Self {
+        Context { cell, incarnation, exit: Exit::No, extras: None }
+    }
+
+    pub(crate) fn cell(&self) -> &Arc<Cell<A>> {
+        &self.cell
     }
 
     /// A ref to this actor.
@@ -68,7 +82,7 @@ impl<A: Messages> Context<A> {
     /// The actor's number.
     #[must_use]
     pub fn id(&self) -> ActorId {
-        self.cell.id
+        self.cell.id()
     }
 
     /// Where the actor stands in the tree.
@@ -80,13 +94,13 @@ impl<A: Messages> Context<A> {
     /// How many times the actor has been started: 1, and one more for each restart.
     #[must_use]
     pub fn incarnation(&self) -> u64 {
-        self.incarnation
+        self.incarnation.into()
     }
 
     /// The system that the actor belongs to.
     #[must_use]
     pub fn system(&self) -> &SystemHandle {
-        &self.cell.system
+        self.cell.system()
     }
 
     // ---- ending ------------------------------------------------------------------------------
@@ -94,7 +108,9 @@ impl<A: Messages> Context<A> {
     /// Ends this actor with [`StopReason::Normal`] once the handler has ended. What is still in its
     /// mailbox then becomes dead letters, unless it is permanent and will be back.
     pub fn stop(&mut self) {
-        self.exit.get_or_insert(StopReason::Normal);
+        if self.exit == Exit::No {
+            self.exit = Exit::Normal;
+        }
     }
 
     /// Fails this actor once the handler has ended: the same as a panic for its supervisor, with an
@@ -108,15 +124,20 @@ impl<A: Messages> Context<A> {
     /// [`fail`](Self::fail).
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.exit.is_some()
+        self.exit != Exit::No
     }
 
     pub(crate) fn exit_because(&mut self, reason: StopReason) {
-        self.exit = Some(reason);
+        self.exit = Exit::Because;
+        self.extras.get_or_insert_default().exit = Some(reason);
     }
 
     pub(crate) fn take_exit(&mut self) -> Option<StopReason> {
-        self.exit.take()
+        match std::mem::replace(&mut self.exit, Exit::No) {
+            Exit::No => None,
+            Exit::Normal => Some(StopReason::Normal),
+            Exit::Because => self.extras.as_mut().and_then(|extras| extras.exit.take()),
+        }
     }
 
     // ---- spawning ----------------------------------------------------------------------------
@@ -135,11 +156,7 @@ impl<A: Messages> Context<A> {
 
     /// An actor to be spawned under this actor's supervisor, with settings of its own.
     pub fn actor<B: Messages>(&self, factory: impl FnMut() -> B + Send + 'static) -> Spawn<B> {
-        let spawn = self.cell.system.actor(factory);
-        match &self.cell.parent {
-            Some(parent) => spawn.under(parent),
-            None => spawn,
-        }
+        Spawn::new(self.cell.nursery.supervisor(), factory)
     }
 
     // ---- timers ------------------------------------------------------------------------------
@@ -200,20 +217,20 @@ impl<A: Messages> Context<A> {
             return false;
         }
         let Some(extras) = &mut self.extras else { return false };
-        extras.timers.get_mut().cancel(&self.cell.system, timer.timer)
+        extras.timers.get_mut().cancel(self.cell.system(), timer.timer)
     }
 
     /// Cancels the timer that has this key. False if none has.
     pub fn cancel_keyed(&mut self, key: impl Into<TimerKey>) -> bool {
         let Some(extras) = &mut self.extras else { return false };
-        extras.timers.get_mut().cancel_keyed(&self.cell.system, &key.into())
+        extras.timers.get_mut().cancel_keyed(self.cell.system(), &key.into())
     }
 
     fn arm(&mut self, when: When, due: Due<A>, key: Option<TimerKey>) -> TimerId {
         let Context { cell, incarnation, extras, .. } = self;
         let timers = extras.get_or_insert_default().timers.get_mut();
         let arm = |timer| arm(cell, *incarnation, timer, when);
-        TimerId { timer: timers.add(&cell.system, key, due, arm), incarnation: *incarnation }
+        TimerId { timer: timers.add(cell.system(), key, due, arm), incarnation: *incarnation }
     }
 
     /// The message of a timer that has fired; `None` if it was cancelled in the meantime.
@@ -234,7 +251,7 @@ impl<A: Messages> Context<A> {
         let other: Arc<dyn Control> = other.cell().clone();
         self.extras.get_or_insert_default().monitors.insert(id, Arc::downgrade(&other));
         let me: Arc<dyn Control> = self.cell.clone();
-        other.watch(id, Watcher::Actor { cell: Arc::downgrade(&me), incarnation: self.incarnation });
+        other.watch(id, Watcher::Actor { cell: Arc::downgrade(&me), incarnation: self.incarnation() });
         id
     }
 
@@ -259,21 +276,21 @@ impl<A: Messages> Context<A> {
 }
 
 /// Arms a timer of an actor; what is left of it when it is due is its key.
-fn arm<A: Messages>(cell: &Arc<Cell<A>>, incarnation: u64, timer: Key, when: When) -> Armed {
+fn arm<A: Messages>(cell: &Arc<Cell<A>>, incarnation: u32, timer: Key, when: When) -> Armed {
     let weak: Weak<Cell<A>> = Arc::downgrade(cell);
-    Armed::new(&cell.system, when, Target::Actor { cell: weak, timer, incarnation })
+    Armed::new(cell.system(), when, Target::Actor { cell: weak, timer, incarnation: incarnation.into() })
 }
 
 impl<A: Messages> Default for Extras<A> {
     fn default() -> Self {
-        Extras { timers: Mutex::default(), monitors: HashMap::new() }
+        Extras { exit: None, timers: Mutex::default(), monitors: HashMap::new() }
     }
 }
 
 impl<A: Messages> Drop for Context<A> {
     fn drop(&mut self) {
         let Some(extras) = &mut self.extras else { return };
-        extras.timers.get_mut().cancel_all(&self.cell.system);
+        extras.timers.get_mut().cancel_all(self.cell.system());
         for (id, other) in extras.monitors.drain() {
             if let Some(other) = other.upgrade() {
                 other.unwatch(id);

@@ -49,7 +49,7 @@ pub(crate) enum Watcher {
 }
 
 impl Watcher {
-    fn tell(self, down: Down) {
+    pub(crate) fn tell(self, down: Down) {
         match self {
             Watcher::Actor { cell, incarnation } => {
                 if let Some(cell) = cell.upgrade() {
@@ -71,53 +71,24 @@ impl Watcher {
 }
 
 /// The watchers of one actor.
-pub(crate) struct Watchers(Mutex<State>);
-
-enum State {
-    Alive(Vec<(MonitorId, Watcher)>),
-    Ended(StopReason),
+#[derive(Default)]
+pub(crate) struct Watchers {
+    pub(crate) list: Vec<(MonitorId, Watcher)>,
+    /// Why the actor has ended, if its control word cannot say.
+    pub(crate) why: Option<StopReason>,
 }
 
 impl Watchers {
-    pub(crate) fn new() -> Self {
-        Watchers(Mutex::new(State::Alive(Vec::new())))
-    }
-
-    /// Adds a watcher of `cell`, or tells it at once if that has ended.
-    pub(crate) fn add(&self, cell: &dyn Control, monitor: MonitorId, watcher: Watcher) {
-        let ended = match &mut *self.0.lock() {
-            State::Alive(list) => {
-                list.push((monitor, watcher));
-                return;
-            }
-            State::Ended(reason) => reason.clone(),
-        };
-        watcher.tell(down(cell, monitor, ended));
-    }
-
-    pub(crate) fn remove(&self, monitor: MonitorId) {
-        if let State::Alive(list) = &mut *self.0.lock() {
-            list.retain(|(id, _)| *id != monitor);
-        }
-    }
-
-    /// Tells all watchers, once.
-    pub(crate) fn end(&self, cell: &dyn Control, reason: StopReason) {
-        let before = std::mem::replace(&mut *self.0.lock(), State::Ended(reason.clone()));
-        if let State::Alive(list) = before {
-            for (monitor, watcher) in list {
-                watcher.tell(down(cell, monitor, reason.clone()));
-            }
-        }
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        matches!(*self.0.lock(), State::Ended(_))
+    pub(crate) fn take(&mut self, monitor: MonitorId) -> Option<Watcher> {
+        let at = self.list.iter().position(|(id, _)| *id == monitor)?;
+        Some(self.list.remove(at).1)
     }
 }
 
-fn down(cell: &dyn Control, monitor: MonitorId, reason: StopReason) -> Down {
-    Down { monitor, actor: cell.id(), path: cell.path().to_string(), reason }
+impl Down {
+    pub(crate) fn of(cell: &dyn Control, monitor: MonitorId, reason: StopReason) -> Down {
+        Down { monitor, actor: cell.id(), path: cell.path().to_string(), reason }
+    }
 }
 
 /// A monitor held by code that is not an actor: a future that is ready when the actor has ended.

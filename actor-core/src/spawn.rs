@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use crate::actor::{Messages, Overflow, Settings};
 use crate::actor_ref::ActorRef;
+use crate::cell::control::Asked;
+use crate::cell::incarnation::Incarnation;
 use crate::cell::mailbox::Order;
 use crate::cell::turn::Life;
 use crate::cell::{Cell, Control, Plan};
@@ -17,8 +19,7 @@ use crate::port::MakePort;
 use crate::reason::StopReason;
 use crate::reply::{self, Answer, Outcome, Reply};
 use crate::scheduler::worker;
-use crate::supervisor::{Event, Restart, STOP_WITHIN, SupervisorRef};
-use crate::system::SystemHandle;
+use crate::supervisor::{Restart, STOP_WITHIN, SupervisorRef};
 use crate::wait;
 
 /// An actor to be spawned: its factory, and settings that override those of its type.
@@ -27,10 +28,9 @@ use crate::wait;
 /// and gives its error.
 #[must_use = "nothing is spawned until `spawn` or `start` is called"]
 pub struct Spawn<A: Messages> {
-    system: SystemHandle,
     /// `None` if the system is ending.
     parent: Option<SupervisorRef>,
-    factory: Box<dyn FnMut() -> A + Send>,
+    incarnation: Incarnation<A>,
     name: Option<String>,
     settings: Settings,
     restart: Restart,
@@ -39,15 +39,10 @@ pub struct Spawn<A: Messages> {
 }
 
 impl<A: Messages> Spawn<A> {
-    pub(crate) fn new(
-        system: SystemHandle,
-        parent: Option<SupervisorRef>,
-        factory: Box<dyn FnMut() -> A + Send>,
-    ) -> Self {
+    pub(crate) fn new(parent: Option<SupervisorRef>, factory: impl FnMut() -> A + Send + 'static) -> Self {
         Spawn {
-            system,
             parent,
-            factory,
+            incarnation: Incarnation::unborn(factory),
             name: None,
             settings: A::settings(),
             restart: Restart::Transient,
@@ -118,22 +113,22 @@ impl<A: Messages> Spawn<A> {
     fn launch(self, spawner: Option<Reply<(), StopReason>>) -> Result<ActorRef<A>, SpawnError> {
         let name = self.name.map(valid_name).transpose()?;
         let parent = self.parent.ok_or(SpawnError::Closed)?;
+        let nursery = parent.cell().children().nursery_here().clone();
+        let system = parent.system();
         let cell = Cell::new(Plan {
-            id: self.system.next_id(),
+            id: system.next_id(),
             name,
-            system: self.system,
-            parent: Some(parent.clone()),
+            nursery,
             restart: self.restart,
             settings: self.settings,
-            life: Life::unborn(self.factory, self.make_port, spawner),
+            life: Life::unborn(self.incarnation, self.make_port, spawner),
         });
-        if let Some(name) = &cell.name {
-            cell.system.names().claim(name, ActorRef::new(cell.clone()))?;
+        if let Some(name) = cell.name() {
+            system.names().claim(name, ActorRef::new(cell.clone()))?;
         }
-        let adopt = Event::Adopt { child: cell.clone(), stop_within: self.stop_within };
-        if parent.post(adopt).is_err() {
+        if !cell.nursery.add(&cell, self.stop_within) {
             // Somebody may have found it by its name already: it ends like any other.
-            cell.clone().kill(Order { reason: StopReason::Shutdown, last: true });
+            cell.clone().kill(Order { why: Asked::Shutdown, last: true });
             cell.begin();
             return Err(SpawnError::Closed);
         }

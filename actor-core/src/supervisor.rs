@@ -1,15 +1,16 @@
 //! Supervisors: actors that start their children again when these fail, and stop them in order.
 //!
 //! This is the one_for_one strategy of OTP's `supervisor`, for children added at run time. A
-//! child's cell asks its supervisor what to do by a message ([`SupervisorMessage::Exited`]) and
-//! keeps its mailbox, name and refs until the answer is there.
+//! child's cell asks its supervisor what to do by a message ([`Event::Exited`]) and keeps its
+//! mailbox, name and refs until the answer is there. Spawning and ending are no messages: see
+//! [`children`].
 
+pub(crate) mod children;
 pub(crate) mod intensity;
 mod stopping;
 
 pub use stopping::Late;
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::ops::Deref;
@@ -19,8 +20,8 @@ use std::time::Duration;
 use crate::actor::{Accepts, Actor, Messages, Overflow, Settings, Step, async_handler};
 use crate::actor_ref::ActorRef;
 use crate::call::Call;
-use crate::cell::mailbox::{Order, Verdict};
-use crate::cell::{ActorId, Cell, Control};
+use crate::cell::mailbox::Verdict;
+use crate::cell::{Cell, Control};
 use crate::clock;
 use crate::context::Context;
 use crate::error::SpawnError;
@@ -51,18 +52,11 @@ pub struct Supervisor {
     intensity: Intensity,
     /// Whether the children are stopped all at once, not one after the other.
     dynamic: bool,
-    /// In the order of their start, since ids are given in that order.
-    children: BTreeMap<ActorId, Child>,
-}
-
-struct Child {
-    cell: Arc<dyn Control>,
-    stop_within: Duration,
 }
 
 impl Supervisor {
     pub(crate) fn new(restarts: u32, window: Duration, dynamic: bool) -> Self {
-        Supervisor { intensity: Intensity::new(restarts, window), dynamic, children: BTreeMap::new() }
+        Supervisor { intensity: Intensity::new(restarts, window), dynamic }
     }
 
     fn exited(
@@ -72,7 +66,8 @@ impl Supervisor {
         incarnation: u64,
         reason: StopReason,
     ) {
-        if !self.children.contains_key(&child.id()) {
+        if child.is_last() {
+            // It was told to end meanwhile, by the supervisor before a restart of its own perhaps.
             return child.decide(Verdict::End(reason));
         }
         let path = child.path().to_string();
@@ -86,23 +81,9 @@ impl Supervisor {
     }
 }
 
-/// Children left when the supervisor goes without having stopped them were orphaned by a kill.
-impl Drop for Supervisor {
-    fn drop(&mut self) {
-        for child in std::mem::take(&mut self.children).into_values() {
-            if child.cell.system().is_ending() {
-                // The deadline of the whole has cut this supervisor's work short.
-                let path = child.cell.path().to_string();
-                child.cell.system().report_late(Late { path, ended_by_kill: true });
-            }
-            child.cell.kill(Order { reason: StopReason::Shutdown, last: true });
-        }
-    }
-}
-
 impl fmt::Debug for Supervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Supervisor").field("children", &self.children.len()).finish_non_exhaustive()
+        f.debug_struct("Supervisor").field("dynamic", &self.dynamic).finish_non_exhaustive()
     }
 }
 
@@ -111,20 +92,11 @@ impl fmt::Debug for Supervisor {
 pub struct SupervisorMessage(Event);
 
 pub(crate) enum Event {
-    /// A new child, which is about to be scheduled for the first time.
-    Adopt {
-        child: Arc<dyn Control>,
-        stop_within: Duration,
-    },
     /// An incarnation is gone and the cell waits for a verdict.
     Exited {
         child: Arc<dyn Control>,
         incarnation: u64,
         reason: StopReason,
-    },
-    /// A child has ended for good.
-    Ended {
-        child: ActorId,
     },
     Count(Reply<usize>),
 }
@@ -143,9 +115,7 @@ impl Message for CountChildren {
 impl Envelope for SupervisorMessage {
     fn name(&self) -> &'static str {
         match &self.0 {
-            Event::Adopt { .. } => "adopt",
             Event::Exited { .. } => "exited",
-            Event::Ended { .. } => "ended",
             Event::Count(_) => CountChildren::NAME,
         }
     }
@@ -157,9 +127,7 @@ impl Envelope for SupervisorMessage {
     /// The supervisor has ended before it knew: the child shares its fate.
     fn undelivered(self) {
         match self.0 {
-            Event::Adopt { child, .. } => child.kill(Order { reason: StopReason::Shutdown, last: true }),
             Event::Exited { child, reason, .. } => child.decide(Verdict::End(reason)),
-            Event::Ended { .. } => {}
             Event::Count(reply) => reply.undelivered(),
         }
     }
@@ -183,20 +151,15 @@ impl Messages for Supervisor {
 
     fn handle<'a>(&'a mut self, message: SupervisorMessage, ctx: &'a mut Context<Self>) -> Step<'a> {
         match message.0 {
-            Event::Adopt { child, stop_within } => {
-                self.children.insert(child.id(), Child { cell: child, stop_within });
-            }
             Event::Exited { child, incarnation, reason } => self.exited(ctx, child, incarnation, reason),
-            Event::Ended { child } => {
-                self.children.remove(&child);
-            }
-            Event::Count(reply) => reply.send(self.children.len()),
+            Event::Count(reply) => reply.send(ctx.cell().children().len()),
         }
         Step::Done(())
     }
 
     fn stopped<'a>(&'a mut self, _why: &'a StopReason, ctx: &'a mut Context<Self>) -> Step<'a> {
-        async_handler(self.stop_children(ctx.system().clone()))
+        let children = ctx.cell().children().clone();
+        async_handler(stopping::stop_children(children, self.dynamic, ctx.system().clone()))
     }
 }
 
@@ -219,7 +182,7 @@ impl SupervisorRef {
     /// Spawns an actor under this supervisor. See [`SystemHandle::spawn`].
     ///
     /// # Errors
-    /// [`SpawnError::Closed`] if the supervisor is ending.
+    /// [`SpawnError::Closed`] if the supervisor has ended, or is stopping its children.
     pub fn spawn<A: Messages>(
         &self,
         factory: impl FnMut() -> A + Send + 'static,
@@ -229,12 +192,16 @@ impl SupervisorRef {
 
     /// An actor to be spawned under this supervisor, with settings of its own.
     pub fn actor<A: Messages>(&self, factory: impl FnMut() -> A + Send + 'static) -> Spawn<A> {
-        Spawn::new(self.system().clone(), Some(self.clone()), Box::new(factory))
+        Spawn::new(Some(self.clone()), factory)
     }
 
     /// How many children the supervisor has, those included that are being restarted.
     pub fn count_children(&self) -> Call<'_, ActorRef<Supervisor>, CountChildren> {
         self.0.call(CountChildren)
+    }
+
+    pub(crate) fn of(cell: Arc<Cell<Supervisor>>) -> Self {
+        SupervisorRef(ActorRef::new(cell))
     }
 
     pub(crate) fn cell(&self) -> &Arc<Cell<Supervisor>> {

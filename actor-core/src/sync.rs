@@ -15,6 +15,8 @@ mod primitives {
     };
     pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 
+    pub(crate) use once_cell::race::OnceBox;
+
     /// A cell whose users keep apart by a protocol. They get at it through a closure, so that a
     /// model checker sees each access.
     #[derive(Debug, Default)]
@@ -33,8 +35,8 @@ mod primitives {
 }
 
 pub(crate) use primitives::{
-    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Condvar, MutexGuard, OnceLock, Ordering,
-    UnsafeCell, fence,
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Condvar, MutexGuard, OnceBox, OnceLock,
+    Ordering, UnsafeCell, fence,
 };
 /// A counter in a static, which a model checker cannot have: what it checks ends with each run.
 pub(crate) use std::sync::atomic::AtomicU64 as StaticU64;

@@ -9,11 +9,11 @@ pub use shutdown::Report;
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use crate::actor::Messages;
-use crate::cell::ActorId;
+use crate::cell::{ActorId, Cell};
 use crate::dead_letter::DeadLetters;
 use crate::driver::Driver;
 use crate::error::{LookupError, SpawnError};
@@ -21,7 +21,7 @@ use crate::monitor::Monitor;
 use crate::reason::StopReason;
 use crate::scheduler::Scheduler;
 use crate::spawn::Spawn;
-use crate::supervisor::{Late, SupervisorBuilder, SupervisorRef};
+use crate::supervisor::{Late, Supervisor, SupervisorBuilder, SupervisorRef};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::timer::Sleep;
 use names::Names;
@@ -78,8 +78,8 @@ pub(crate) struct Shared {
     names: Names,
     dead_letters: DeadLetters,
     ids: AtomicU64,
-    /// `None` before the system has begun and after it has ended.
-    root: RwLock<Option<SupervisorRef>>,
+    /// Set once the system has begun; gone after it has ended. Not counted, as the root has the system.
+    root: OnceLock<Weak<Cell<Supervisor>>>,
     /// Why the root has ended.
     ended: Mutex<Option<StopReason>>,
     /// Somebody has ordered the end.
@@ -109,7 +109,7 @@ impl SystemHandle {
 
     /// An actor to be spawned, with settings of its own.
     pub fn actor<A: Messages>(&self, factory: impl FnMut() -> A + Send + 'static) -> Spawn<A> {
-        Spawn::new(self.clone(), self.root(), Box::new(factory))
+        Spawn::new(self.root(), factory)
     }
 
     /// A supervisor to be spawned.
@@ -171,15 +171,13 @@ impl SystemHandle {
     // ---- for the rest of the crate ---------------------------------------------------------------
 
     pub(crate) fn root(&self) -> Option<SupervisorRef> {
-        self.0.root.read().unwrap_or_else(|e| e.into_inner()).clone()
+        self.0.root.get()?.upgrade().map(SupervisorRef::of)
     }
 
     /// The root has ended, and with it all actors but those whose handlers have not returned: there
     /// is nothing more for the workers to do once their queues are empty.
     pub(crate) fn root_ended(&self, reason: StopReason) {
         *self.0.ended.lock() = Some(reason);
-        let root = self.0.root.write().unwrap_or_else(|e| e.into_inner()).take();
-        drop(root);
         self.0.scheduler.stop();
     }
 

@@ -260,6 +260,10 @@ impl Deadline {
         Deadline { at: delay.map(|delay| clock::later(clock::now(), delay)), alarm: Alarm::Unset }
     }
 
+    pub(crate) fn at(at: Instant) -> Self {
+        Deadline { at: Some(at), alarm: Alarm::Unset }
+    }
+
     /// When it is, for a thread that will poll the future by itself then.
     pub(crate) fn kept_by_thread(&mut self) -> Option<Instant> {
         self.alarm = Alarm::Thread;

@@ -1,13 +1,18 @@
 //! The control word: what has happened to an actor beside its messages, and what it rests for.
 //!
-//! The lower half holds *flags*, raised by anybody. The upper half is empty unless the actor is
+//! The lower 24 bits are *flags*, raised by anybody. The upper 8 are empty unless the actor is
 //! *parked*: it keeps its run token, because messages are not to schedule it (an async handler is
-//! pending, its supervisor decides, its port drains), and rests until one of the flags in the upper
-//! half is raised. Who raises one of those takes the upper half away and schedules the actor.
+//! pending, its supervisor decides, its port drains), and rests until one of the first 8 flags that is
+//! marked in the upper bits is raised. Who raises one of those takes the marks away and schedules the
+//! actor.
+//!
+//! Orders to end, and how the actor has ended, are flags too where the reason carries nothing: so
+//! stopping millions of actors needs memory for none of them.
 
 #[cfg(all(test, loom))]
 mod model;
 
+use crate::reason::StopReason;
 use crate::sync::{AtomicU32, Ordering};
 
 /// A set of flags.
@@ -15,29 +20,43 @@ use crate::sync::{AtomicU32, Ordering};
 pub(crate) struct Flags(u32);
 
 impl Flags {
+    // The first 8 can end the rest of a parked actor.
     /// The four kinds of readiness, as `Ready` has them.
     pub(crate) const READY: Flags = Flags(0b1111);
     /// The waker of the pending handler was called.
     pub(crate) const WAKE: Flags = Flags(1 << 4);
     /// There is a kill order.
     pub(crate) const KILL: Flags = Flags(1 << 5);
-    /// There is something in the system lane.
-    pub(crate) const SIGNAL: Flags = Flags(1 << 6);
-    /// There is something in the ring of a mailbox that drops its oldest.
-    pub(crate) const RING: Flags = Flags(1 << 7);
     /// The supervisor has decided.
-    pub(crate) const VERDICT: Flags = Flags(1 << 8);
+    pub(crate) const VERDICT: Flags = Flags(1 << 6);
     /// The supervisor has ordered the actor not to come back. Stays.
-    pub(crate) const LAST: Flags = Flags(1 << 9);
+    pub(crate) const LAST: Flags = Flags(1 << 7);
+
+    /// There is something in the system lane.
+    pub(crate) const SIGNAL: Flags = Flags(1 << 8);
+    /// There is something in the ring of a mailbox that drops its oldest.
+    pub(crate) const RING: Flags = Flags(1 << 9);
     /// Senders wait for room. Schedules nobody.
     pub(crate) const LINE: Flags = Flags(1 << 10);
-    /// The actor has ended. Stays.
+    /// The mailbox has ended. Stays.
     pub(crate) const ENDED: Flags = Flags(1 << 11);
+    /// There is a stop whose place has not come; with `Normal` or `Shutdown` for its reason.
+    const STOP_NORMAL: Flags = Flags(1 << 12);
+    const STOP_SHUTDOWN: Flags = Flags(1 << 13);
+    const STOP: Flags = Flags::STOP_NORMAL.and(Flags::STOP_SHUTDOWN);
+    /// The reason of the kill order is `Shutdown`.
+    const KILL_SHUTDOWN: Flags = Flags(1 << 14);
+    /// Somebody is to be told of the end.
+    const WATCHED: Flags = Flags(1 << 15);
+    /// The actor has ended and will tell nobody any more. Stays, as do the three that say why: in two
+    /// bits, `Other` for a reason that is kept elsewhere.
+    const DONE: Flags = Flags(1 << 16);
+    const WHY: u32 = 17;
 
     /// What an actor between two handlers has to look at.
     pub(crate) const OPEN: Flags = Flags(Self::READY.0 | Self::KILL.0 | Self::SIGNAL.0 | Self::RING.0);
 
-    const ALL: u32 = 0xffff;
+    const ALL: u32 = (1 << PARKED) - 1;
 
     pub(crate) const fn ready(bits: u8) -> Flags {
         Flags(bits as u32 & Self::READY.0)
@@ -57,6 +76,46 @@ impl Flags {
     }
 }
 
+/// Why an actor is asked to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// By anybody, to stop.
+    Stop,
+    /// By its supervisor or the system.
+    Shutdown,
+    /// By anybody, at once.
+    Kill,
+}
+
+impl From<Asked> for StopReason {
+    fn from(asked: Asked) -> StopReason {
+        match asked {
+            Asked::Stop => StopReason::Normal,
+            Asked::Shutdown => StopReason::Shutdown,
+            Asked::Kill => StopReason::Killed,
+        }
+    }
+}
+
+/// How an actor has ended, as far as the control word can say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    As(Asked),
+    /// For a reason that is kept elsewhere.
+    Other,
+}
+
+impl Done {
+    pub(crate) fn of(reason: &StopReason) -> Done {
+        match reason {
+            StopReason::Normal => Done::As(Asked::Stop),
+            StopReason::Shutdown => Done::As(Asked::Shutdown),
+            StopReason::Killed => Done::As(Asked::Kill),
+            _ => Done::Other,
+        }
+    }
+}
+
 /// What raising a flag asks of the one who did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Raised {
@@ -70,7 +129,8 @@ pub(crate) enum Raised {
 
 pub(crate) struct Control(AtomicU32);
 
-const PARKED: u32 = 16;
+/// Where the marks of a parked actor begin; there are as many as there are bits left.
+const PARKED: u32 = 24;
 
 impl Control {
     pub(crate) fn new() -> Self {
@@ -94,6 +154,11 @@ impl Control {
     pub(crate) fn raise(&self, flags: Flags) -> Raised {
         // SeqCst: a sender that joins the line; see `Mailbox::queue_for_room`. Release: with `flags`.
         let before = self.0.fetch_or(flags.0, Ordering::SeqCst);
+        self.raised(before, flags)
+    }
+
+    /// What is to be done about flags that were raised over `before`.
+    fn raised(&self, before: u32, flags: Flags) -> Raised {
         if Flags(before).any(Flags::ENDED) {
             return Raised::Seen;
         }
@@ -125,6 +190,7 @@ impl Control {
             if Flags(now).any(wanted) {
                 return false;
             }
+            debug_assert!(wanted.0 < 1 << (32 - PARKED), "only the first flags end a rest");
             let parked = now | wanted.0 << PARKED;
             // Release: with the acquire in `raise`.
             match self.0.compare_exchange_weak(now, parked, Ordering::AcqRel, Ordering::Relaxed) {
@@ -132,5 +198,87 @@ impl Control {
                 Err(other) => now = other,
             }
         }
+    }
+
+    // ---- orders to end ---------------------------------------------------------------------------
+
+    /// Notes the reason of a stop; false if there was one already, which keeps its reason.
+    pub(crate) fn order_stop(&self, asked: Asked) -> bool {
+        let stop = if asked == Asked::Shutdown { Flags::STOP_SHUTDOWN } else { Flags::STOP_NORMAL };
+        let one_only = |now| (!Flags(now).any(Flags::STOP)).then_some(now | stop.0);
+        // Relaxed: the stop's place in the inbox, which follows, gives the order.
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_only).is_ok()
+    }
+
+    /// Takes the stop, if there is one.
+    pub(crate) fn take_stop(&self) -> Option<Asked> {
+        if !self.flags().any(Flags::STOP) {
+            return None;
+        }
+        let stop = self.lower(Flags::STOP);
+        Some(if stop.any(Flags::STOP_SHUTDOWN) { Asked::Shutdown } else { Asked::Stop })
+    }
+
+    /// Raises a kill order; one that is there already keeps its reason. `last`: and the actor is not
+    /// to come back.
+    pub(crate) fn order_kill(&self, asked: Asked, last: bool) -> Raised {
+        let kill = if asked == Asked::Shutdown { Flags::KILL.and(Flags::KILL_SHUTDOWN) } else { Flags::KILL };
+        let last = if last { Flags::LAST.0 } else { 0 };
+        let over = |now| Some(now | last | if Flags(now).any(Flags::KILL) { 0 } else { kill.0 });
+        // Orders as in `raise`.
+        match self.0.fetch_update(Ordering::SeqCst, Ordering::Relaxed, over) {
+            Ok(before) | Err(before) => self.raised(before, Flags(Flags::KILL.0 | last)),
+        }
+    }
+
+    /// Takes the kill order, if there is one.
+    pub(crate) fn take_kill(&self) -> Option<Asked> {
+        if !self.flags().any(Flags::KILL) {
+            return None;
+        }
+        let kill = self.lower(Flags::KILL.and(Flags::KILL_SHUTDOWN));
+        Some(if kill.any(Flags::KILL_SHUTDOWN) { Asked::Shutdown } else { Asked::Kill })
+    }
+
+    // ---- the end, and who is told of it ------------------------------------------------------------
+
+    /// Marks the actor as watched, by somebody who is in the list by now. How it has ended, if it has:
+    /// then who ended it may not have seen the mark.
+    pub(crate) fn mark_watched(&self) -> Option<Done> {
+        // Release: with the acquire in `mark_done`, for the list. Acquire: for the reason.
+        Flags(self.0.fetch_or(Flags::WATCHED.0, Ordering::AcqRel)).done()
+    }
+
+    /// Marks the actor as ended; true if it is watched.
+    pub(crate) fn mark_done(&self, done: Done) -> bool {
+        let why = match done {
+            Done::As(Asked::Stop) => 0,
+            Done::As(Asked::Shutdown) => 1,
+            Done::As(Asked::Kill) => 2,
+            Done::Other => 3,
+        };
+        // Acquire and release: the other side of `mark_watched`. Both are on one word, so one of the
+        // two sees the other.
+        let before = self.0.fetch_or(Flags::DONE.0 | why << Flags::WHY, Ordering::AcqRel);
+        Flags(before).any(Flags::WATCHED)
+    }
+
+    /// How the actor has ended, if it has.
+    pub(crate) fn done(&self) -> Option<Done> {
+        self.flags().done()
+    }
+}
+
+impl Flags {
+    fn done(self) -> Option<Done> {
+        if !self.any(Flags::DONE) {
+            return None;
+        }
+        Some(match self.0 >> Flags::WHY & 0b11 {
+            0 => Done::As(Asked::Stop),
+            1 => Done::As(Asked::Shutdown),
+            2 => Done::As(Asked::Kill),
+            _ => Done::Other,
+        })
     }
 }

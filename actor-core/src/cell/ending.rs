@@ -5,24 +5,25 @@
 //! mailbox, name, monitors, in this order.
 
 use crate::actor::Messages;
-use crate::cell::Control;
+use crate::cell::control::Done;
 use crate::cell::incarnation::Incarnation;
 use crate::cell::turn::{Next, Phase, Turn, caught, quietly};
 use crate::dead_letter::DeadLetterReason;
 use crate::reason::{Failure, StopReason};
 use crate::supervisor::{Event, Restart};
+use crate::sync::Ordering;
 
 impl<A: Messages> Turn<'_, A> {
     /// Begins an end: runs `#[stopped]`.
     pub(crate) fn stop(&mut self, reason: StopReason) -> Next {
-        self.life.phase = Phase::Stopping(reason.clone());
+        self.life.phase = Phase::Stopping(Done::of(&reason));
         let begun = self.with_incarnation(|incarnation| incarnation.begin_stopped(reason));
         self.settle(begun)
     }
 
     /// A handler has failed: its message becomes a dead letter, then the incarnation ends.
     pub(crate) fn failed(&mut self, reason: StopReason) -> Next {
-        let message = self.life.in_work.map_or("(none)", |work| work.message);
+        let message = self.in_work.map_or("(none)", |work| work.message);
         tracing::error!(message, %reason, incarnation = self.life.number, "failed");
         self.message_failed(DeadLetterReason::HandlerFailed(reason.clone()));
         self.stop(reason)
@@ -39,13 +40,13 @@ impl<A: Messages> Turn<'_, A> {
     }
 
     fn message_failed(&mut self, why: DeadLetterReason) {
-        let Some(work) = self.life.in_work.take() else {
+        let Some(work) = self.in_work.take() else {
             return;
         };
         if work.counted {
             self.receiver.count_failed();
         }
-        self.cell.system.dead_letters().announce(&**self.cell, work.message, why);
+        self.cell.system().dead_letters().announce(&**self.cell, work.message, why);
     }
 
     /// There is no incarnation, or its `#[started]` has failed, so `#[stopped]` does not run.
@@ -56,12 +57,12 @@ impl<A: Messages> Turn<'_, A> {
 
     /// `#[stopped]` has run.
     pub(crate) fn stopped(&mut self) -> Next {
-        let Phase::Stopping(reason) = &self.life.phase else {
+        let Phase::Stopping(done) = self.life.phase else {
             return Next::More;
         };
-        let reason = reason.clone();
-        if self.life.port.is_some() && reason.is_normal() {
-            self.life.phase = Phase::Draining(reason);
+        let reason = self.life.why(done);
+        if self.life.has_port() && reason.is_normal() {
+            self.life.phase = Phase::Draining(done);
             return self.drain();
         }
         self.finish(reason)
@@ -69,18 +70,21 @@ impl<A: Messages> Turn<'_, A> {
 
     /// Drops port and state, and asks the supervisor if the actor may come back.
     pub(crate) fn finish(&mut self, reason: StopReason) -> Next {
-        let port = self.life.port.take();
-        quietly(&**self.cell, "dropping the port", || drop(port));
-        let incarnation: Option<Incarnation<A>> = self.life.incarnation.take();
-        quietly(&**self.cell, "dropping the state", || drop(incarnation));
+        if let Some(port) = self.life.take_port() {
+            quietly(&**self.cell, "dropping the port", || drop(port));
+        }
+        if let Some(incarnation) = self.life.incarnation.as_mut().filter(|incarnation| incarnation.is_alive())
+        {
+            quietly(&**self.cell, "dropping the state", || incarnation.end());
+        }
+        self.cell.orphan_children();
         if !self.may_come_back(&reason) {
             return self.end(reason);
         }
         self.life.phase = Phase::Failed;
-        let parent = self.cell.parent.as_ref().expect("only the root has no parent, and it is temporary");
-        let exited =
-            Event::Exited { child: self.cell.clone(), incarnation: self.life.number, reason: reason.clone() };
-        match parent.post(exited) {
+        let incarnation = self.life.number.into();
+        let exited = Event::Exited { child: self.cell.clone(), incarnation, reason: reason.clone() };
+        match self.cell.nursery.post(exited) {
             Ok(()) => Next::More,
             Err(_supervisor_has_ended) => self.end(reason),
         }
@@ -102,8 +106,9 @@ impl<A: Messages> Turn<'_, A> {
     /// A turn has panicked where nothing of a user's is called.
     pub(crate) fn broken(&mut self, why: Failure) {
         tracing::error!(%why, "a turn panicked outside of any handler");
-        let parts = (self.life.port.take(), self.life.incarnation.take());
+        let parts = (self.life.take_port(), self.life.incarnation.take());
         quietly(&**self.cell, "dropping the state", || drop(parts));
+        self.cell.orphan_children();
         if !matches!(self.life.phase, Phase::Ended) {
             let ended = caught(|| self.end(StopReason::Panicked(why)));
             self.life.phase = Phase::Ended;
@@ -117,23 +122,25 @@ impl<A: Messages> Turn<'_, A> {
         for message in self.receiver.end() {
             self.cell.dead_letter(message, DeadLetterReason::Stopped(reason.clone()));
         }
-        let factory = self.life.factory.take();
-        quietly(&**self.cell, "dropping the factory", || drop(factory));
-        let make_port = self.life.make_port.take();
-        quietly(&**self.cell, "dropping an unused port", || drop(make_port));
-        tracing::debug!(%reason, "ended");
-        if let Some(name) = &self.cell.name {
-            self.cell.system.names().release(name, self.cell.id);
+        let spawner = self.take_spawner();
+        if let Some(uncommon) = self.life.uncommon.take() {
+            quietly(&**self.cell, "dropping an unused port", || drop(uncommon));
         }
-        if let Some(spawner) = self.life.spawner.take() {
+        let incarnation: Option<Incarnation<A>> = self.life.incarnation.take();
+        quietly(&**self.cell, "dropping the factory", || drop(incarnation));
+        tracing::debug!(%reason, "ended");
+        if let Some(name) = self.cell.name() {
+            self.cell.system().names().release(name, self.cell.id());
+        }
+        if let Some(spawner) = spawner {
             spawner.complete(Err(reason.clone()));
         }
-        match &self.cell.parent {
-            // A supervisor that has ended has let go of its children by then.
-            Some(parent) => drop(parent.post(Event::Ended { child: self.cell.id() })),
-            None => self.cell.system.root_ended(reason.clone()),
+        // Relaxed: written before the first turn was scheduled.
+        self.cell.nursery.remove(self.cell.place.load(Ordering::Relaxed), self.cell.id());
+        if self.cell.is_root() {
+            self.cell.system().root_ended(reason.clone());
         }
-        self.cell.watchers.end(&**self.cell, reason);
+        self.cell.tell_watchers(reason);
         Next::Rest
     }
 }

@@ -4,25 +4,27 @@
 //! * [`inbox`](super::inbox): where senders push, with the run token;
 //! * [`control`](super::control): flags for everything that is no message;
 //! * [`line`](super::line): senders that wait for room;
-//! * here: capacity, overflow, and what the running side takes out.
-//!
-//! Everybody uses [`Mailbox`]; the holder of the run token alone uses [`Receiver`].
+//! * [`ring`](super::ring): the queue of a mailbox that drops its oldest;
+//! * [`rare`](super::rare): what most mailboxes never need;
+//! * [`receiver`](super::receiver): what the running side takes out;
+//! * here: capacity, overflow, orders, and the end of a turn.
 
 #[cfg(all(test, loom))]
 mod model;
 
-use std::collections::VecDeque;
 use std::task::Waker;
 
 use crate::actor::{Overflow, Settings};
-use crate::cell::control::{Control, Flags, Raised};
+use crate::cell::control::{Asked, Control, Done, Flags, Raised};
 use crate::cell::inbox::{Batch, Inbox, Rest};
 use crate::cell::line::Line;
+use crate::cell::rare::Rare;
+use crate::cell::receiver::Receiver;
 use crate::monitor::Down;
 use crate::port::Ready;
 use crate::reason::StopReason;
 use crate::slab::Key;
-use crate::sync::{AtomicU64, AtomicUsize, Mutex, OnceLock, Ordering, UnsafeCell};
+use crate::sync::{AtomicU32, AtomicU64, OnceBox, Ordering, UnsafeCell};
 use crate::wait;
 
 /// What has happened to the messages of one actor so far. `accepted` is always the sum of
@@ -76,16 +78,16 @@ pub(crate) enum Verdict {
 
 /// A request to end, from outside.
 pub(crate) struct Order {
-    pub(crate) reason: StopReason,
+    pub(crate) why: Asked,
     /// From the supervisor: the actor is not to come back, whatever its restart type.
     pub(crate) last: bool,
 }
 
 /// The next thing for an open actor to do.
 pub(crate) enum Work<M> {
-    Kill(StopReason),
+    Kill(Asked),
     Signal(Signal),
-    Stop(StopReason),
+    Stop(Asked),
     Message(M),
     Nothing,
 }
@@ -107,71 +109,73 @@ pub(crate) struct Pushed<M> {
 pub(crate) use crate::cell::line::Ticket;
 
 pub(crate) struct Mailbox<M> {
-    inbox: Inbox<Item<M>>,
-    control: Control,
-    settings: Settings,
+    pub(super) inbox: Inbox<Item<M>>,
+    pub(super) control: Control,
+    pub(super) limits: Limits,
     /// Places in use, of a bounded mailbox: queued messages, grants, and what the receiver has taken
     /// out without having given the places back yet.
-    used: AtomicUsize,
-    /// Written by the receiver only, so that it needs no read-modify-write.
-    handled: AtomicU64,
-    dead: AtomicU64,
-    receiving: UnsafeCell<Receiving<M>>,
-    /// What most mailboxes never need.
-    rare: OnceLock<Box<Rare<M>>>,
+    used: AtomicU32,
+    /// Places that are free again and not yet given back. Written by the receiver only, so that it
+    /// needs no read-modify-write.
+    pub(super) freed: AtomicU32,
+    /// Written by the receiver only.
+    pub(super) handled: AtomicU64,
+    /// What the receiver has taken out of the inbox.
+    batch: UnsafeCell<Batch<Item<M>>>,
+    rare: OnceBox<Rare<M>>,
 }
 
-// SAFETY: messages go from thread to thread and are not shared; `receiving` is used by the holder of
-// the run token only (see `receiver`), the rest is `Sync` by itself.
+// SAFETY: messages go from thread to thread and are not shared; `batch` is used by the holder of the
+// run token only (see `receiver`), the rest is `Sync` by itself.
 #[allow(unsafe_code)]
 unsafe impl<M: Send> Sync for Mailbox<M> {}
 
 /// What is in the inbox: messages, and what has its place among them.
-enum Item<M> {
+pub(super) enum Item<M> {
     Message(M),
     Stop,
     /// Behind what the one that has ended told before. Takes no place of the capacity.
     Down(Box<(u64, Down)>),
 }
 
-/// What the receiver has taken out of the inbox.
-struct Receiving<M> {
-    batch: Batch<Item<M>>,
-    /// Places that are free again and not yet given back.
-    freed: usize,
-}
+/// The capacity and the overflow policy in one word.
+#[derive(Clone, Copy)]
+pub(super) struct Limits(u32);
 
-struct Rare<M> {
-    signals: Mutex<VecDeque<Signal>>,
-    orders: Mutex<Orders>,
-    line: Mutex<Line>,
-    ring: Mutex<Ring<M>>,
-    rejected: AtomicU64,
-}
+impl Limits {
+    const BITS: u32 = 30;
+    const UNBOUNDED: u32 = (1 << Limits::BITS) - 1;
 
-#[derive(Default)]
-struct Orders {
-    kill: Option<StopReason>,
-    stop: Option<StopReason>,
-    verdict: Option<Verdict>,
-}
+    fn new(settings: Settings) -> Limits {
+        let capacity = match settings.mailbox {
+            Settings::UNBOUNDED => Limits::UNBOUNDED,
+            capacity => u32::try_from(capacity).unwrap_or(u32::MAX).clamp(1, Limits::UNBOUNDED - 1),
+        };
+        let overflow = match settings.overflow {
+            Overflow::Reject => 0,
+            Overflow::Wait => 1,
+            Overflow::DropNewest => 2,
+            Overflow::DropOldest => 3,
+        };
+        Limits(overflow << Limits::BITS | capacity)
+    }
 
-/// The queue of a mailbox that drops its oldest: senders must get at the head, so it is under a lock.
-struct Ring<M> {
-    queue: VecDeque<M>,
-    closed: bool,
-    /// How many of the messages came before the stop, if there is one.
-    before_stop: Option<usize>,
-}
+    #[inline]
+    pub(super) fn capacity(self) -> u32 {
+        self.0 & Limits::UNBOUNDED
+    }
 
-impl<M> Default for Rare<M> {
-    fn default() -> Self {
-        Rare {
-            signals: Mutex::default(),
-            orders: Mutex::default(),
-            line: Mutex::default(),
-            ring: Mutex::new(Ring { queue: VecDeque::new(), closed: false, before_stop: None }),
-            rejected: AtomicU64::new(0),
+    #[inline]
+    pub(super) fn is_bounded(self) -> bool {
+        self.capacity() != Limits::UNBOUNDED
+    }
+
+    fn overflow(self) -> Overflow {
+        match self.0 >> Limits::BITS {
+            0 => Overflow::Reject,
+            1 => Overflow::Wait,
+            2 => Overflow::DropNewest,
+            _ => Overflow::DropOldest,
         }
     }
 }
@@ -182,31 +186,33 @@ impl<M> Mailbox<M> {
         Mailbox {
             inbox: Inbox::new(),
             control: Control::new(),
-            settings: settings.mailbox(settings.mailbox),
-            used: AtomicUsize::new(0),
+            limits: Limits::new(settings),
+            used: AtomicU32::new(0),
+            freed: AtomicU32::new(0),
             handled: AtomicU64::new(0),
-            dead: AtomicU64::new(0),
-            receiving: UnsafeCell::new(Receiving { batch: Batch::EMPTY, freed: 0 }),
-            rare: OnceLock::new(),
+            batch: UnsafeCell::new(Batch::EMPTY),
+            rare: OnceBox::new(),
         }
     }
 
-    fn rare(&self) -> &Rare<M> {
+    /// What most mailboxes never need, made now if need be.
+    pub(crate) fn rare(&self) -> &Rare<M> {
         self.rare.get_or_init(Box::default)
     }
 
-    fn is_bounded(&self) -> bool {
-        self.settings.mailbox != Settings::UNBOUNDED
+    /// What most mailboxes never need, if this one has needed it.
+    pub(crate) fn rare_if_made(&self) -> Option<&Rare<M>> {
+        self.rare.get()
     }
 
     /// Whether messages are in the ring, for senders to drop the oldest.
-    fn has_ring(&self) -> bool {
-        self.settings.overflow == Overflow::DropOldest && self.is_bounded()
+    pub(super) fn has_ring(&self) -> bool {
+        self.limits.overflow() == Overflow::DropOldest && self.limits.is_bounded()
     }
 
     /// Whether an ask that finds the mailbox full waits for room.
     pub(crate) fn asks_wait(&self) -> bool {
-        self.settings.overflow == Overflow::Wait
+        self.limits.overflow() == Overflow::Wait
     }
 
     // ---- pushing -------------------------------------------------------------------------------
@@ -220,7 +226,7 @@ impl<M> Mailbox<M> {
         ticket: Option<Ticket>,
         waits: bool,
     ) -> Result<Pushed<M>, Refusal<M>> {
-        if self.is_bounded() {
+        if self.limits.is_bounded() {
             return self.push_bounded(message, ticket, waits);
         }
         match self.inbox.push(Item::Message(message)) {
@@ -265,7 +271,7 @@ impl<M> Mailbox<M> {
     fn take_place(&self) -> bool {
         // SeqCst for those who stand in line; see `queue_for_room`. Never more than there are, not
         // even for a moment: who looks for a free place at that moment would miss one.
-        let one_more = |used| (used < self.settings.mailbox).then_some(used + 1);
+        let one_more = |used| (used < self.limits.capacity()).then_some(used + 1);
         self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
     }
 
@@ -273,8 +279,8 @@ impl<M> Mailbox<M> {
         if self.inbox.is_closed() {
             return Err(Refusal::Closed(message));
         }
-        if self.settings.overflow == Overflow::DropNewest && !waits {
-            self.dead.fetch_add(1, Ordering::Relaxed);
+        if self.limits.overflow() == Overflow::DropNewest && !waits {
+            self.rare().dead.fetch_add(1, Ordering::Relaxed);
             return Ok(Pushed { schedule: false, dropped: Some(message) });
         }
         if !waits {
@@ -304,7 +310,7 @@ impl<M> Mailbox<M> {
                     Some(oldest) => dropped = Some(oldest),
                     // All places are granted: the new one is the oldest of those without.
                     None => {
-                        self.dead.fetch_add(1, Ordering::Relaxed);
+                        self.rare().dead.fetch_add(1, Ordering::Relaxed);
                         return Ok(Pushed { schedule: false, dropped: Some(message) });
                     }
                 }
@@ -312,7 +318,7 @@ impl<M> Mailbox<M> {
             ring.queue.push_back(message);
         }
         if dropped.is_some() {
-            self.dead.fetch_add(1, Ordering::Relaxed);
+            self.rare().dead.fetch_add(1, Ordering::Relaxed);
         }
         Ok(Pushed { schedule: self.raise(Flags::RING), dropped })
     }
@@ -353,7 +359,7 @@ impl<M> Mailbox<M> {
         }
     }
 
-    fn give_places(&self, places: usize) {
+    pub(super) fn give_places(&self, places: u32) {
         self.used.fetch_sub(places, Ordering::SeqCst);
         if self.control.has_line() {
             let woken = self.grant(&mut self.rare().line.lock());
@@ -378,7 +384,11 @@ impl<M> Mailbox<M> {
 
     /// Raises flags; true if the caller must schedule the actor.
     fn raise(&self, flags: Flags) -> bool {
-        match self.control.raise(flags) {
+        self.claim_if(self.control.raise(flags))
+    }
+
+    fn claim_if(&self, raised: Raised) -> bool {
+        match raised {
             Raised::Schedule => true,
             Raised::Claim => self.inbox.claim(),
             Raised::Seen => false,
@@ -419,7 +429,7 @@ impl<M> Mailbox<M> {
 
     /// Notes the supervisor's verdict.
     pub(crate) fn decide(&self, verdict: Verdict) -> bool {
-        let _before = self.rare().orders.lock().verdict.replace(verdict);
+        let _before = self.rare().verdict.lock().replace(verdict);
         self.raise(Flags::VERDICT)
     }
 
@@ -429,12 +439,7 @@ impl<M> Mailbox<M> {
         if self.has_ended() {
             return false;
         }
-        let first = {
-            let mut orders = self.rare().orders.lock();
-            let first = orders.stop.is_none();
-            orders.stop.get_or_insert(order.reason);
-            first
-        };
+        let first = self.control.order_stop(order.why);
         let last = order.last && self.raise(Flags::LAST);
         let stop = first && self.push_stop(close);
         if close {
@@ -463,12 +468,10 @@ impl<M> Mailbox<M> {
         if self.has_ended() {
             return false;
         }
-        self.rare().orders.lock().kill.get_or_insert(order.reason);
-        let flags = if order.last { Flags::KILL.and(Flags::LAST) } else { Flags::KILL };
-        self.raise(flags)
+        self.claim_if(self.control.order_kill(order.why, order.last))
     }
 
-    fn disperse_line(&self) {
+    pub(super) fn disperse_line(&self) {
         // As in `give_places`: this has closed, and looks for the line. That there is a `rare` would
         // say nothing: a thread may see that late.
         if self.control.has_line() {
@@ -483,6 +486,19 @@ impl<M> Mailbox<M> {
         self.control.flags().any(Flags::ENDED)
     }
 
+    /// How the actor has ended, if it has: nobody is told any more.
+    pub(crate) fn done(&self) -> Option<Done> {
+        self.control.done()
+    }
+
+    pub(crate) fn mark_done(&self, done: Done) -> bool {
+        self.control.mark_done(done)
+    }
+
+    pub(crate) fn mark_watched(&self) -> Option<Done> {
+        self.control.mark_watched()
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.inbox.is_closed() || self.rare.get().is_some_and(|rare| rare.ring.lock().closed)
     }
@@ -493,14 +509,13 @@ impl<M> Mailbox<M> {
     }
 
     pub(crate) fn stats(&self) -> MailboxStats {
-        let (rejected, granted) = self
-            .rare
-            .get()
-            .map_or((0, 0), |rare| (rare.rejected.load(Ordering::Relaxed), rare.line.lock().granted()));
+        let (rejected, dead, granted) = self.rare.get().map_or((0, 0, 0), |rare| {
+            let counts = (rare.rejected.load(Ordering::Relaxed), rare.dead.load(Ordering::Relaxed));
+            (counts.0, counts.1, rare.line.lock().granted() as u64)
+        });
         let handled = self.handled.load(Ordering::Relaxed);
-        let dead = self.dead.load(Ordering::Relaxed);
-        let used = self.used.load(Ordering::Relaxed).min(self.settings.mailbox);
-        let queued = used.saturating_sub(granted) as u64;
+        let used = self.used.load(Ordering::Relaxed).min(self.limits.capacity());
+        let queued = u64::from(used).saturating_sub(granted);
         MailboxStats { accepted: handled + queued + dead, handled, queued, dead, rejected }
     }
 
@@ -511,8 +526,13 @@ impl<M> Mailbox<M> {
     #[allow(unsafe_code)]
     pub(crate) unsafe fn receiver(&self) -> Receiver<'_, M> {
         // SAFETY: only the holder of the token gets here, and there is one.
-        let receiving = self.receiving.with_mut(|receiving| unsafe { &mut *receiving });
-        Receiver { mailbox: self, receiving }
+        let batch = self.batch.with_mut(|batch| unsafe { &mut *batch });
+        Receiver { mailbox: self, batch }
+    }
+
+    /// Takes back places without a look at who waits for one: the mailbox has ended.
+    pub(super) fn forget_places(&self, places: u32) {
+        self.used.fetch_sub(places, Ordering::Relaxed);
     }
 }
 
@@ -560,221 +580,12 @@ impl<M> Mailbox<M> {
     }
 }
 
-/// The mailbox as the holder of the run token sees it.
-pub(crate) struct Receiver<'a, M> {
-    mailbox: &'a Mailbox<M>,
-    receiving: &'a mut Receiving<M>,
-}
-
-impl<M> Receiver<'_, M> {
-    /// The next thing to do for an open actor: kill, system lane, then messages in their order, the
-    /// place of a stop among them.
-    #[inline]
-    pub(crate) fn next(&mut self) -> Work<M> {
-        if self.mailbox.control.flags().any(Flags::KILL.and(Flags::SIGNAL).and(Flags::RING))
-            && let Some(work) = self.next_urgent()
-        {
-            return work;
-        }
-        loop {
-            if self.receiving.batch.is_empty() {
-                self.receiving.batch = self.mailbox.inbox.take();
-            }
-            match self.receiving.batch.pop() {
-                Some(Item::Message(message)) => {
-                    self.count_taken();
-                    return Work::Message(message);
-                }
-                None => return Work::Nothing,
-                Some(Item::Down(parts)) => {
-                    let (incarnation, down) = *parts;
-                    return Work::Signal(Signal::Down { incarnation, down });
-                }
-                Some(Item::Stop) => {
-                    if let Some(reason) = self.take_stop() {
-                        return Work::Stop(reason);
-                    }
-                }
-            }
-        }
-    }
-
-    #[cold]
-    fn next_urgent(&mut self) -> Option<Work<M>> {
-        if let Some(reason) = self.take_kill() {
-            return Some(Work::Kill(reason));
-        }
-        if let Some(signal) = self.take_signal() {
-            return Some(Work::Signal(signal));
-        }
-        let rare = self.mailbox.rare();
-        let message = {
-            let mut ring = rare.ring.lock();
-            if ring.before_stop == Some(0) {
-                ring.before_stop = None;
-                drop(ring);
-                return self.take_stop().map(Work::Stop);
-            }
-            let message = ring.pop();
-            if message.is_none() {
-                self.mailbox.control.lower(Flags::RING);
-            }
-            message?
-        };
-        self.count_taken();
-        Some(Work::Message(message))
-    }
-
-    fn take_signal(&mut self) -> Option<Signal> {
-        if !self.mailbox.control.flags().any(Flags::SIGNAL) {
-            return None;
-        }
-        let mut signals = self.mailbox.rare().signals.lock();
-        let signal = signals.pop_front();
-        if signals.is_empty() {
-            // With the lock, so that none is overlooked.
-            self.mailbox.control.lower(Flags::SIGNAL);
-        }
-        signal
-    }
-
-    /// Counts a message that is given to its handler.
-    #[inline]
-    fn count_taken(&mut self) {
-        let handled = &self.mailbox.handled;
-        handled.store(handled.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        if self.mailbox.is_bounded() {
-            self.receiving.freed += 1;
-            // A few at a time, so that receiver and senders do not fight over the count; but all of
-            // them before a handler that may take long and has nothing queued behind it.
-            let enough = self.mailbox.settings.mailbox / 8;
-            if self.receiving.freed > enough || self.receiving.batch.is_empty() {
-                self.give_places();
-            }
-        }
-    }
-
-    fn give_places(&mut self) {
-        let freed = std::mem::take(&mut self.receiving.freed);
-        if freed > 0 {
-            self.mailbox.give_places(freed);
-        }
-    }
-
-    /// Whether all that was taken out of the inbox has been handed on.
-    fn is_done(&mut self) -> bool {
-        let done = self.receiving.batch.is_empty();
-        if done {
-            self.give_places();
-        }
-        done
-    }
-
-    /// The message that was handed out last failed: it counts as a dead letter.
-    pub(crate) fn count_failed(&mut self) {
-        let handled = &self.mailbox.handled;
-        handled.store(handled.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-        self.mailbox.dead.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The kill order, if there is one.
-    pub(crate) fn take_kill(&mut self) -> Option<StopReason> {
-        if !self.mailbox.control.flags().any(Flags::KILL) {
-            return None;
-        }
-        self.mailbox.control.lower(Flags::KILL);
-        self.mailbox.rare().orders.lock().kill.take()
-    }
-
-    /// The stop whose place in the queue has come. If nothing more is taken either, this was the
-    /// last that the actor did, whatever happens to it from here on.
-    fn take_stop(&mut self) -> Option<StopReason> {
-        let reason = self.mailbox.rare().orders.lock().stop.take()?;
-        if self.mailbox.is_closed() {
-            self.mailbox.control.raise(Flags::LAST);
-        }
-        Some(reason)
-    }
-
-    /// The readiness flags, which are cleared.
-    pub(crate) fn take_ready(&mut self) -> Ready {
-        if !self.mailbox.control.flags().any(Flags::READY) {
-            return Ready::NONE;
-        }
-        Ready::from_bits(self.mailbox.control.lower(Flags::READY).ready_bits())
-    }
-
-    /// The supervisor's verdict on a failed actor; an order to end for good is one too.
-    pub(crate) fn take_verdict(&mut self) -> Option<Verdict> {
-        let last = self.mailbox.is_last();
-        match self.take_kill() {
-            Some(reason) if last => return Some(Verdict::End(reason)),
-            // There is no incarnation that could be killed.
-            _ => {}
-        }
-        let mut orders = self.mailbox.rare().orders.lock();
-        self.mailbox.control.lower(Flags::VERDICT);
-        match orders.verdict.take() {
-            Some(Verdict::End(reason)) => Some(Verdict::End(reason)),
-            restart if !last => restart,
-            restart => orders.stop.take().map(Verdict::End).or(restart),
-        }
-    }
-
-    /// Clears the wake-up before the handler is polled, so that one during the poll is seen.
-    pub(crate) fn begin_poll(&mut self) {
-        self.mailbox.control.lower(Flags::WAKE);
-    }
-
-    /// Ends the mailbox: takes nothing more and gives out what is left, counted as dead letters.
-    pub(crate) fn end(&mut self) -> VecDeque<M> {
-        let mailbox = self.mailbox;
-        mailbox.control.raise(Flags::ENDED);
-        let mut left = VecDeque::new();
-        for mut batch in [std::mem::replace(&mut self.receiving.batch, Batch::EMPTY), mailbox.inbox.close()] {
-            while let Some(item) = batch.pop() {
-                if let Item::Message(message) = item {
-                    left.push_back(message);
-                }
-            }
-        }
-        if mailbox.has_ring() {
-            // Made if need be: who comes to the ring later must find it closed.
-            let mut ring = mailbox.rare().ring.lock();
-            ring.closed = true;
-            left.extend(std::mem::take(&mut ring.queue));
-        }
-        if let Some(rare) = mailbox.rare.get() {
-            // Dropped outside of the lock.
-            let _signals = std::mem::take(&mut *rare.signals.lock());
-        }
-        mailbox.disperse_line();
-        mailbox.dead.fetch_add(left.len() as u64, Ordering::Relaxed);
-        if mailbox.is_bounded() {
-            // Those on their way to a closed mailbox give back what they have taken themselves.
-            let freed = std::mem::take(&mut self.receiving.freed) + left.len();
-            mailbox.used.fetch_sub(freed, Ordering::Relaxed);
-        }
-        left
-    }
-}
-
 impl<M> Item<M> {
     fn into_message(self) -> M {
         match self {
             Item::Message(message) => message,
             Item::Stop | Item::Down(_) => unreachable!("only messages are pushed where one comes back"),
         }
-    }
-}
-
-impl<M> Ring<M> {
-    fn pop(&mut self) -> Option<M> {
-        let message = self.queue.pop_front()?;
-        if let Some(before) = &mut self.before_stop {
-            *before = before.saturating_sub(1);
-        }
-        Some(message)
     }
 }
 

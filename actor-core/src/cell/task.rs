@@ -1,4 +1,4 @@
-//! A task: an actor's cell in a run queue, for one turn, without its type.
+//! A cell without its type: in a run queue, for one turn, and in its supervisor's list.
 #![allow(unsafe_code)]
 
 use std::mem::ManuallyDrop;
@@ -7,18 +7,31 @@ use std::sync::Arc;
 
 use crate::actor::Messages;
 use crate::cell::mailbox::Mode;
-use crate::cell::{Cell, turn};
+use crate::cell::{ActorId, Cell, Control, turn};
 use crate::scheduler::worker;
 
 /// What every cell begins with.
 pub(crate) struct Header {
+    vtable: &'static Vtable,
+    pub(crate) id: ActorId,
+}
+
+/// What can be done with a cell whose type is not known.
+struct Vtable {
     run: unsafe fn(NonNull<Header>),
+    control: unsafe fn(NonNull<Header>) -> Arc<dyn Control>,
 }
 
 impl Header {
-    pub(super) const fn of<A: Messages>() -> Header {
-        Header { run: run::<A> }
+    pub(super) const fn of<A: Messages>(id: ActorId) -> Header {
+        Header { vtable: const { &Vtable { run: run::<A>, control: control::<A> } }, id }
     }
+}
+
+/// A pointer to the header of a cell.
+fn header_of<A: Messages>(cell: &Arc<Cell<A>>) -> NonNull<Header> {
+    // SAFETY: a pointer to a value in an `Arc` is not null; a cell begins with its header.
+    unsafe { NonNull::new_unchecked(Arc::as_ptr(cell).cast_mut()) }.cast()
 }
 
 /// A cell in a run queue. It needs no count of its own: a cell that is queued belongs to an actor that
@@ -32,15 +45,14 @@ impl Task {
     /// The turn of an actor whose run token the caller has.
     #[inline]
     pub(crate) fn of<A: Messages>(cell: &Arc<Cell<A>>) -> Task {
-        // SAFETY: a pointer to a value in an `Arc` is not null.
-        Task(unsafe { NonNull::new_unchecked(Arc::as_ptr(cell).cast_mut()) }.cast())
+        Task(header_of(cell))
     }
 
     /// Runs the turn.
     #[inline]
     pub(crate) fn run(self) {
         // SAFETY: the cell is alive (see above) and begins with its header.
-        let run = unsafe { self.0.as_ref() }.run;
+        let run = unsafe { self.0.as_ref() }.vtable.run;
         // SAFETY: `run` is the function for the type of this very cell.
         unsafe { run(self.0) }
     }
@@ -61,4 +73,41 @@ unsafe fn run<A: Messages>(header: NonNull<Header>) {
     if mode == Mode::Ended {
         drop(ManuallyDrop::into_inner(cell));
     }
+}
+
+/// A cell in its supervisor's list. It does not count: the list knows how long the cell is there.
+#[derive(Clone, Copy)]
+pub(crate) struct Listed(NonNull<Header>);
+
+// SAFETY: cells are `Send` and `Sync`.
+unsafe impl Send for Listed {}
+
+impl Listed {
+    /// # Safety
+    /// The cell stays for as long as this, and copies of it, are used.
+    pub(crate) unsafe fn of<A: Messages>(cell: &Arc<Cell<A>>) -> Listed {
+        Listed(header_of(cell))
+    }
+
+    pub(crate) fn id(self) -> ActorId {
+        // SAFETY: see `of`; a cell begins with its header.
+        unsafe { self.0.as_ref() }.id
+    }
+
+    pub(crate) fn cell(self) -> Arc<dyn Control> {
+        // SAFETY: as for `id`.
+        let control = unsafe { self.0.as_ref() }.vtable.control;
+        // SAFETY: `control` is the function for the type of this very cell.
+        unsafe { control(self.0) }
+    }
+}
+
+/// # Safety
+/// `header` is that of a `Cell<A>` in an `Arc`, which stays for the length of the call.
+unsafe fn control<A: Messages>(header: NonNull<Header>) -> Arc<dyn Control> {
+    let cell = header.cast::<Cell<A>>().as_ptr().cast_const();
+    // SAFETY: see above.
+    unsafe { Arc::increment_strong_count(cell) };
+    // SAFETY: the count that was just added is the new `Arc`'s.
+    unsafe { Arc::from_raw(cell) }
 }

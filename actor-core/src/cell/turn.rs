@@ -10,8 +10,10 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
 use crate::actor::Messages;
+use crate::cell::control::Done;
 use crate::cell::incarnation::Incarnation;
-use crate::cell::mailbox::{Mode, Receiver, Signal, Verdict, Work};
+use crate::cell::mailbox::{Mode, Signal, Verdict, Work};
+use crate::cell::receiver::Receiver;
 use crate::cell::task::Task;
 use crate::cell::waker;
 use crate::cell::{Cell, Control};
@@ -33,35 +35,67 @@ const LOOK_EVERY: u32 = 8;
 
 /// What only the worker that runs the actor sees.
 pub(crate) struct Life<A: Messages> {
-    /// Makes the next incarnation's state; gone once the actor has ended.
-    pub(crate) factory: Option<Box<dyn FnMut() -> A + Send>>,
+    /// Gone once the actor has ended.
+    pub(crate) incarnation: Option<Incarnation<A>>,
+    /// What few actors have; gone when it is empty.
+    pub(crate) uncommon: Option<Box<Uncommon<A>>>,
+    /// The number of the current incarnation, from 1.
+    pub(crate) number: u32,
+    pub(crate) phase: Phase,
+}
+
+pub(crate) struct Uncommon<A: Messages> {
     pub(crate) make_port: Option<MakePort<A>>,
     pub(crate) port: Option<Box<dyn Port<A>>>,
-    pub(crate) incarnation: Option<Incarnation<A>>,
-    /// The number of the current incarnation, from 1.
-    pub(crate) number: u64,
-    pub(crate) phase: Phase,
-    /// The message whose handler runs.
-    pub(crate) in_work: Option<InWork>,
     /// Who waits for the first incarnation's start.
     pub(crate) spawner: Option<Reply<(), StopReason>>,
+    /// The message whose handler is pending, between two turns.
+    in_work: Option<InWork>,
+}
+
+impl<A: Messages> Default for Uncommon<A> {
+    fn default() -> Self {
+        Uncommon { make_port: None, port: None, spawner: None, in_work: None }
+    }
 }
 
 impl<A: Messages> Life<A> {
     pub(crate) fn unborn(
-        factory: Box<dyn FnMut() -> A + Send>,
+        incarnation: Incarnation<A>,
         make_port: Option<MakePort<A>>,
         spawner: Option<Reply<(), StopReason>>,
     ) -> Self {
-        Life {
-            factory: Some(factory),
-            make_port,
-            port: None,
-            incarnation: None,
-            number: 0,
-            phase: Phase::Unborn,
-            in_work: None,
-            spawner,
+        let has_uncommon = make_port.is_some() || spawner.is_some();
+        let uncommon = has_uncommon.then(|| Box::new(Uncommon { make_port, spawner, ..Uncommon::default() }));
+        Life { incarnation: Some(incarnation), uncommon, number: 0, phase: Phase::Unborn }
+    }
+
+    fn take_in_work(&mut self) -> Option<InWork> {
+        self.uncommon.as_mut()?.in_work.take()
+    }
+
+    pub(crate) fn take_port(&mut self) -> Option<Box<dyn Port<A>>> {
+        self.uncommon.as_mut()?.port.take()
+    }
+
+    fn put_port(&mut self, port: Box<dyn Port<A>>) {
+        self.uncommon.get_or_insert_default().port = Some(port);
+    }
+
+    fn port(&mut self) -> Option<&mut Box<dyn Port<A>>> {
+        self.uncommon.as_mut()?.port.as_mut()
+    }
+
+    pub(crate) fn has_port(&self) -> bool {
+        self.uncommon.as_ref().is_some_and(|uncommon| uncommon.port.is_some())
+    }
+
+    /// Why the incarnation is about to end.
+    pub(crate) fn why(&self, done: Done) -> StopReason {
+        match (done, &self.incarnation) {
+            (Done::As(asked), _) => asked.into(),
+            (Done::Other, Some(incarnation)) => incarnation.why().cloned().unwrap_or(StopReason::Killed),
+            (Done::Other, None) => StopReason::Killed,
         }
     }
 }
@@ -73,7 +107,7 @@ pub(crate) struct InWork {
     pub(crate) counted: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Phase {
     /// No incarnation yet.
     Unborn,
@@ -81,10 +115,10 @@ pub(crate) enum Phase {
     Starting,
     /// Between messages, or in a handler.
     Running,
-    /// `#[stopped]` runs.
-    Stopping(StopReason),
+    /// `#[stopped]` runs. The incarnation has the reason if it is none of the simple ones.
+    Stopping(Done),
     /// The port finishes.
-    Draining(StopReason),
+    Draining(Done),
     /// The incarnation is gone and the supervisor decides what comes next.
     Failed,
     Ended,
@@ -111,7 +145,8 @@ pub(crate) unsafe fn run<A: Messages>(cell: &Arc<Cell<A>>) -> Mode {
         let life = cell.life.with_mut(|life| unsafe { &mut *life });
         // SAFETY: as above.
         let receiver = unsafe { cell.mailbox.receiver() };
-        let mut turn = Turn { cell, life, receiver };
+        let in_work = life.take_in_work();
+        let mut turn = Turn { cell, life, receiver, in_work };
         // Users' code is caught where it is called. What comes as far as this is a bug of ours or a
         // hook of a user's in an odd place; the actor ends, and neither keeps its token for ever nor
         // takes the worker with it.
@@ -119,11 +154,12 @@ pub(crate) unsafe fn run<A: Messages>(cell: &Arc<Cell<A>>) -> Mode {
             turn.broken(why);
             Ready::NONE
         });
+        turn.keep_in_work();
         (turn.mode(), again)
     };
     // SAFETY: the token is ours until this returns; the borrows above are gone.
     if unsafe { cell.mailbox.end_turn(mode, again) } {
-        cell.system.scheduler().schedule_again(Task::of(cell));
+        cell.system().scheduler().schedule_again(Task::of(cell));
     }
     mode
 }
@@ -133,6 +169,8 @@ pub(crate) struct Turn<'a, A: Messages> {
     pub(crate) cell: &'a Arc<Cell<A>>,
     pub(crate) life: &'a mut Life<A>,
     pub(crate) receiver: Receiver<'a, A::Message>,
+    /// The message whose handler runs.
+    pub(crate) in_work: Option<InWork>,
 }
 
 impl<A: Messages> Turn<'_, A> {
@@ -143,6 +181,15 @@ impl<A: Messages> Turn<'_, A> {
         while self.step() == Next::More && budget.allows_another() {}
         self.port_turn_ended();
         again
+    }
+
+    /// Remembers, for the turn in which it ends, whose handler is pending.
+    fn keep_in_work(&mut self) {
+        if let Some(in_work) = self.in_work.take()
+            && self.is_busy()
+        {
+            self.life.uncommon.get_or_insert_default().in_work = Some(in_work);
+        }
     }
 
     /// One step, from one phase in which the actor can rest to the next.
@@ -178,22 +225,21 @@ impl<A: Messages> Turn<'_, A> {
     // ---- starting ----------------------------------------------------------------------------
 
     fn start(&mut self) -> Next {
-        if let Some(reason) = self.receiver.take_kill() {
-            return self.finish(reason);
+        if let Some(asked) = self.receiver.take_kill() {
+            return self.finish(asked.into());
         }
         self.life.number += 1;
+        self.cell.open_to_children();
         let ctx = Context::new(self.cell.clone(), self.life.number);
-        let factory = self.life.factory.as_mut().expect("an actor that has not ended has a factory");
-        let state = match caught(factory) {
-            Ok(state) => state,
-            Err(why) => return self.start_failed(why),
-        };
-        self.life.incarnation = Some(Incarnation::new(state, ctx));
-        if let Some(make_port) = &mut self.life.make_port {
+        if let Err(why) = self.with_incarnation(|incarnation| incarnation.be_born(ctx)) {
+            return self.start_failed(why);
+        }
+        if let Some(make_port) = self.life.uncommon.as_mut().and_then(|uncommon| uncommon.make_port.as_mut())
+        {
             let control: Arc<dyn Control> = self.cell.clone();
             let readiness = Readiness { cell: Arc::downgrade(&control) };
             match caught(|| make_port(readiness)) {
-                Ok(port) => self.life.port = Some(port),
+                Ok(port) => self.life.put_port(port),
                 Err(why) => return self.start_failed(why),
             }
         }
@@ -205,10 +251,20 @@ impl<A: Messages> Turn<'_, A> {
     fn started(&mut self) -> Next {
         self.life.phase = Phase::Running;
         tracing::debug!(incarnation = self.life.number, "started");
-        if let Some(spawner) = self.life.spawner.take() {
+        if let Some(spawner) = self.take_spawner() {
             spawner.send(());
         }
         self.handler_done()
+    }
+
+    /// Who waits for the start, once.
+    pub(crate) fn take_spawner(&mut self) -> Option<Reply<(), StopReason>> {
+        let uncommon = self.life.uncommon.as_mut()?;
+        let spawner = uncommon.spawner.take();
+        if uncommon.make_port.is_none() {
+            self.life.uncommon = None;
+        }
+        spawner
     }
 
     // ---- running -----------------------------------------------------------------------------
@@ -220,20 +276,20 @@ impl<A: Messages> Turn<'_, A> {
             Work::Message(message) => self.handle(message, true),
             Work::Signal(Signal::Timer { timer, incarnation }) => self.timer_due(timer, incarnation),
             Work::Signal(Signal::Down { incarnation, down }) => {
-                let current = incarnation == self.life.number;
+                let current = incarnation == u64::from(self.life.number);
                 let wanted = current && self.lend(|_, ctx| ctx.take_monitor(down.monitor));
                 if !wanted {
                     return Next::More;
                 }
                 self.begin(|state, ctx| state.down(down, ctx))
             }
-            Work::Stop(reason) => self.stop(reason),
-            Work::Kill(reason) => self.finish(reason),
+            Work::Stop(asked) => self.stop(asked.into()),
+            Work::Kill(asked) => self.finish(asked.into()),
         }
     }
 
     fn timer_due(&mut self, timer: Key, incarnation: u64) -> Next {
-        if incarnation != self.life.number {
+        if incarnation != u64::from(self.life.number) {
             return Next::More;
         }
         // Making the message of a repeated timer is a user's code.
@@ -245,7 +301,7 @@ impl<A: Messages> Turn<'_, A> {
     }
 
     fn handle(&mut self, message: A::Message, counted: bool) -> Next {
-        self.life.in_work = Some(InWork { message: message.name(), counted });
+        self.in_work = Some(InWork { message: message.name(), counted });
         self.begin(|state, ctx| state.handle(message, ctx))
     }
 
@@ -259,8 +315,8 @@ impl<A: Messages> Turn<'_, A> {
 
     /// Polls the handler in work, or drops it if the actor was killed.
     fn poll(&mut self) -> Next {
-        if let Some(reason) = self.receiver.take_kill() {
-            return self.killed_in_handler(reason);
+        if let Some(asked) = self.receiver.take_kill() {
+            return self.killed_in_handler(asked.into());
         }
         self.receiver.begin_poll();
         let waker = waker::of(self.cell);
@@ -274,7 +330,7 @@ impl<A: Messages> Turn<'_, A> {
 
     /// Goes on from what beginning or polling a handler gave.
     pub(crate) fn settle(&mut self, outcome: Result<Poll<Result<(), Failure>>, Failure>) -> Next {
-        match (outcome, &self.life.phase) {
+        match (outcome, self.life.phase) {
             (Ok(Poll::Pending), _) => self.poll(),
             (Ok(Poll::Ready(Ok(()))), Phase::Starting) => self.started(),
             (Ok(Poll::Ready(Err(why))), _) => self.start_failed(why),
@@ -293,12 +349,12 @@ impl<A: Messages> Turn<'_, A> {
     fn handler_done(&mut self) -> Next {
         match self.lend(|_, ctx| ctx.take_exit()) {
             None => {
-                self.life.in_work = None;
+                self.in_work = None;
                 Next::More
             }
             Some(reason @ StopReason::Failed(_)) => self.failed(reason),
             Some(reason) => {
-                self.life.in_work = None;
+                self.in_work = None;
                 self.stop(reason)
             }
         }
@@ -314,11 +370,11 @@ impl<A: Messages> Turn<'_, A> {
         if ready.is_empty() {
             return Ready::NONE;
         }
-        let Some(mut port) = self.life.port.take() else {
+        let Some(mut port) = self.life.take_port() else {
             return Ready::NONE;
         };
         let outcome = caught(|| self.lend(|state, ctx| port.ready(ready, state, ctx)));
-        self.life.port = Some(port);
+        self.life.put_port(port);
         match outcome {
             Ok(again) => {
                 self.handler_done();
@@ -335,21 +391,21 @@ impl<A: Messages> Turn<'_, A> {
         if matches!(self.life.phase, Phase::Draining(_) | Phase::Failed | Phase::Ended) {
             return;
         }
-        if let Some(port) = &mut self.life.port {
+        if let Some(port) = self.life.port() {
             quietly(&**self.cell, "ending a port's turn", || port.turn_ended());
         }
     }
 
     pub(crate) fn drain(&mut self) -> Next {
-        if let Some(reason) = self.receiver.take_kill() {
-            return self.finish(reason);
+        if let Some(asked) = self.receiver.take_kill() {
+            return self.finish(asked.into());
         }
         let ready = self.receiver.take_ready();
-        let Phase::Draining(reason) = &self.life.phase else {
+        let Phase::Draining(done) = self.life.phase else {
             return Next::More;
         };
-        let reason = reason.clone();
-        let drained = self.life.port.as_mut().map(|port| caught(|| port.drain(ready, &reason)));
+        let reason = self.life.why(done);
+        let drained = self.life.port().map(|port| caught(|| port.drain(ready, &reason)));
         match drained {
             Some(Ok(Drain::Wait)) => Next::Rest,
             Some(Err(why)) => {
@@ -366,12 +422,13 @@ impl<A: Messages> Turn<'_, A> {
         &mut self,
         f: impl FnOnce(&mut Incarnation<A>) -> R,
     ) -> Result<R, Failure> {
-        let incarnation = self.life.incarnation.as_mut().expect("this phase has an incarnation");
+        let incarnation =
+            self.life.incarnation.as_mut().expect("an actor that has not ended has an incarnation");
         caught(|| f(incarnation))
     }
 
     fn lend<R>(&mut self, f: impl FnOnce(&mut A, &mut Context<A>) -> R) -> R {
-        self.life.incarnation.as_mut().expect("this phase has an incarnation").with(f)
+        self.life.incarnation.as_mut().expect("an actor that has not ended has an incarnation").with(f)
     }
 }
 

@@ -1,14 +1,16 @@
 //! How a supervisor stops its children: ask, wait for the deadline, kill, and report who is late.
 
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
-use crate::cell::Control;
+use crate::cell::control::Asked;
 use crate::cell::mailbox::Order;
-use crate::monitor::Monitor;
-use crate::reason::StopReason;
-use crate::supervisor::{Child, Supervisor};
+use crate::clock;
+use crate::supervisor::children::{Children, Place};
 use crate::system::SystemHandle;
+use crate::timer::Deadline;
 
 /// How long a killed child may take: its handler may have to come to its end first.
 const AFTER_KILL: Duration = Duration::from_millis(200);
@@ -22,50 +24,59 @@ pub struct Late {
     pub ended_by_kill: bool,
 }
 
-impl Supervisor {
-    /// Stops all children: one after the other in reverse order of their start, or at once.
-    pub(super) async fn stop_children(&mut self, system: SystemHandle) {
-        let at_once = if self.dynamic { self.children.len() } else { 1 };
-        // A child leaves the table only when it has been dealt with: if this future is dropped, the
-        // table says who is left to be killed.
-        while !self.children.is_empty() {
-            let batch: Vec<_> = self.children.iter().rev().take(at_once).collect();
-            let stopping: Vec<_> = batch.into_iter().map(|(_, child)| Stopping::begin(child)).collect();
-            for child in stopping {
-                let id = child.cell.id();
-                child.wait(&system).await;
-                self.children.remove(&id);
-            }
+/// Takes no more children and stops those there are: one after the other in reverse order of their
+/// start, or all at once.
+pub(super) async fn stop_children(children: Arc<Children>, at_once: bool, system: SystemHandle) {
+    children.close();
+    let stopping = Stopping { children: &children, system: &system };
+    let mut left = children.list();
+    if at_once {
+        let deadlines: Vec<_> = left.iter().map(|place| (*place, stopping.begin(*place))).collect();
+        for (place, deadline) in deadlines {
+            stopping.wait(place, deadline).await;
         }
+        return;
+    }
+    while let Some(place) = left.pop() {
+        let deadline = stopping.begin(place);
+        stopping.wait(place, deadline).await;
     }
 }
 
-/// A child that was asked to stop.
-struct Stopping {
-    cell: Arc<dyn Control>,
-    monitor: Monitor,
-    deadline: std::time::Instant,
+struct Stopping<'a> {
+    children: &'a Children,
+    system: &'a SystemHandle,
 }
 
-impl Stopping {
-    fn begin(child: &Child) -> Self {
-        let cell = child.cell.clone();
-        let monitor = Monitor::new(cell.clone());
-        cell.clone().stop(Order { reason: StopReason::Shutdown, last: true });
-        let deadline = crate::clock::later(crate::clock::now(), child.stop_within);
-        Stopping { cell, monitor, deadline }
+impl Stopping<'_> {
+    /// Asks a child to stop, and says until when it may.
+    fn begin(&self, place: Place) -> Option<Instant> {
+        let (child, stop_within) = self.children.find(place)?;
+        child.stop(Order { why: Asked::Shutdown, last: true });
+        Some(clock::later(clock::now(), stop_within))
     }
 
-    async fn wait(self, system: &SystemHandle) {
-        let left = self.deadline.saturating_duration_since(crate::clock::now());
-        if self.monitor.within(left).await.is_some() {
+    /// Waits for its end; `None` for one that had ended before it was asked.
+    async fn wait(&self, place: Place, deadline: Option<Instant>) {
+        let Some(deadline) = deadline else { return };
+        if self.ends_by(place, deadline).await {
             return;
         }
-        let monitor = Monitor::new(self.cell.clone());
-        self.cell.clone().kill(Order { reason: StopReason::Killed, last: true });
-        let ended_by_kill = monitor.within(AFTER_KILL).await.is_some();
-        let late = Late { path: self.cell.path().to_string(), ended_by_kill };
+        let Some((child, _)) = self.children.find(place) else { return };
+        child.clone().kill(Order { why: Asked::Kill, last: true });
+        let ended_by_kill = self.ends_by(place, clock::later(clock::now(), AFTER_KILL)).await;
+        let late = Late { path: child.path().to_string(), ended_by_kill };
         tracing::warn!(path = late.path, ended_by_kill, "did not stop within its deadline");
-        system.report_late(late);
+        self.system.report_late(late);
+        self.children.forget(place);
+    }
+
+    async fn ends_by(&self, place: Place, at: Instant) -> bool {
+        let mut deadline = Deadline::at(at);
+        poll_fn(|cx| match self.children.poll_gone(place, cx) {
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending => deadline.poll(self.system, cx).map(|()| false),
+        })
+        .await
     }
 }

@@ -68,14 +68,14 @@ impl<A: Atomic> Checked<A> {
     }
 }
 
-impl AtomicUsize {
+impl AtomicU32 {
     /// Loom's own would load in its weak way.
     pub(crate) fn fetch_update(
         &self,
         set: Ordering,
         fetch: Ordering,
-        mut f: impl FnMut(usize) -> Option<usize>,
-    ) -> Result<usize, usize> {
+        mut f: impl FnMut(u32) -> Option<u32>,
+    ) -> Result<u32, u32> {
         let mut now = self.load(fetch);
         while let Some(next) = f(now) {
             match self.0.compare_exchange(now, next, set, fetch) {
@@ -155,5 +155,22 @@ impl<T> OnceLock<T> {
         // A read-modify-write, as in the standard library's.
         self.set.swap(1, Ordering::AcqRel);
         value
+    }
+}
+
+/// As [`OnceLock`]: who comes second waits here, where the real one throws its own value away.
+pub(crate) struct OnceBox<T>(OnceLock<Box<T>>);
+
+impl<T> OnceBox<T> {
+    pub(crate) fn new() -> Self {
+        OnceBox(OnceLock::new())
+    }
+
+    pub(crate) fn get(&self) -> Option<&T> {
+        self.0.get().map(|value| &**value)
+    }
+
+    pub(crate) fn get_or_init(&self, init: impl FnOnce() -> Box<T>) -> &T {
+        self.0.get_or_init(init)
     }
 }

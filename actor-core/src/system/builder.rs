@@ -4,16 +4,17 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::actor::Actor;
-use crate::actor_ref::ActorRef;
+use crate::cell::incarnation::Incarnation;
 use crate::cell::turn::Life;
 use crate::cell::{ActorId, Cell, Plan};
 use crate::dead_letter::DeadLetters;
 use crate::driver::{Driver, MakeDriver, Parker};
 use crate::scheduler::Scheduler;
+use crate::supervisor::children::Nursery;
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::{Restart, Supervisor};
 use crate::sync::{AtomicBool, AtomicU64, Mutex};
@@ -99,7 +100,7 @@ impl Builder {
             names: Names::default(),
             dead_letters: DeadLetters::default(),
             ids: AtomicU64::new(1),
-            root: RwLock::new(None),
+            root: OnceLock::new(),
             ended: Mutex::new(None),
             ending: AtomicBool::new(false),
             late: Mutex::new(Vec::new()),
@@ -112,8 +113,8 @@ impl Builder {
         }
         let (restarts, window) = (self.restarts, self.window);
         let root = root(&handle, move || Supervisor::new(restarts, window, false));
+        handle.0.root.get_or_init(|| Arc::downgrade(&root));
         root.begin();
-        *handle.0.root.write().unwrap_or_else(|e| e.into_inner()) = Some(ActorRef::new(root).into());
         Ok(system)
     }
 }
@@ -130,11 +131,10 @@ fn root(
     Cell::new(Plan {
         id: ActorId(0),
         name: None,
-        system: system.clone(),
-        parent: None,
+        nursery: Nursery::of_root(system.clone()),
         restart: Restart::Temporary,
         settings: <Supervisor as Actor>::settings(),
-        life: Life::unborn(Box::new(factory), None, None),
+        life: Life::unborn(Incarnation::unborn(factory), None, None),
     })
 }
 

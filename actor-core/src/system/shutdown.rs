@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::cell::Control;
+use crate::cell::control::Asked;
 use crate::cell::mailbox::Order;
 use crate::clock;
 use crate::monitor::Monitor;
@@ -86,7 +87,7 @@ impl System {
             return;
         }
         tracing::warn!(limit = ?self.0.stop_within, "shutdown exceeds its deadline: killing what is left");
-        root.cell().clone().kill(Order { reason: StopReason::Killed, last: true });
+        root.cell().clone().kill(Order { why: Asked::Kill, last: true });
         if monitor().wait_within(GRACE).is_none() {
             // Not even the root got a turn: every worker is held up by a handler.
             self.root_ended(StopReason::Killed);
@@ -99,7 +100,7 @@ impl SystemHandle {
         // Relaxed: supervisors look at it for the report only, and learn of the end by their orders.
         self.0.ending.store(true, Ordering::Relaxed);
         if let Some(root) = self.root() {
-            root.cell().clone().stop(Order { reason: StopReason::Shutdown, last: true });
+            root.cell().clone().stop(Order { why: Asked::Shutdown, last: true });
         }
     }
 }

@@ -1,0 +1,42 @@
+//! What most cells never need: made, in one piece, by the first who does.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::cell::line::Line;
+use crate::cell::mailbox::{Signal, Verdict};
+use crate::cell::ring::Ring;
+use crate::monitor::Watchers;
+use crate::supervisor::children::Children;
+use crate::sync::{AtomicU64, Mutex, OnceLock};
+
+pub(crate) struct Rare<M> {
+    // ---- the mailbox's ---------------------------------------------------------------------------
+    pub(super) signals: Mutex<VecDeque<Signal>>,
+    pub(super) verdict: Mutex<Option<Verdict>>,
+    pub(super) line: Mutex<Line>,
+    pub(super) ring: Mutex<Ring<M>>,
+    pub(super) rejected: AtomicU64,
+    pub(super) dead: AtomicU64,
+    // ---- the cell's ------------------------------------------------------------------------------
+    pub(crate) name: OnceLock<Arc<str>>,
+    pub(crate) watchers: Mutex<Watchers>,
+    /// A supervisor's.
+    pub(crate) children: OnceLock<Arc<Children>>,
+}
+
+impl<M> Default for Rare<M> {
+    fn default() -> Self {
+        Rare {
+            signals: Mutex::default(),
+            verdict: Mutex::default(),
+            line: Mutex::default(),
+            ring: Mutex::default(),
+            rejected: AtomicU64::new(0),
+            dead: AtomicU64::new(0),
+            name: OnceLock::new(),
+            watchers: Mutex::default(),
+            children: OnceLock::new(),
+        }
+    }
+}

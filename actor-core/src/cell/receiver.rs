@@ -1,0 +1,223 @@
+//! The mailbox as the holder of the run token sees it: what comes next, and what is left at the end.
+
+use std::collections::VecDeque;
+
+use crate::cell::control::{Asked, Flags};
+use crate::cell::inbox::Batch;
+use crate::cell::mailbox::{Item, Mailbox, Signal, Verdict, Work};
+use crate::port::Ready;
+use crate::sync::Ordering;
+
+/// The mailbox as the holder of the run token sees it.
+pub(crate) struct Receiver<'a, M> {
+    pub(super) mailbox: &'a Mailbox<M>,
+    /// What has been taken out of the inbox.
+    pub(super) batch: &'a mut Batch<Item<M>>,
+}
+
+impl<M> Receiver<'_, M> {
+    /// The next thing to do for an open actor: kill, system lane, then messages in their order, the
+    /// place of a stop among them.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Work<M> {
+        if self.mailbox.control.flags().any(Flags::KILL.and(Flags::SIGNAL).and(Flags::RING))
+            && let Some(work) = self.next_urgent()
+        {
+            return work;
+        }
+        loop {
+            if self.batch.is_empty() {
+                *self.batch = self.mailbox.inbox.take();
+            }
+            match self.batch.pop() {
+                Some(Item::Message(message)) => {
+                    self.count_taken();
+                    return Work::Message(message);
+                }
+                None => return Work::Nothing,
+                Some(Item::Down(parts)) => {
+                    let (incarnation, down) = *parts;
+                    return Work::Signal(Signal::Down { incarnation, down });
+                }
+                Some(Item::Stop) => {
+                    if let Some(reason) = self.take_stop() {
+                        return Work::Stop(reason);
+                    }
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn next_urgent(&mut self) -> Option<Work<M>> {
+        if let Some(reason) = self.take_kill() {
+            return Some(Work::Kill(reason));
+        }
+        if let Some(signal) = self.take_signal() {
+            return Some(Work::Signal(signal));
+        }
+        let rare = self.mailbox.rare();
+        let message = {
+            let mut ring = rare.ring.lock();
+            if ring.before_stop == Some(0) {
+                ring.before_stop = None;
+                drop(ring);
+                return self.take_stop().map(Work::Stop);
+            }
+            let message = ring.pop();
+            if message.is_none() {
+                self.mailbox.control.lower(Flags::RING);
+            }
+            message?
+        };
+        self.count_taken();
+        Some(Work::Message(message))
+    }
+
+    fn take_signal(&mut self) -> Option<Signal> {
+        if !self.mailbox.control.flags().any(Flags::SIGNAL) {
+            return None;
+        }
+        let mut signals = self.mailbox.rare().signals.lock();
+        let signal = signals.pop_front();
+        if signals.is_empty() {
+            // With the lock, so that none is overlooked.
+            self.mailbox.control.lower(Flags::SIGNAL);
+        }
+        signal
+    }
+
+    /// Counts a message that is given to its handler.
+    #[inline]
+    fn count_taken(&mut self) {
+        let handled = &self.mailbox.handled;
+        handled.store(handled.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        if self.mailbox.limits.is_bounded() {
+            let freed = self.mailbox.freed.load(Ordering::Relaxed) + 1;
+            self.mailbox.freed.store(freed, Ordering::Relaxed);
+            // A few at a time, so that receiver and senders do not fight over the count; but all of
+            // them before a handler that may take long and has nothing queued behind it.
+            if freed > self.mailbox.limits.capacity() / 8 || self.batch.is_empty() {
+                self.give_places();
+            }
+        }
+    }
+
+    /// Gives back the places of what was handed on.
+    pub(super) fn give_places(&mut self) {
+        let freed = self.take_freed();
+        if freed > 0 {
+            self.mailbox.give_places(freed);
+        }
+    }
+
+    fn take_freed(&mut self) -> u32 {
+        let freed = self.mailbox.freed.load(Ordering::Relaxed);
+        if freed > 0 {
+            self.mailbox.freed.store(0, Ordering::Relaxed);
+        }
+        freed
+    }
+
+    /// Whether all that was taken out of the inbox has been handed on.
+    pub(super) fn is_done(&mut self) -> bool {
+        let done = self.batch.is_empty();
+        if done {
+            self.give_places();
+        }
+        done
+    }
+
+    /// The message that was handed out last failed: it counts as a dead letter.
+    pub(crate) fn count_failed(&mut self) {
+        let handled = &self.mailbox.handled;
+        handled.store(handled.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        self.mailbox.rare().dead.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The kill order, if there is one.
+    pub(crate) fn take_kill(&mut self) -> Option<Asked> {
+        self.mailbox.control.take_kill()
+    }
+
+    /// The stop whose place in the queue has come. If nothing more is taken either, this was the
+    /// last that the actor did, whatever happens to it from here on.
+    fn take_stop(&mut self) -> Option<Asked> {
+        let stop = self.mailbox.control.take_stop()?;
+        if self.mailbox.is_closed() {
+            self.mailbox.control.raise(Flags::LAST);
+        }
+        Some(stop)
+    }
+
+    /// The readiness flags, which are cleared.
+    pub(crate) fn take_ready(&mut self) -> Ready {
+        if !self.mailbox.control.flags().any(Flags::READY) {
+            return Ready::NONE;
+        }
+        Ready::from_bits(self.mailbox.control.lower(Flags::READY).ready_bits())
+    }
+
+    /// The supervisor's verdict on a failed actor; an order to end for good is one too.
+    pub(crate) fn take_verdict(&mut self) -> Option<Verdict> {
+        let last = self.mailbox.is_last();
+        match self.take_kill() {
+            Some(kill) if last => return Some(Verdict::End(kill.into())),
+            // There is no incarnation that could be killed.
+            _ => {}
+        }
+        match self.take_decision() {
+            Some(Verdict::End(reason)) => Some(Verdict::End(reason)),
+            restart if !last => restart,
+            restart => self.mailbox.control.take_stop().map(|stop| Verdict::End(stop.into())).or(restart),
+        }
+    }
+
+    fn take_decision(&mut self) -> Option<Verdict> {
+        if !self.mailbox.control.flags().any(Flags::VERDICT) {
+            return None;
+        }
+        let mut verdict = self.mailbox.rare().verdict.lock();
+        // With the lock, so that none is overlooked.
+        self.mailbox.control.lower(Flags::VERDICT);
+        verdict.take()
+    }
+
+    /// Clears the wake-up before the handler is polled, so that one during the poll is seen.
+    pub(crate) fn begin_poll(&mut self) {
+        self.mailbox.control.lower(Flags::WAKE);
+    }
+
+    /// Ends the mailbox: takes nothing more and gives out what is left, counted as dead letters.
+    pub(crate) fn end(&mut self) -> VecDeque<M> {
+        let mailbox = self.mailbox;
+        mailbox.control.raise(Flags::ENDED);
+        let mut left = VecDeque::new();
+        for mut batch in [std::mem::replace(self.batch, Batch::EMPTY), mailbox.inbox.close()] {
+            while let Some(item) = batch.pop() {
+                if let Item::Message(message) = item {
+                    left.push_back(message);
+                }
+            }
+        }
+        if mailbox.has_ring() {
+            // Made if need be: who comes to the ring later must find it closed.
+            let mut ring = mailbox.rare().ring.lock();
+            ring.closed = true;
+            left.extend(std::mem::take(&mut ring.queue));
+        }
+        if let Some(rare) = mailbox.rare_if_made() {
+            // Dropped outside of the lock.
+            let _signals = std::mem::take(&mut *rare.signals.lock());
+        }
+        mailbox.disperse_line();
+        if !left.is_empty() {
+            mailbox.rare().dead.fetch_add(left.len() as u64, Ordering::Relaxed);
+        }
+        if mailbox.limits.is_bounded() {
+            // Those on their way to a closed mailbox give back what they have taken themselves.
+            mailbox.forget_places(self.take_freed() + left.len() as u32);
+        }
+        left
+    }
+}

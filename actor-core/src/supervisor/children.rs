@@ -1,0 +1,258 @@
+//! The children of a supervisor, in a table for each worker: so workers that spawn under the same
+//! supervisor share no lock, and neither a spawn nor an end costs a message.
+//!
+//! A child is in the table of the worker that spawned it, from before its first turn until it has
+//! ended for good. The table does not keep it alive: the actor's life does (`Cell::begin`), and the
+//! actor is taken off the list before that ends. This is what the unsafe code here relies on.
+#![allow(unsafe_code)]
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+
+use crate::actor::Messages;
+use crate::cell::control::Asked;
+use crate::cell::mailbox::Order;
+use crate::cell::task::Listed;
+use crate::cell::{ActorId, Cell, Control};
+use crate::supervisor::stopping::Late;
+use crate::supervisor::{Event, STOP_WITHIN, Supervisor, SupervisorRef};
+use crate::sync::{Mutex, Ordering};
+use crate::system::SystemHandle;
+use crate::wait;
+
+/// An empty table that has more places than this gives its memory back.
+const KEPT: usize = 1024;
+
+/// All children of one supervisor.
+pub(crate) struct Children {
+    /// One for each worker, and the last for threads that are none.
+    nurseries: Box<[Arc<Nursery>]>,
+}
+
+/// The children that were spawned on one worker; what every cell knows of where it stands.
+pub(crate) struct Nursery {
+    system: SystemHandle,
+    supervisor: Weak<Cell<Supervisor>>,
+    /// The supervisor's path, as the beginning of its children's. `None` for the root's own place,
+    /// which nobody supervises.
+    path: Option<Box<str>>,
+    table: CachePadded<Mutex<Table>>,
+}
+
+#[derive(Default)]
+struct Table {
+    closed: bool,
+    places: Vec<Option<Listed>>,
+    free: Vec<u32>,
+    /// Of the children for which it is not [`STOP_WITHIN`].
+    stop_within: HashMap<u32, Duration>,
+    /// Who is to be woken when one ends.
+    waiter: Option<Waker>,
+}
+
+/// Where a child is listed.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    id: ActorId,
+    nursery: usize,
+    at: u32,
+}
+
+impl Nursery {
+    /// No place in a table.
+    pub(crate) const NOWHERE: u32 = u32::MAX;
+
+    /// The root supervisor's own place.
+    pub(crate) fn of_root(system: SystemHandle) -> Arc<Nursery> {
+        Arc::new(Nursery { system, supervisor: Weak::new(), path: None, table: CachePadded::default() })
+    }
+
+    pub(crate) fn system(&self) -> &SystemHandle {
+        &self.system
+    }
+
+    /// The beginning of the children's paths; `None` for the root's own place.
+    pub(crate) fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    /// The supervisor, unless it is gone.
+    pub(crate) fn supervisor(&self) -> Option<SupervisorRef> {
+        self.supervisor.upgrade().map(SupervisorRef::of)
+    }
+
+    /// Tells the supervisor about a child; gives the news back if it has ended.
+    pub(crate) fn post(&self, event: Event) -> Result<(), Box<Event>> {
+        match self.supervisor() {
+            Some(supervisor) => supervisor.post(event),
+            None => Err(Box::new(event)),
+        }
+    }
+
+    /// Lists a child; false if the supervisor takes no more. The child has not begun.
+    pub(crate) fn add<A: Messages>(&self, cell: &Arc<Cell<A>>, stop_within: Duration) -> bool {
+        // SAFETY: the cell stays until its life ends, and is taken off the list before; what is listed is
+        // used with the lock only.
+        let child = unsafe { Listed::of(cell) };
+        let mut table = self.table.lock();
+        if table.closed {
+            return false;
+        }
+        let Some(at) = table.add(child) else { return false };
+        if stop_within != STOP_WITHIN {
+            table.stop_within.insert(at, stop_within);
+        }
+        // Relaxed: the child's first turn comes later, and reads it in the order that its schedule gives.
+        cell.place.store(at, Ordering::Relaxed);
+        true
+    }
+    /// Takes a child that has ended off the list, if it is there.
+    pub(crate) fn remove(&self, at: u32, child: ActorId) {
+        let waiter = {
+            let mut table = self.table.lock();
+            table.remove(at, child);
+            table.waiter.take()
+        };
+        if let Some(waiter) = waiter {
+            wait::wake(waiter);
+        }
+    }
+}
+
+impl Table {
+    fn add(&mut self, child: Listed) -> Option<u32> {
+        if let Some(at) = self.free.pop() {
+            self.places[at as usize] = Some(child);
+            return Some(at);
+        }
+        let at = u32::try_from(self.places.len()).ok().filter(|at| *at != Nursery::NOWHERE)?;
+        self.places.push(Some(child));
+        Some(at)
+    }
+
+    fn is_at(&self, at: u32, child: ActorId) -> bool {
+        self.places.get(at as usize).copied().flatten().is_some_and(|listed| listed.id() == child)
+    }
+
+    fn remove(&mut self, at: u32, child: ActorId) {
+        if !self.is_at(at, child) {
+            return;
+        }
+        self.places[at as usize] = None;
+        self.stop_within.remove(&at);
+        self.free.push(at);
+        if self.free.len() == self.places.len() && self.places.len() > KEPT {
+            self.places = Vec::new();
+            self.free = Vec::new();
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+}
+
+impl Children {
+    /// The tables of a supervisor, open.
+    pub(crate) fn of(supervisor: &Arc<Cell<Supervisor>>) -> Arc<Children> {
+        let system = supervisor.system();
+        let path = if supervisor.is_root() { String::new() } else { supervisor.path().to_string() };
+        let nursery = |_| {
+            Arc::new(Nursery {
+                system: system.clone(),
+                supervisor: Arc::downgrade(supervisor),
+                path: Some(path.as_str().into()),
+                table: CachePadded::default(),
+            })
+        };
+        Arc::new(Children { nurseries: (0..=system.workers()).map(nursery).collect() })
+    }
+
+    /// Where what this thread spawns belongs.
+    pub(crate) fn nursery_here(&self) -> &Arc<Nursery> {
+        let outside = self.nurseries.len() - 1;
+        let system = &self.nurseries[outside].system;
+        let here = system.scheduler().current_worker().map_or(outside, |worker| worker % outside);
+        &self.nurseries[here]
+    }
+
+    /// How many there are, those included that are being restarted.
+    pub(crate) fn len(&self) -> usize {
+        self.nurseries.iter().map(|nursery| nursery.table.lock().len()).sum()
+    }
+
+    /// Takes children (again).
+    pub(crate) fn open(&self) {
+        self.nurseries.iter().for_each(|nursery| nursery.table.lock().closed = false);
+    }
+
+    /// Takes no more children.
+    pub(super) fn close(&self) {
+        self.nurseries.iter().for_each(|nursery| nursery.table.lock().closed = true);
+    }
+
+    /// The supervisor is gone without having stopped them: takes no more, and kills those there are.
+    pub(crate) fn orphan(&self) {
+        self.close();
+        for place in self.list() {
+            let Some((child, _)) = self.find(place) else { continue };
+            if child.system().is_ending() {
+                // The deadline of the whole has cut this supervisor's work short.
+                child.system().report_late(Late { path: child.path().to_string(), ended_by_kill: true });
+            }
+            child.kill(Order { why: Asked::Shutdown, last: true });
+        }
+    }
+
+    /// All there are, in the order of their start.
+    pub(super) fn list(&self) -> Vec<Place> {
+        let mut list = Vec::with_capacity(self.len());
+        for (nursery, of) in self.nurseries.iter().enumerate() {
+            let table = of.table.lock();
+            let listed = table.places.iter().zip(0..);
+            list.extend(listed.filter_map(|(child, at)| Some(Place { id: (*child)?.id(), nursery, at })));
+        }
+        list.sort_unstable_by_key(|place| place.id);
+        list
+    }
+
+    /// A child, and how long it may take to stop; `None` if it has ended.
+    pub(super) fn find(&self, place: Place) -> Option<(Arc<dyn Control>, Duration)> {
+        let table = self.nurseries[place.nursery].table.lock();
+        let listed = table.places.get(place.at as usize).copied().flatten()?;
+        if listed.id() != place.id {
+            return None;
+        }
+        let stop_within = table.stop_within.get(&place.at).copied().unwrap_or(STOP_WITHIN);
+        Some((listed.cell(), stop_within))
+    }
+
+    /// Takes a child off the list although it has not ended: there is nothing more to be done about it.
+    pub(super) fn forget(&self, place: Place) {
+        self.nurseries[place.nursery].table.lock().remove(place.at, place.id);
+    }
+
+    /// Ready when the child has ended. One task at a time can wait.
+    pub(super) fn poll_gone(&self, place: Place, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
+        let _before = {
+            let mut table = self.nurseries[place.nursery].table.lock();
+            if !table.is_at(place.at, place.id) {
+                return Poll::Ready(());
+            }
+            table.waiter.replace(waker)
+        };
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Children {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Children").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
