@@ -17,7 +17,7 @@ impl<A: Messages> Turn<'_, A> {
     /// Begins an end: runs `#[stopped]`.
     pub(crate) fn stop(&mut self, reason: StopReason) -> Next {
         self.life.phase = Phase::Stopping(Done::of(&reason));
-        let begun = self.with_incarnation(|incarnation| incarnation.begin_stopped(reason));
+        let begun = self.incarnation().begin_stopped(reason);
         self.settle(begun)
     }
 

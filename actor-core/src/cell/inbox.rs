@@ -1,18 +1,21 @@
-//! The inbox: where all senders push and one receiver takes everything at once; its head word
-//! carries the run token.
+//! The inbox: where all senders push and one receiver takes; its head word carries the run token.
 //!
 //! | head | meaning |
 //! |---|---|
 //! | `IDLE` | empty, nobody has the token: who pushes takes it and must schedule the actor |
 //! | null | empty, somebody has the token |
-//! | `CALLED` | as null, and something else than messages has come for the actor since |
-//! | a node | messages, newest first; somebody has the token |
-//! | any of the last three, with `CLOSED` | the same, and pushes are refused |
+//! | a node | pushed last; somebody has the token, and has taken it or will |
+//! | any of the last two, with `CALLED` | and something else than messages has come for the actor |
+//! | any of the last three, with `CLOSED` | and pushes are refused |
 //!
-//! A push is one compare-and-swap, and learns from it whether to schedule. The receiver takes all
-//! nodes with another and reverses them. This is Treiber's stack; its usual trouble, a node that is
-//! freed and comes back (ABA), is none here, because nodes are never popped singly: a head that is
-//! the same pointer again *is* the newest node again.
+//! A push is one compare-and-swap, and learns from it whether to schedule. The receiver takes nodes
+//! without one: it remembers up to which node it has taken (the *stub*, whose item is out), and what
+//! lies above that is new. Only giving the token back takes the stub off, with the one compare-and-swap
+//! of a turn. So a message to an idle actor costs two of them, and the others one.
+//!
+//! This is Treiber's stack, but for the stub; its usual trouble, a node that is freed and comes back
+//! (ABA), is none here, because nodes are never popped singly: a head that is the same pointer again *is*
+//! the newest node again. And no node is freed while the head word leads to it.
 #![allow(unsafe_code)]
 
 #[cfg(all(test, loom))]
@@ -36,29 +39,37 @@ impl<T> Node<T> {
         node
     }
 
-    /// Frees the node and gives its item out.
+    /// Gives its item out.
     ///
     /// # Safety
-    /// The node comes from `new` and nobody else has it.
-    unsafe fn open(node: NonNull<Node<T>>) -> Node<T> {
-        // SAFETY: the caller owns the node, so what is read out is not used again.
-        let open = unsafe { node.read() };
-        // SAFETY: as above; the memory comes from the pool.
+    /// The node comes from `new`, nobody else has it, and its item was not given out.
+    unsafe fn item(node: NonNull<Node<T>>) -> T {
+        // SAFETY: the caller owns the node, and what is read out is not used again.
+        unsafe { (&raw const (*node.as_ptr()).item).read() }
+    }
+
+    /// Frees a node whose item is out.
+    ///
+    /// # Safety
+    /// The node comes from `new`, and nobody else has it.
+    unsafe fn free(node: NonNull<Node<T>>) {
+        // SAFETY: see above; the memory comes from the pool.
         unsafe { pool::release(node) };
-        open
     }
 }
 
 /// What became of giving the token back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rest {
+pub(crate) enum Rest<T> {
     /// The token is given back.
     Idle,
     /// The caller has it still: there is something to take, or the inbox is closed.
-    Messages,
+    Messages(Stub<T>),
     /// The caller has it still: somebody has called, so it looks again at what is there.
-    Called,
+    Called(Stub<T>),
 }
+
+/// The node up to which everything was taken and handed out, if there is one.
+pub(crate) struct Stub<T>(*mut Node<T>);
 
 /// Where senders push.
 pub(crate) struct Inbox<T> {
@@ -76,10 +87,6 @@ const CALLED: usize = 4;
 
 fn idle<T>() -> *mut Node<T> {
     ptr::without_provenance_mut(IDLE)
-}
-
-fn called<T>() -> *mut Node<T> {
-    ptr::without_provenance_mut(CALLED)
 }
 
 fn is_closed<T>(head: *mut Node<T>) -> bool {
@@ -117,7 +124,10 @@ impl<T> Inbox<T> {
         loop {
             if is_closed(head) {
                 // SAFETY: the node was not pushed, so it is still ours.
-                return Err(unsafe { Node::open(node) }.item);
+                let item = unsafe { Node::item(node) };
+                // SAFETY: as above.
+                unsafe { Node::free(node) };
+                return Err(item);
             }
             // SAFETY: as above.
             unsafe { (*node.as_ptr()).next = nodes(head) };
@@ -138,9 +148,8 @@ impl<T> Inbox<T> {
         loop {
             let next = match head.addr() {
                 IDLE => ptr::null_mut(),
-                0 => called(),
-                // Called already, or there is something to take. Written again, for the release.
-                _ => head,
+                // Perhaps called already. Written again, for the release.
+                _ => head.map_addr(|addr| addr | CALLED),
             };
             // Release: with the acquires of `take` and `rest`, for what was put there. Acquire: with
             // the release of `rest`, if this takes the token.
@@ -158,104 +167,193 @@ impl<T> Inbox<T> {
         is_closed(self.head.load(Ordering::SeqCst))
     }
 
-    /// Takes all items, in the order in which they came. For the holder of the token.
+    /// Takes what has come, if all that was taken before is handed out. For the holder of the token.
     #[inline]
-    pub(crate) fn take(&self) -> Batch<T> {
-        let mut head = self.head.load(Ordering::Relaxed);
-        loop {
-            if nodes(head).is_null() {
-                return Batch::EMPTY;
-            }
-            let rest = ptr::without_provenance_mut(head.addr() & CLOSED);
-            // Acquire: with the release of the pushes, all of which this synchronises with, since
-            // pushes form one release sequence.
-            match self.head.compare_exchange_weak(head, rest, Ordering::Acquire, Ordering::Relaxed) {
-                // SAFETY: the nodes were pushed, and are nobody else's now.
-                Ok(_) => return unsafe { Batch::reversed(nodes(head)) },
-                Err(now) => head = now,
-            }
+    pub(crate) fn take(&self, taken: &mut Taken<T>) {
+        debug_assert!(taken.is_empty(), "what was taken first is handed out first");
+        // Acquire: with the release of the pushes, all of which this synchronises with, since
+        // pushes form one release sequence.
+        let newest = nodes(self.head.load(Ordering::Acquire));
+        if newest != taken.stub() && !newest.is_null() {
+            // SAFETY: the nodes above the stub were pushed, and are ours to take.
+            unsafe { taken.add(newest) };
         }
     }
 
     /// Gives the token back, unless something has come. After [`Rest::Idle`] the actor may run on
-    /// another thread, end there, and be gone: the caller touches nothing of it any more.
+    /// another thread, end there, and be gone: the caller touches nothing of it any more. What was taken
+    /// is handed out.
     ///
     /// The caller has looked at what else than messages could be there for the actor. Who puts
     /// something there does so first and claims then, which either takes the token or keeps this
     /// from giving it back.
-    pub(crate) fn rest(&self) -> Rest {
+    pub(crate) fn rest(&self, stub: Stub<T>) -> Rest<T> {
         // Release: what this turn did is seen by the next, which begins with taking the token.
-        match self.head.compare_exchange(ptr::null_mut(), idle(), Ordering::Release, Ordering::Relaxed) {
-            Ok(_) => return Rest::Idle,
-            Err(head) if head != called() => return Rest::Messages,
-            Err(_) => {}
+        let head = match self.head.compare_exchange(stub.0, idle(), Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => {
+                // SAFETY: nothing leads to the stub any more.
+                unsafe { stub.free() };
+                return Rest::Idle;
+            }
+            Err(head) => head,
+        };
+        let called = stub.0.map_addr(|addr| addr | CALLED);
+        if head != called {
+            return Rest::Messages(stub);
         }
         // Acquire: with the release in `claim`.
-        match self.head.compare_exchange(called(), ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed) {
-            Ok(_) => Rest::Called,
-            Err(_) => Rest::Messages,
+        match self.head.compare_exchange(called, stub.0, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => Rest::Called(stub),
+            Err(_) => Rest::Messages(stub),
         }
     }
 
-    /// Refuses pushes from now on and takes what is there. For the holder of the token.
-    pub(crate) fn close(&self) -> Batch<T> {
+    /// Refuses pushes from now on and takes what is there. For the holder of the token, or when there
+    /// is nobody else.
+    pub(crate) fn close(&self, taken: &mut Taken<T>) {
         let closed = ptr::without_provenance_mut(CLOSED);
         // Acquire as in `take`; SeqCst: see `is_closed`.
-        let head = self.head.swap(closed, Ordering::SeqCst);
-        // SAFETY: as in `take`.
-        unsafe { Batch::reversed(nodes(head)) }
+        let newest = nodes(self.head.swap(closed, Ordering::SeqCst));
+        if !newest.is_null() {
+            // SAFETY: as in `take`.
+            unsafe { taken.add(newest) };
+        }
     }
 }
 
-impl<T> Drop for Inbox<T> {
-    fn drop(&mut self) {
-        drop(self.close());
-    }
-}
-
-/// Items that were taken, oldest first.
-pub(crate) struct Batch<T> {
+/// What was taken, oldest first. The last node is kept when its item is handed out, as the *stub*: the
+/// inbox's head word may lead to it.
+pub(crate) struct Taken<T> {
+    /// Marked with `SPENT` when it is the stub.
     first: *mut Node<T>,
 }
 
-// SAFETY: a batch owns its nodes.
-unsafe impl<T: Send> Send for Batch<T> {}
+// SAFETY: this owns its nodes.
+unsafe impl<T: Send> Send for Taken<T> {}
 
-impl<T> Batch<T> {
-    pub(crate) const EMPTY: Batch<T> = Batch { first: ptr::null_mut() };
+const SPENT: usize = 1;
 
-    /// # Safety
-    /// The nodes from `newest` on are linked by `next` and belong to the caller.
-    unsafe fn reversed(newest: *mut Node<T>) -> Batch<T> {
-        let (mut first, mut next) = (ptr::null_mut(), newest);
-        while !next.is_null() {
-            let node = next;
-            // SAFETY: the caller owns the node.
-            next = unsafe { (*node).next };
-            // SAFETY: as above.
-            unsafe { (*node).next = first };
-            first = node;
+impl<T> Taken<T> {
+    pub(crate) const NOTHING: Taken<T> = Taken { first: ptr::null_mut() };
+
+    /// The stub, if there is one; there is nothing else.
+    fn stub(&self) -> *mut Node<T> {
+        debug_assert!(self.is_empty());
+        self.first.map_addr(|addr| addr & !SPENT)
+    }
+
+    /// Takes the stub out, for [`Inbox::rest`]. There is nothing else.
+    #[inline]
+    pub(crate) fn take_stub(&mut self) -> Stub<T> {
+        let stub = self.stub();
+        self.first = ptr::null_mut();
+        Stub(stub)
+    }
+
+    /// Puts it back.
+    pub(crate) fn put_stub(&mut self, stub: Stub<T>) {
+        if !stub.0.is_null() {
+            self.first = stub.0.map_addr(|addr| addr | SPENT);
         }
-        Batch { first }
+    }
+
+    /// Drops what there is. The inbox has been closed.
+    pub(crate) fn clear(&mut self) {
+        while self.pop().is_some() {}
+        // SAFETY: the inbox was closed, so its head word leads nowhere.
+        unsafe { self.take_stub().free() };
+    }
+
+    /// Adds the nodes from `newest` down to the last that was taken.
+    ///
+    /// # Safety
+    /// They are linked by `next` and belong to the caller.
+    unsafe fn add(&mut self, newest: *mut Node<T>) {
+        if self.is_empty() {
+            let stub = self.take_stub();
+            // SAFETY: passed on to the caller.
+            self.first = unsafe { reversed(newest, stub.0) };
+            // SAFETY: the head word leads to a node above the stub, or nowhere.
+            unsafe { stub.free() };
+            return;
+        }
+        // SAFETY: what is not empty begins with a node of ours, and ends with one that leads nowhere.
+        let last = unsafe { last_of(self.first) };
+        // SAFETY: passed on to the caller.
+        let rest = unsafe { reversed(newest, last) };
+        // SAFETY: as above.
+        unsafe { (*last).next = rest };
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_null()
+        self.first.is_null() || self.first.addr() & SPENT != 0
     }
 
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
+        if self.is_empty() {
+            return None;
+        }
         let node = NonNull::new(self.first)?;
-        // SAFETY: a batch owns its nodes.
-        let Node { next, item } = unsafe { Node::open(node) };
-        self.first = next;
+        // SAFETY: the node is ours, and its item was not given out.
+        let item = unsafe { Node::item(node) };
+        // SAFETY: as above.
+        let next = unsafe { node.as_ref() }.next;
+        if next.is_null() {
+            self.first = node.as_ptr().map_addr(|addr| addr | SPENT);
+        } else {
+            self.first = next;
+            // SAFETY: only the last can have the head word lead to it.
+            unsafe { Node::free(node) };
+        }
         Some(item)
     }
 }
 
-impl<T> Drop for Batch<T> {
+impl<T> Drop for Taken<T> {
     fn drop(&mut self) {
-        while self.pop().is_some() {}
+        self.clear();
+    }
+}
+
+impl<T> Stub<T> {
+    /// # Safety
+    /// The head word does not lead to it.
+    unsafe fn free(self) {
+        if let Some(stub) = NonNull::new(self.0) {
+            // SAFETY: the stub was the receiver's, and its item is out.
+            unsafe { Node::free(stub) };
+        }
+    }
+}
+
+/// The nodes from `newest` down to the one before `end`, the other way round.
+///
+/// # Safety
+/// They are linked by `next` and belong to the caller; there is at least one.
+unsafe fn reversed<T>(newest: *mut Node<T>, end: *mut Node<T>) -> *mut Node<T> {
+    let (mut first, mut next) = (ptr::null_mut(), newest);
+    while next != end && !next.is_null() {
+        let node = next;
+        // SAFETY: the caller owns the node.
+        next = unsafe { (*node).next };
+        // SAFETY: as above.
+        unsafe { (*node).next = first };
+        first = node;
+    }
+    first
+}
+
+/// # Safety
+/// The nodes are linked by `next`, belong to the caller, and the last leads nowhere.
+unsafe fn last_of<T>(mut node: *mut Node<T>) -> *mut Node<T> {
+    loop {
+        // SAFETY: see above.
+        let next = unsafe { (*node).next };
+        if next.is_null() {
+            return node;
+        }
+        node = next;
     }
 }

@@ -16,7 +16,7 @@ use std::task::Waker;
 
 use crate::actor::{Overflow, Settings};
 use crate::cell::control::{Asked, Control, Done, Flags, Raised};
-use crate::cell::inbox::{Batch, Inbox, Rest};
+use crate::cell::inbox::{Inbox, Rest, Taken};
 use crate::cell::line::Line;
 use crate::cell::rare::Rare;
 use crate::cell::receiver::Receiver;
@@ -121,11 +121,11 @@ pub(crate) struct Mailbox<M> {
     /// Written by the receiver only.
     pub(super) handled: AtomicU64,
     /// What the receiver has taken out of the inbox.
-    batch: UnsafeCell<Batch<Item<M>>>,
+    taken: UnsafeCell<Taken<Item<M>>>,
     rare: OnceBox<Rare<M>>,
 }
 
-// SAFETY: messages go from thread to thread and are not shared; `batch` is used by the holder of the
+// SAFETY: messages go from thread to thread and are not shared; `taken` is used by the holder of the
 // run token only (see `receiver`), the rest is `Sync` by itself.
 #[allow(unsafe_code)]
 unsafe impl<M: Send> Sync for Mailbox<M> {}
@@ -190,7 +190,7 @@ impl<M> Mailbox<M> {
             used: AtomicU32::new(0),
             freed: AtomicU32::new(0),
             handled: AtomicU64::new(0),
-            batch: UnsafeCell::new(Batch::EMPTY),
+            taken: UnsafeCell::new(Taken::NOTHING),
             rare: OnceBox::new(),
         }
     }
@@ -526,8 +526,8 @@ impl<M> Mailbox<M> {
     #[allow(unsafe_code)]
     pub(crate) unsafe fn receiver(&self) -> Receiver<'_, M> {
         // SAFETY: only the holder of the token gets here, and there is one.
-        let batch = self.batch.with_mut(|batch| unsafe { &mut *batch });
-        Receiver { mailbox: self, batch }
+        let taken = self.taken.with_mut(|taken| unsafe { &mut *taken });
+        Receiver { mailbox: self, taken }
     }
 
     /// Takes back places without a look at who waits for one: the mailbox has ended.
@@ -549,11 +549,8 @@ impl<M> Mailbox<M> {
             self.control.raise(Flags::ready(again.bits()));
         }
         let wanted = match mode {
-            Mode::Open => {
-                // SAFETY: passed on to the caller; it is gone again when `is_done` returns.
-                let done = unsafe { self.receiver() }.is_done();
-                return !done || !self.rest();
-            }
+            // SAFETY: passed on to the caller.
+            Mode::Open => return !unsafe { self.rest() },
             Mode::Ended => return false,
             Mode::Busy => Flags::WAKE,
             Mode::Failed => Flags::VERDICT.and(Flags::LAST),
@@ -566,17 +563,39 @@ impl<M> Mailbox<M> {
     }
 
     /// Gives the token back if there is nothing to do for an open actor.
-    fn rest(&self) -> bool {
-        loop {
-            if self.control.flags().any(Flags::OPEN) {
-                return false;
-            }
-            match self.inbox.rest() {
+    ///
+    /// # Safety
+    /// As for `end_turn`.
+    #[allow(unsafe_code)]
+    unsafe fn rest(&self) -> bool {
+        // SAFETY: passed on to the caller. Each of these borrows is gone before the token is.
+        let mut stub = match unsafe { self.receiver() }.take_stub() {
+            Some(stub) => stub,
+            None => return false,
+        };
+        while !self.control.flags().any(Flags::OPEN) {
+            stub = match self.inbox.rest(stub) {
                 Rest::Idle => return true,
-                Rest::Messages => return false,
-                Rest::Called => {}
-            }
+                Rest::Called(stub) => stub,
+                Rest::Messages(back) => {
+                    stub = back;
+                    break;
+                }
+            };
         }
+        // SAFETY: as above; the token is still ours.
+        unsafe { self.receiver() }.taken.put_stub(stub);
+        false
+    }
+}
+
+impl<M> Drop for Mailbox<M> {
+    fn drop(&mut self) {
+        // Nobody else is left. What was not taken is taken now, to be dropped with the rest.
+        let inbox = &self.inbox;
+        // SAFETY: the borrow of the mailbox excludes all others.
+        #[allow(unsafe_code)]
+        self.taken.with_mut(|taken| inbox.close(unsafe { &mut *taken }));
     }
 }
 

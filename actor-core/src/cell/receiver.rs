@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::cell::control::{Asked, Flags};
-use crate::cell::inbox::Batch;
+use crate::cell::inbox::{Stub, Taken};
 use crate::cell::mailbox::{Item, Mailbox, Signal, Verdict, Work};
 use crate::port::Ready;
 use crate::sync::Ordering;
@@ -12,7 +12,7 @@ use crate::sync::Ordering;
 pub(crate) struct Receiver<'a, M> {
     pub(super) mailbox: &'a Mailbox<M>,
     /// What has been taken out of the inbox.
-    pub(super) batch: &'a mut Batch<Item<M>>,
+    pub(super) taken: &'a mut Taken<Item<M>>,
 }
 
 impl<M> Receiver<'_, M> {
@@ -26,10 +26,10 @@ impl<M> Receiver<'_, M> {
             return work;
         }
         loop {
-            if self.batch.is_empty() {
-                *self.batch = self.mailbox.inbox.take();
+            if self.taken.is_empty() {
+                self.mailbox.inbox.take(self.taken);
             }
-            match self.batch.pop() {
+            match self.taken.pop() {
                 Some(Item::Message(message)) => {
                     self.count_taken();
                     return Work::Message(message);
@@ -97,7 +97,7 @@ impl<M> Receiver<'_, M> {
             self.mailbox.freed.store(freed, Ordering::Relaxed);
             // A few at a time, so that receiver and senders do not fight over the count; but all of
             // them before a handler that may take long and has nothing queued behind it.
-            if freed > self.mailbox.limits.capacity() / 8 || self.batch.is_empty() {
+            if freed > self.mailbox.limits.capacity() / 8 || self.taken.is_empty() {
                 self.give_places();
             }
         }
@@ -119,13 +119,13 @@ impl<M> Receiver<'_, M> {
         freed
     }
 
-    /// Whether all that was taken out of the inbox has been handed on.
-    pub(super) fn is_done(&mut self) -> bool {
-        let done = self.batch.is_empty();
-        if done {
-            self.give_places();
+    /// The stub, if all that was taken out of the inbox has been handed on.
+    pub(super) fn take_stub(&mut self) -> Option<Stub<Item<M>>> {
+        if !self.taken.is_empty() {
+            return None;
         }
-        done
+        self.give_places();
+        Some(self.taken.take_stub())
     }
 
     /// The message that was handed out last failed: it counts as a dead letter.
@@ -193,13 +193,13 @@ impl<M> Receiver<'_, M> {
         let mailbox = self.mailbox;
         mailbox.control.raise(Flags::ENDED);
         let mut left = VecDeque::new();
-        for mut batch in [std::mem::replace(self.batch, Batch::EMPTY), mailbox.inbox.close()] {
-            while let Some(item) = batch.pop() {
-                if let Item::Message(message) = item {
-                    left.push_back(message);
-                }
+        mailbox.inbox.close(self.taken);
+        while let Some(item) = self.taken.pop() {
+            if let Item::Message(message) = item {
+                left.push_back(message);
             }
         }
+        self.taken.clear();
         if mailbox.has_ring() {
             // Made if need be: who comes to the ring later must find it closed.
             let mut ring = mailbox.rare().ring.lock();

@@ -146,16 +146,13 @@ pub(crate) unsafe fn run<A: Messages>(cell: &Arc<Cell<A>>) -> Mode {
         // SAFETY: as above.
         let receiver = unsafe { cell.mailbox.receiver() };
         let in_work = life.take_in_work();
-        let mut turn = Turn { cell, life, receiver, in_work };
-        // Users' code is caught where it is called. What comes as far as this is a bug of ours or a
-        // hook of a user's in an odd place; the actor ends, and neither keeps its token for ever nor
-        // takes the worker with it.
-        let again = caught(|| turn.take_steps()).unwrap_or_else(|why| {
-            turn.broken(why);
-            Ready::NONE
-        });
+        let mut turn = Turn { cell, life, receiver, in_work, again: Ready::NONE };
+        // One net under all handlers of a turn: putting one under each would cost every message.
+        while let Err(why) = caught(|| turn.take_steps()) {
+            turn.panicked(why);
+        }
         turn.keep_in_work();
-        (turn.mode(), again)
+        (turn.mode(), turn.again)
     };
     // SAFETY: the token is ours until this returns; the borrows above are gone.
     if unsafe { cell.mailbox.end_turn(mode, again) } {
@@ -171,16 +168,32 @@ pub(crate) struct Turn<'a, A: Messages> {
     pub(crate) receiver: Receiver<'a, A::Message>,
     /// The message whose handler runs.
     pub(crate) in_work: Option<InWork>,
+    /// What is to be flagged for the next turn.
+    again: Ready,
 }
 
 impl<A: Messages> Turn<'_, A> {
-    /// Takes steps within the budget. What it returns is to be flagged for the next turn.
-    fn take_steps(&mut self) -> Ready {
-        let again = self.port_ready();
+    /// Takes steps within the budget.
+    #[inline]
+    fn take_steps(&mut self) {
+        self.port_ready();
         let mut budget = Budget::new();
         while self.step() == Next::More && budget.allows_another() {}
         self.port_turn_ended();
-        again
+    }
+
+    /// A handler has panicked, or what is asked of a user's types around it; or a bug of ours did. The
+    /// actor neither keeps its token for ever nor takes the worker with it.
+    #[cold]
+    fn panicked(&mut self, mut why: Failure) {
+        // `#[stopped]` may panic in turn. More than that is no user's.
+        for _ in 0..2 {
+            match caught(|| self.handler_panicked(why)) {
+                Ok(_) => return,
+                Err(next) => why = next,
+            }
+        }
+        self.broken(why);
     }
 
     /// Remembers, for the turn in which it ends, whose handler is pending.
@@ -193,6 +206,7 @@ impl<A: Messages> Turn<'_, A> {
     }
 
     /// One step, from one phase in which the actor can rest to the next.
+    #[inline]
     fn step(&mut self) -> Next {
         match &self.life.phase {
             Phase::Unborn => self.start(),
@@ -231,7 +245,7 @@ impl<A: Messages> Turn<'_, A> {
         self.life.number += 1;
         self.cell.open_to_children();
         let ctx = Context::new(self.cell.clone(), self.life.number);
-        if let Err(why) = self.with_incarnation(|incarnation| incarnation.be_born(ctx)) {
+        if let Err(why) = caught(|| self.incarnation().be_born(ctx)) {
             return self.start_failed(why);
         }
         if let Some(make_port) = self.life.uncommon.as_mut().and_then(|uncommon| uncommon.make_port.as_mut())
@@ -244,7 +258,7 @@ impl<A: Messages> Turn<'_, A> {
             }
         }
         self.life.phase = Phase::Starting;
-        let begun = self.with_incarnation(Incarnation::begin_started);
+        let begun = self.incarnation().begin_started();
         self.settle(begun)
     }
 
@@ -270,6 +284,7 @@ impl<A: Messages> Turn<'_, A> {
     // ---- running -----------------------------------------------------------------------------
 
     /// Does the next thing that the mailbox holds.
+    #[inline]
     fn work(&mut self) -> Next {
         match self.receiver.next() {
             Work::Nothing => Next::Rest,
@@ -300,17 +315,21 @@ impl<A: Messages> Turn<'_, A> {
         }
     }
 
+    #[inline]
     fn handle(&mut self, message: A::Message, counted: bool) -> Next {
         self.in_work = Some(InWork { message: message.name(), counted });
         self.begin(|state, ctx| state.handle(message, ctx))
     }
 
+    #[inline]
     fn begin(
         &mut self,
         handler: impl for<'a> FnOnce(&'a mut A, &'a mut Context<A>) -> crate::actor::Step<'a>,
     ) -> Next {
-        let begun = self.with_incarnation(|incarnation| incarnation.begin(handler));
-        self.settle(begun)
+        match self.incarnation().begin(handler) {
+            Poll::Ready(Ok(())) if matches!(self.life.phase, Phase::Running) => self.handler_done(),
+            outcome => self.settle(outcome),
+        }
     }
 
     /// Polls the handler in work, or drops it if the actor was killed.
@@ -320,32 +339,36 @@ impl<A: Messages> Turn<'_, A> {
         }
         self.receiver.begin_poll();
         let waker = waker::of(self.cell);
-        let polled =
-            self.with_incarnation(|incarnation| incarnation.poll(&mut TaskContext::from_waker(&waker)));
-        match polled {
-            Ok(Poll::Pending) => Next::Rest,
+        match self.incarnation().poll(&mut TaskContext::from_waker(&waker)) {
+            Poll::Pending => Next::Rest,
             ended => self.settle(ended),
         }
     }
 
     /// Goes on from what beginning or polling a handler gave.
-    pub(crate) fn settle(&mut self, outcome: Result<Poll<Result<(), Failure>>, Failure>) -> Next {
+    pub(crate) fn settle(&mut self, outcome: Poll<Result<(), Failure>>) -> Next {
         match (outcome, self.life.phase) {
-            (Ok(Poll::Pending), _) => self.poll(),
-            (Ok(Poll::Ready(Ok(()))), Phase::Starting) => self.started(),
-            (Ok(Poll::Ready(Err(why))), _) => self.start_failed(why),
-            (Err(why), Phase::Starting) => self.start_failed(why),
-            (Ok(Poll::Ready(Ok(()))), Phase::Stopping(_)) => self.stopped(),
-            (Err(why), Phase::Stopping(_)) => {
+            (Poll::Pending, _) => self.poll(),
+            (Poll::Ready(Ok(())), Phase::Starting) => self.started(),
+            (Poll::Ready(Ok(())), Phase::Stopping(_)) => self.stopped(),
+            (Poll::Ready(Ok(())), _) => self.handler_done(),
+            (Poll::Ready(Err(why)), _) => self.start_failed(why),
+        }
+    }
+
+    fn handler_panicked(&mut self, why: Failure) -> Next {
+        match self.life.phase {
+            Phase::Starting => self.start_failed(why),
+            Phase::Stopping(_) => {
                 tracing::error!(%why, "#[stopped] panicked");
                 self.stopped()
             }
-            (Ok(Poll::Ready(Ok(()))), _) => self.handler_done(),
-            (Err(why), _) => self.failed(StopReason::Panicked(why)),
+            _ => self.failed(StopReason::Panicked(why)),
         }
     }
 
     /// A handler has ended; it may have asked for the actor's end.
+    #[inline]
     fn handler_done(&mut self) -> Next {
         match self.lend(|_, ctx| ctx.take_exit()) {
             None => {
@@ -362,27 +385,26 @@ impl<A: Messages> Turn<'_, A> {
 
     // ---- the port ----------------------------------------------------------------------------
 
-    fn port_ready(&mut self) -> Ready {
+    fn port_ready(&mut self) {
         if !matches!(self.life.phase, Phase::Running) || self.is_busy() {
-            return Ready::NONE;
+            return;
         }
         let ready = self.receiver.take_ready();
         if ready.is_empty() {
-            return Ready::NONE;
+            return;
         }
-        let Some(mut port) = self.life.take_port() else {
-            return Ready::NONE;
-        };
+        let Some(mut port) = self.life.take_port() else { return };
         let outcome = caught(|| self.lend(|state, ctx| port.ready(ready, state, ctx)));
         self.life.put_port(port);
         match outcome {
             Ok(again) => {
+                if again == Again::Yes {
+                    self.again = ready;
+                }
                 self.handler_done();
-                if again == Again::Yes { ready } else { Ready::NONE }
             }
             Err(why) => {
                 self.failed(StopReason::Panicked(why));
-                Ready::NONE
             }
         }
     }
@@ -418,17 +440,13 @@ impl<A: Messages> Turn<'_, A> {
 
     // ---- lending the incarnation to a user's code ----------------------------------------------
 
-    pub(crate) fn with_incarnation<R>(
-        &mut self,
-        f: impl FnOnce(&mut Incarnation<A>) -> R,
-    ) -> Result<R, Failure> {
-        let incarnation =
-            self.life.incarnation.as_mut().expect("an actor that has not ended has an incarnation");
-        caught(|| f(incarnation))
+    #[inline]
+    pub(crate) fn incarnation(&mut self) -> &mut Incarnation<A> {
+        self.life.incarnation.as_mut().expect("an actor that has not ended has an incarnation")
     }
 
     fn lend<R>(&mut self, f: impl FnOnce(&mut A, &mut Context<A>) -> R) -> R {
-        self.life.incarnation.as_mut().expect("an actor that has not ended has an incarnation").with(f)
+        self.incarnation().with(f)
     }
 }
 
@@ -456,8 +474,9 @@ impl Budget {
         match self.end {
             Some(end) => clock::now() < end,
             None => {
-                let look = self.steps.is_power_of_two() || self.steps.is_multiple_of(LOOK_EVERY);
-                !(look && worker::turn_is_long())
+                // Not after the first: most turns have one message, and what comes next tells soon enough.
+                let few = self.steps > 1 && self.steps.is_power_of_two();
+                !((few || self.steps.is_multiple_of(LOOK_EVERY)) && worker::turn_is_long())
             }
         }
     }

@@ -18,8 +18,26 @@ use crate::sync::model::{Guarded, Parcel, check};
 
 struct Actor {
     inbox: Inbox<Parcel>,
-    /// For the holder of the token: what was handled.
-    life: Guarded<Vec<u32>>,
+    /// For the holder of the token.
+    life: Guarded<Life>,
+}
+
+#[derive(Default)]
+struct Life {
+    taken: Taken<Parcel>,
+    handled: Vec<u32>,
+}
+
+impl<T> Default for Taken<T> {
+    fn default() -> Self {
+        Taken::NOTHING
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        self.life.with(|life| self.inbox.close(&mut life.taken));
+    }
 }
 
 impl Actor {
@@ -36,20 +54,43 @@ impl Actor {
     /// Turns, until the token is given back.
     fn run(&self) {
         loop {
-            self.life.with(|handled| handled.extend(opened(self.inbox.take())));
-            if self.inbox.rest() == Rest::Idle {
-                return;
+            let stub = self.life.with(|life| {
+                let taken = self.take(life);
+                life.handled.extend(taken);
+                life.taken.take_stub()
+            });
+            match self.inbox.rest(stub) {
+                Rest::Idle => return,
+                Rest::Messages(stub) | Rest::Called(stub) => self.life.with(|life| life.taken.put_stub(stub)),
             }
         }
     }
 
+    fn take(&self, life: &mut Life) -> Vec<u32> {
+        self.inbox.take(&mut life.taken);
+        opened(&mut life.taken)
+    }
+
+    /// Takes, for the holder of the token.
+    fn taken(&self) -> Vec<u32> {
+        self.life.with(|life| self.take(life))
+    }
+
+    /// Closes, for the holder of the token.
+    fn closed(&self) -> Vec<u32> {
+        self.life.with(|life| {
+            self.inbox.close(&mut life.taken);
+            opened(&mut life.taken)
+        })
+    }
+
     fn handled(&self) -> Vec<u32> {
-        self.life.with(std::mem::take)
+        self.life.with(|life| std::mem::take(&mut life.handled))
     }
 }
 
-fn opened(mut batch: Batch<Parcel>) -> impl Iterator<Item = u32> {
-    std::iter::from_fn(move || batch.pop()).map(Parcel::open)
+fn opened(taken: &mut Taken<Parcel>) -> Vec<u32> {
+    std::iter::from_fn(|| taken.pop()).map(Parcel::open).collect()
 }
 
 #[test]
@@ -85,10 +126,10 @@ fn a_message_is_taken_or_refused() {
                 pushed.into_iter().filter_map(Result::err).map(Parcel::open).collect::<Vec<_>>()
             })
         });
-        let mut seen: Vec<_> = opened(actor.inbox.take()).collect();
-        seen.extend(opened(actor.inbox.close()));
+        let mut seen = actor.taken();
+        seen.extend(actor.closed());
         seen.extend(senders.into_iter().flat_map(|sender| sender.join().unwrap()));
-        assert!(actor.inbox.take().is_empty());
+        assert!(actor.taken().is_empty());
         seen.sort_unstable();
         assert_eq!(seen, [1, 2, 10, 11]);
     });
@@ -105,11 +146,11 @@ fn nothing_comes_after_the_last() {
             pushed.iter().filter(|accepted| **accepted).count()
         });
         let closer = thread::spawn(move || closer.inbox.push_last(Parcel::new(LAST)).is_ok());
-        let mut taken: Vec<_> = opened(actor.inbox.take()).collect();
+        let mut taken = actor.taken();
         assert!(closer.join().unwrap());
-        taken.extend(opened(actor.inbox.take()));
+        taken.extend(actor.taken());
         let accepted = sender.join().unwrap();
-        taken.extend(opened(actor.inbox.take()));
+        taken.extend(actor.taken());
         assert_eq!(taken, [&[1, 2][..accepted], &[LAST]].concat());
     });
 }

@@ -79,11 +79,11 @@ impl Actor {
     }
 
     fn kill(&self) {
-        self.schedule_if(self.mailbox.kill(Order { reason: StopReason::Killed, last: false }));
+        self.schedule_if(self.mailbox.kill(Order { why: Asked::Kill, last: false }));
     }
 
     fn stop(&self) {
-        self.schedule_if(self.mailbox.stop(Order { reason: StopReason::Normal, last: true }, true));
+        self.schedule_if(self.mailbox.stop(Order { why: Asked::Stop, last: true }, true));
     }
 
     fn wake(&self) {
