@@ -150,29 +150,36 @@ impl Control {
         Flags(self.0.load(Ordering::SeqCst)).any(Flags::LINE)
     }
 
-    /// Raises flags.
+    /// Raises flags. A wake-up that schedules a parked actor leaves no flag: the turn is for nothing else.
+    #[inline]
     pub(crate) fn raise(&self, flags: Flags) -> Raised {
-        // SeqCst: a sender that joins the line; see `Mailbox::queue_for_room`. Release: with `flags`.
-        let before = self.0.fetch_or(flags.0, Ordering::SeqCst);
-        self.raised(before, flags)
+        self.update(|_| flags)
     }
 
-    /// What is to be done about flags that were raised over `before`.
-    fn raised(&self, before: u32, flags: Flags) -> Raised {
-        if Flags(before).any(Flags::ENDED) {
-            return Raised::Seen;
+    /// Raises what `flags` says, of the flags that are up. One read-modify-write, whatever there is to do.
+    #[inline]
+    fn update(&self, flags: impl Fn(Flags) -> Flags) -> Raised {
+        let mut now = self.0.load(Ordering::Relaxed);
+        loop {
+            let more = flags(Flags(now));
+            let ends_rest = now >> PARKED & more.0 != 0;
+            let next = match ends_rest {
+                // Who takes the marks away is the one to schedule the actor.
+                true if more == Flags::WAKE => now & Flags::ALL,
+                true => (now | more.0) & Flags::ALL,
+                false => now | more.0,
+            };
+            // Release: with `flags`, for what was put there first. Acquire: with the release of `park`, so
+            // that the next turn sees the last. SeqCst: a sender that joins the line; see
+            // `Mailbox::queue_for_room`.
+            match self.0.compare_exchange_weak(now, next, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) if Flags(now).any(Flags::ENDED) => return Raised::Seen,
+                Ok(_) if ends_rest => return Raised::Schedule,
+                Ok(_) if now >> PARKED == 0 && more.any(Flags::OPEN) => return Raised::Claim,
+                Ok(_) => return Raised::Seen,
+                Err(other) => now = other,
+            }
         }
-        let parked_for = before >> PARKED;
-        if parked_for == 0 {
-            return if flags.any(Flags::OPEN) { Raised::Claim } else { Raised::Seen };
-        }
-        if parked_for & flags.0 == 0 {
-            return Raised::Seen;
-        }
-        // Several may come here; one takes the upper half. Acquire: with the release of `park`, so
-        // that the next turn sees the last. SeqCst is for nothing more than that.
-        let taken = self.0.fetch_and(Flags::ALL, Ordering::AcqRel);
-        if taken >> PARKED != 0 { Raised::Schedule } else { Raised::Seen }
     }
 
     /// Lowers flags; says which of them were up. For the holder of the token, or with the lock that
@@ -223,12 +230,8 @@ impl Control {
     /// to come back.
     pub(crate) fn order_kill(&self, asked: Asked, last: bool) -> Raised {
         let kill = if asked == Asked::Shutdown { Flags::KILL.and(Flags::KILL_SHUTDOWN) } else { Flags::KILL };
-        let last = if last { Flags::LAST.0 } else { 0 };
-        let over = |now| Some(now | last | if Flags(now).any(Flags::KILL) { 0 } else { kill.0 });
-        // Orders as in `raise`.
-        match self.0.fetch_update(Ordering::SeqCst, Ordering::Relaxed, over) {
-            Ok(before) | Err(before) => self.raised(before, Flags(Flags::KILL.0 | last)),
-        }
+        let last = if last { Flags::LAST } else { Flags(0) };
+        self.update(|now| if now.any(Flags::KILL) { Flags::KILL.and(last) } else { kill.and(last) })
     }
 
     /// Takes the kill order, if there is one.

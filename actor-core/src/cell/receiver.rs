@@ -185,7 +185,9 @@ impl<M> Receiver<'_, M> {
 
     /// Clears the wake-up before the handler is polled, so that one during the poll is seen.
     pub(crate) fn begin_poll(&mut self) {
-        self.mailbox.control.lower(Flags::WAKE);
+        if self.mailbox.control.flags().any(Flags::WAKE) {
+            self.mailbox.control.lower(Flags::WAKE);
+        }
     }
 
     /// Ends the mailbox: takes nothing more and gives out what is left, counted as dead letters.

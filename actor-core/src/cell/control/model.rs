@@ -43,7 +43,9 @@ impl Actor {
         loop {
             // A turn uses it before it polls, too.
             self.life.with(|_| ());
-            self.control.lower(Flags::WAKE);
+            if self.control.flags().any(Flags::WAKE) {
+                self.control.lower(Flags::WAKE);
+            }
             self.life.with(|seen| *seen = self.called.load(Ordering::Relaxed));
             if self.control.park(Flags::WAKE.and(Flags::KILL)) {
                 return;
