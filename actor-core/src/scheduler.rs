@@ -1,6 +1,8 @@
 //! The scheduler: a run queue per worker that others steal from, and a global one for work from
 //! outside. `worker` has the loop, `sleep` the protocol of parking and waking.
 
+mod global;
+mod queue;
 mod sleep;
 pub(crate) mod worker;
 
@@ -8,7 +10,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_deque::{Injector, Steal, Stealer, Worker as Queue};
 use crossbeam_utils::CachePadded;
 
 use crate::cell::task::Task;
@@ -17,12 +18,15 @@ use crate::driver::{Driver, MakeDriver};
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
 use crate::system::SystemHandle;
 use crate::timer::TimerQueue;
+use global::Global;
+use queue::Stealer;
+pub(crate) use queue::{Queue, Thin};
 use sleep::Sleep;
 use worker::Pushed;
 
 pub(crate) struct Scheduler {
-    /// Work from threads that are not workers of this system.
-    global: Injector<Task>,
+    /// Work from threads that are not workers of this system, and what overflows a worker's queue.
+    global: Global<Task>,
     remotes: Box<[CachePadded<Remote>]>,
     sleep: Sleep,
     stopping: AtomicBool,
@@ -41,13 +45,13 @@ struct Remote {
 impl Scheduler {
     /// A scheduler, and the queues for its workers.
     pub(crate) fn new(workers: usize, make_driver: &MakeDriver) -> io::Result<(Self, Vec<Queue<Task>>)> {
-        let queues: Vec<_> = (0..workers).map(|_| Queue::new_fifo()).collect();
+        let queues: Vec<_> = (0..workers).map(|_| Queue::new()).collect();
         let remotes = queues.iter().enumerate().map(|(index, queue)| {
             let (stealer, driver) = (queue.stealer(), make_driver(index)?);
             Ok(CachePadded::new(Remote { stealer, driver, timers: TimerQueue::new(clock::now()) }))
         });
         let scheduler = Scheduler {
-            global: Injector::new(),
+            global: Global::new(),
             remotes: remotes.collect::<io::Result<_>>()?,
             sleep: Sleep::default(),
             stopping: AtomicBool::new(false),
@@ -96,7 +100,7 @@ impl Scheduler {
     /// to come to their end. Whoever schedules one looks whether there are workers after the push, and
     /// the last worker to go looks at the queue after that; so one of the two sees to it.
     fn run_leftovers(&self) {
-        while let Some(task) = until_settled(|| self.global.steal()) {
+        while let Some(task) = self.global.pop() {
             task.run();
         }
     }
@@ -144,19 +148,17 @@ impl Scheduler {
 
     /// Takes from the global queue, or half of what another worker has.
     fn steal(&self, thief: usize, queue: &Queue<Task>) -> Option<Task> {
-        let from_global = || self.global.steal_batch_and_pop(queue);
-        if let Some(task) = until_settled(from_global) {
-            return Some(task);
-        }
-        let start = clock::below(self.remotes.len());
-        (0..self.remotes.len())
-            .map(|step| (start + step) % self.remotes.len())
-            .filter(|victim| *victim != thief)
-            .find_map(|victim| until_settled(|| self.remotes[victim].stealer.steal_batch_and_pop(queue)))
+        self.steal_global(queue).or_else(|| {
+            let start = clock::below(self.remotes.len());
+            (0..self.remotes.len())
+                .map(|step| (start + step) % self.remotes.len())
+                .filter(|victim| *victim != thief)
+                .find_map(|victim| self.remotes[victim].stealer.steal(queue))
+        })
     }
 
     fn steal_global(&self, queue: &Queue<Task>) -> Option<Task> {
-        until_settled(|| self.global.steal_batch_and_pop(queue))
+        self.global.take(self.remotes.len(), queue)
     }
 
     fn has_work(&self) -> bool {
@@ -203,16 +205,5 @@ impl Scheduler {
             self.run_leftovers();
         }
         self.ended.notify_all();
-    }
-}
-
-/// Repeats a steal that lost a race.
-fn until_settled(mut steal: impl FnMut() -> Steal<Task>) -> Option<Task> {
-    loop {
-        match steal() {
-            Steal::Success(task) => return Some(task),
-            Steal::Empty => return None,
-            Steal::Retry => std::hint::spin_loop(),
-        }
     }
 }

@@ -5,12 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_deque::Worker as Queue;
-
 use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::Driver;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Queue, Scheduler};
 use crate::system::SystemHandle;
 
 /// After at most this many turns a busy worker takes from the global queue first, and looks at the
@@ -101,7 +99,7 @@ pub(super) fn push_local(scheduler: &Scheduler, task: Task) -> Result<Pushed, Ta
     push(scheduler, task, |local, task| match local.next.replace(Some(task)) {
         None => Pushed::Next,
         Some(before) => {
-            local.queue.push(before);
+            local.queue.push(before, &scheduler.global);
             Pushed::Queued
         }
     })
@@ -112,7 +110,7 @@ pub(super) fn push_local(scheduler: &Scheduler, task: Task) -> Result<Pushed, Ta
 pub(super) fn push_back(scheduler: &Scheduler, task: Task) -> Result<Pushed, Task> {
     push(scheduler, task, |local, task| {
         let alone = local.queue.is_empty();
-        local.queue.push(task);
+        local.queue.push(task, &scheduler.global);
         if alone { Pushed::Next } else { Pushed::Queued }
     })
 }
@@ -250,7 +248,7 @@ impl Worker<'_> {
             return Some(task);
         }
         self.in_a_row = 0;
-        self.local.queue.push(task);
+        self.local.queue.push(task, &self.scheduler.global);
         None
     }
 
