@@ -13,7 +13,7 @@ use crate::cell::turn::Life;
 use crate::cell::{ActorId, Cell, Plan};
 use crate::dead_letter::DeadLetters;
 use crate::driver::{Driver, MakeDriver, Parker};
-use crate::scheduler::Scheduler;
+use crate::scheduler::{ParallelismError, Scheduler};
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::{Restart, Supervisor};
 use crate::sync::{AtomicBool, AtomicU64, Mutex};
@@ -28,6 +28,7 @@ const MOST_WORKERS: usize = 1024;
 pub struct Builder {
     name: String,
     workers: Option<usize>,
+    max_workers: Option<usize>,
     make_driver: Box<MakeDriver>,
     restarts: u32,
     window: Duration,
@@ -39,6 +40,7 @@ impl Default for Builder {
         Builder {
             name: "actor-worker".to_owned(),
             workers: None,
+            max_workers: None,
             make_driver: Box::new(|_| Ok(Arc::new(Parker::default()))),
             restarts: Intensity::RESTARTS,
             window: Intensity::WINDOW,
@@ -58,6 +60,14 @@ impl Builder {
     /// The number of workers, 1 to 1024; unless said, one for each core that the process may use.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// The most workers that [`SystemHandle::set_parallelism`] can ask for, 1 to 1024; unless said, 4 for each core
+    /// that the process may use, and not less than 16 or the workers that the system begins with. A worker that was
+    /// never needed costs a few bytes.
+    pub fn max_workers(mut self, max_workers: usize) -> Self {
+        self.max_workers = Some(max_workers);
         self
     }
 
@@ -93,7 +103,11 @@ impl Builder {
         if !(1..=MOST_WORKERS).contains(&workers) {
             return Err(BuildError::Workers(workers));
         }
-        let (scheduler, queues) = Scheduler::new(workers, &*self.make_driver).map_err(BuildError::Driver)?;
+        let max = self.max_workers.unwrap_or_else(|| default_max_workers(workers));
+        if !(workers..=MOST_WORKERS).contains(&max) {
+            return Err(BuildError::MaxWorkers { max, workers });
+        }
+        let scheduler = Scheduler::new(self.name, max, self.make_driver);
         let handle = SystemHandle(Arc::new(Shared {
             scheduler,
             names: Names::default(),
@@ -107,9 +121,11 @@ impl Builder {
         }));
         // Made before the threads, so that the drop of the system ends those that were started.
         let system = System { handle: handle.clone() };
-        for (index, queue) in queues.into_iter().enumerate() {
-            Scheduler::start_worker(handle.clone(), &self.name, index, queue).map_err(BuildError::Thread)?;
-        }
+        handle.set_parallelism(workers).map_err(|error| match error {
+            ParallelismError::Driver(error) => BuildError::Driver(error),
+            ParallelismError::Thread(error) => BuildError::Thread(error),
+            ParallelismError::OutOfRange { .. } | ParallelismError::Ended => unreachable!("{error}"),
+        })?;
         let (restarts, window) = (self.restarts, self.window);
         let root = root(&handle, move || Supervisor::new(restarts, window, false));
         root.begin();
@@ -120,6 +136,10 @@ impl Builder {
 
 fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_WORKERS)
+}
+
+fn default_max_workers(workers: usize) -> usize {
+    (4 * default_workers()).clamp(16, MOST_WORKERS).max(workers)
 }
 
 /// The root's cell: it has no supervisor, so nobody restarts it.
@@ -143,6 +163,7 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder")
             .field("name", &self.name)
             .field("workers", &self.workers)
+            .field("max_workers", &self.max_workers)
             .field("intensity", &(self.restarts, self.window))
             .field("stop_within", &self.stop_within)
             .finish_non_exhaustive()
@@ -155,6 +176,13 @@ impl fmt::Debug for Builder {
 pub enum BuildError {
     /// The number of workers is not between 1 and 1024.
     Workers(usize),
+    /// There is no room for the workers that the system begins with, or the room is over 1024.
+    MaxWorkers {
+        /// The most workers asked for.
+        max: usize,
+        /// With how many the system was to begin.
+        workers: usize,
+    },
     /// A driver could not be made.
     Driver(io::Error),
     /// A thread could not be started.
@@ -165,6 +193,12 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BuildError::Workers(n) => write!(f, "{n} workers: there can be 1 to {MOST_WORKERS}"),
+            BuildError::MaxWorkers { max, workers } => {
+                write!(
+                    f,
+                    "at most {max} workers: this system begins with {workers}, and {MOST_WORKERS} are possible"
+                )
+            }
             BuildError::Driver(error) => write!(f, "a worker's driver could not be made: {error}"),
             BuildError::Thread(error) => write!(f, "a worker's thread could not be started: {error}"),
         }
@@ -174,7 +208,7 @@ impl fmt::Display for BuildError {
 impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            BuildError::Workers(_) => None,
+            BuildError::Workers(_) | BuildError::MaxWorkers { .. } => None,
             BuildError::Driver(error) | BuildError::Thread(error) => Some(error),
         }
     }
