@@ -1,6 +1,7 @@
 //! The scheduler: a run queue per worker that others steal from, and a global one for work from
 //! outside. `worker` has the loop, `sleep` the protocol of parking and waking.
 
+pub(crate) mod automatic;
 mod global;
 mod parallelism;
 mod queue;
@@ -17,6 +18,7 @@ use crate::clock;
 use crate::driver::{Driver, MakeDriver};
 use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, OnceLock, Ordering};
 use crate::timer::TimerQueue;
+use automatic::Automatic;
 use global::Global;
 pub use parallelism::ParallelismError;
 use parallelism::{Active, Recipe};
@@ -38,6 +40,7 @@ pub(crate) struct Scheduler {
     /// Held while the parallelism changes, and while the end begins.
     changing: Mutex<()>,
     recipe: Recipe,
+    automatic: Automatic,
     /// How many worker threads have not ended.
     live: Mutex<usize>,
     ended: Condvar,
@@ -64,6 +67,7 @@ impl Scheduler {
             stopping: AtomicBool::new(false),
             changing: Mutex::new(()),
             recipe: Recipe { name, make_driver },
+            automatic: Automatic::default(),
             live: Mutex::new(0),
             ended: Condvar::new(),
         }
@@ -193,6 +197,7 @@ impl Scheduler {
         let _changing = self.changing.lock();
         // Release: pairs with the workers' Acquire load, so that what was done before is seen.
         self.stopping.store(true, Ordering::Release);
+        self.automatic.wake();
         for worker in 0..self.workers() {
             self.timers(worker).end();
             self.unpark(worker);

@@ -259,3 +259,24 @@ fn retired_workers_do_not_hold_up_the_end() {
     let report = system.shutdown();
     assert!(report.is_clean(), "{report}");
 }
+
+#[test]
+fn blocked_handlers_get_more_workers_if_the_parallelism_is_automatic() {
+    let system = System::builder().workers(2).max_workers(9).automatic_parallelism(1).build().unwrap();
+    let (visitors, ..) = visitors(&system, 4);
+    for _ in 0..3 {
+        system.set_parallelism(2).unwrap();
+        // Opens only if four run at a time.
+        let barrier = Arc::new(Barrier::new(4));
+        for visitor in &visitors {
+            visitor.arm(barrier.clone()).tell().unwrap();
+        }
+        for visitor in &visitors {
+            visitor.visit().wait().unwrap();
+        }
+        assert!((4..=9).contains(&system.parallelism()));
+    }
+    assert!(system.shutdown().is_clean());
+    let error = System::builder().workers(2).automatic_parallelism(3).build().unwrap_err();
+    assert!(error.to_string().contains("1 to 2"), "{error}");
+}

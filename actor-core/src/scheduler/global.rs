@@ -13,11 +13,13 @@ pub(crate) struct Global<T> {
     queue: Mutex<VecDeque<T>>,
     /// The length of `queue`. Written under the lock.
     length: AtomicUsize,
+    /// How many were taken out so far; wraps around. Written under the lock.
+    taken: AtomicUsize,
 }
 
 impl<T: Thin> Global<T> {
     pub(super) fn new() -> Self {
-        Global { queue: Mutex::new(VecDeque::new()), length: AtomicUsize::new(0) }
+        Global { queue: Mutex::new(VecDeque::new()), length: AtomicUsize::new(0), taken: AtomicUsize::new(0) }
     }
 
     pub(super) fn push(&self, value: T) {
@@ -48,7 +50,7 @@ impl<T: Thin> Global<T> {
                 break;
             }
         }
-        self.taken(queue);
+        self.note_taken(queue);
         first
     }
 
@@ -56,11 +58,13 @@ impl<T: Thin> Global<T> {
     pub(super) fn pop(&self) -> Option<T> {
         let mut queue = self.queue.lock();
         let first = queue.pop_front();
-        self.taken(queue);
+        self.note_taken(queue);
         first
     }
 
-    fn taken(&self, mut queue: MutexGuard<'_, VecDeque<T>>) {
+    fn note_taken(&self, mut queue: MutexGuard<'_, VecDeque<T>>) {
+        let before = self.length.load(Ordering::Relaxed);
+        self.taken.fetch_add(before - queue.len(), Ordering::Relaxed);
         self.length.store(queue.len(), Ordering::Relaxed);
         if queue.is_empty() && queue.capacity() > KEPT {
             // The memory of a rush is not kept for ever.
@@ -70,5 +74,14 @@ impl<T: Thin> Global<T> {
 
     pub(super) fn is_empty(&self) -> bool {
         self.length.load(Ordering::Relaxed) == 0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.length.load(Ordering::Relaxed)
+    }
+
+    /// How many were taken out so far. Wraps around.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 }

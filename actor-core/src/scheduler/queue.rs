@@ -218,6 +218,18 @@ impl<T: Thin> Stealer<T> {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// How much there was a moment ago, more or less.
+    pub(super) fn len(&self) -> usize {
+        // Relaxed: an estimate.
+        let head = self.0.head.load(Ordering::Relaxed);
+        self.0.tail.load(Ordering::Relaxed).wrapping_sub(head).min(LENGTH)
+    }
+
+    /// How much has been taken out so far. Wraps around.
+    pub(super) fn taken(&self) -> usize {
+        self.0.head.load(Ordering::Relaxed)
+    }
 }
 
 impl<T> Ring<T> {

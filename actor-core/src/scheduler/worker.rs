@@ -290,6 +290,7 @@ impl Worker<'_> {
             self.driver.park(next_timer.map(|at| at.saturating_duration_since(clock::now())));
         }
         sleep.wake_up(index);
+        self.scheduler.automatic.worker_woke();
         self.searching = true;
         TURN_BEGAN.set(clock::coarse());
         self.scheduler.timers(index).fire_due(clock::now());

@@ -13,7 +13,7 @@ use crate::cell::turn::Life;
 use crate::cell::{ActorId, Cell, Plan};
 use crate::dead_letter::DeadLetters;
 use crate::driver::{Driver, MakeDriver, Parker};
-use crate::scheduler::{ParallelismError, Scheduler};
+use crate::scheduler::{ParallelismError, Scheduler, automatic};
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::{Restart, Supervisor};
 use crate::sync::{AtomicBool, AtomicU64, Mutex};
@@ -29,6 +29,7 @@ pub struct Builder {
     name: String,
     workers: Option<usize>,
     max_workers: Option<usize>,
+    floor: Option<usize>,
     make_driver: Box<MakeDriver>,
     restarts: u32,
     window: Duration,
@@ -41,6 +42,7 @@ impl Default for Builder {
             name: "actor-worker".to_owned(),
             workers: None,
             max_workers: None,
+            floor: None,
             make_driver: Box::new(|_| Ok(Arc::new(Parker::default()))),
             restarts: Intensity::RESTARTS,
             window: Intensity::WINDOW,
@@ -68,6 +70,17 @@ impl Builder {
     /// never needed costs a few bytes.
     pub fn max_workers(mut self, max_workers: usize) -> Self {
         self.max_workers = Some(max_workers);
+        self
+    }
+
+    /// Lets the system choose its parallelism, from `floor` to [`max_workers`](Self::max_workers), beginning with the
+    /// [`workers`](Self::workers). More workers run actors when work waits for 2 ms or longer though the processors have
+    /// time, or gets on nowhere because handlers block; fewer when for 3 s some were idle or the processors were fought for.
+    /// What Linux says of the pressure on processors is taken into account where it says something. A thread looks at
+    /// this 20 times a second, but not while all workers are idle. [`SystemHandle::set_parallelism`] says where
+    /// it goes on from.
+    pub fn automatic_parallelism(mut self, floor: usize) -> Self {
+        self.floor = Some(floor);
         self
     }
 
@@ -107,6 +120,11 @@ impl Builder {
         if !(workers..=MOST_WORKERS).contains(&max) {
             return Err(BuildError::MaxWorkers { max, workers });
         }
+        if let Some(floor) = self.floor
+            && !(1..=workers).contains(&floor)
+        {
+            return Err(BuildError::Floor { floor, workers });
+        }
         let scheduler = Scheduler::new(self.name, max, self.make_driver);
         let handle = SystemHandle(Arc::new(Shared {
             scheduler,
@@ -126,6 +144,9 @@ impl Builder {
             ParallelismError::Thread(error) => BuildError::Thread(error),
             ParallelismError::OutOfRange { .. } | ParallelismError::Ended => unreachable!("{error}"),
         })?;
+        if let Some(floor) = self.floor {
+            automatic::start(handle.clone(), floor).map_err(BuildError::Thread)?;
+        }
         let (restarts, window) = (self.restarts, self.window);
         let root = root(&handle, move || Supervisor::new(restarts, window, false));
         root.begin();
@@ -164,6 +185,7 @@ impl fmt::Debug for Builder {
             .field("name", &self.name)
             .field("workers", &self.workers)
             .field("max_workers", &self.max_workers)
+            .field("floor", &self.floor)
             .field("intensity", &(self.restarts, self.window))
             .field("stop_within", &self.stop_within)
             .finish_non_exhaustive()
@@ -183,6 +205,13 @@ pub enum BuildError {
         /// With how many the system was to begin.
         workers: usize,
     },
+    /// The floor of the automatic parallelism is not between 1 and the workers that the system begins with.
+    Floor {
+        /// The floor asked for.
+        floor: usize,
+        /// With how many workers the system was to begin.
+        workers: usize,
+    },
     /// A driver could not be made.
     Driver(io::Error),
     /// A thread could not be started.
@@ -199,6 +228,12 @@ impl fmt::Display for BuildError {
                     "at most {max} workers: this system begins with {workers}, and {MOST_WORKERS} are possible"
                 )
             }
+            BuildError::Floor { floor, workers } => {
+                write!(
+                    f,
+                    "a parallelism of at least {floor}: this system begins with {workers}, so 1 to {workers} are possible"
+                )
+            }
             BuildError::Driver(error) => write!(f, "a worker's driver could not be made: {error}"),
             BuildError::Thread(error) => write!(f, "a worker's thread could not be started: {error}"),
         }
@@ -208,7 +243,7 @@ impl fmt::Display for BuildError {
 impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            BuildError::Workers(_) | BuildError::MaxWorkers { .. } => None,
+            BuildError::Workers(_) | BuildError::MaxWorkers { .. } | BuildError::Floor { .. } => None,
             BuildError::Driver(error) | BuildError::Thread(error) => Some(error),
         }
     }
