@@ -17,3 +17,23 @@ pub(crate) fn coarse_ticks() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed().as_millis() as u64
 }
+
+/// For how long, since the system was started, something in this container or on this machine has waited for a processor.
+/// Linux tells it (pressure stall information), if it was built to; `None` elsewhere.
+#[cfg(target_os = "linux")]
+pub(crate) fn cpu_stalled() -> Option<std::time::Duration> {
+    let own = std::fs::read_to_string("/proc/self/cgroup").ok().and_then(|groups| {
+        let group = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+        std::fs::read_to_string(format!("/sys/fs/cgroup/{group}/cpu.pressure")).ok()
+    });
+    let text = own.or_else(|| std::fs::read_to_string("/proc/pressure/cpu").ok())?;
+    let some = text.lines().find(|line| line.starts_with("some "))?;
+    let total = some.split_whitespace().find_map(|word| word.strip_prefix("total="))?;
+    total.parse().ok().map(std::time::Duration::from_micros)
+}
+
+/// Elsewhere nothing is known.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn cpu_stalled() -> Option<std::time::Duration> {
+    None
+}

@@ -1,31 +1,46 @@
 //! The scheduler: a run queue per worker that others steal from, and a global one for work from
 //! outside. `worker` has the loop, `sleep` the protocol of parking and waking.
 
+pub(crate) mod automatic;
+mod global;
+mod parallelism;
+mod queue;
 mod sleep;
 pub(crate) mod worker;
 
-use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_deque::{Injector, Steal, Stealer, Worker as Queue};
 use crossbeam_utils::CachePadded;
 
 use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::{Driver, MakeDriver};
-use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
-use crate::system::SystemHandle;
+use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, OnceLock, Ordering};
 use crate::timer::TimerQueue;
+use automatic::Automatic;
+use global::Global;
+pub use parallelism::ParallelismError;
+use parallelism::{Active, Recipe};
+use queue::Stealer;
+pub(crate) use queue::{Queue, Thin};
 use sleep::Sleep;
 use worker::Pushed;
 
 pub(crate) struct Scheduler {
-    /// Work from threads that are not workers of this system.
-    global: Injector<Task>,
-    remotes: Box<[CachePadded<Remote>]>,
-    sleep: Sleep,
+    /// Work from threads that are not workers of this system, and what overflows a worker's queue.
+    global: CachePadded<Global<Task>>,
+    sleep: CachePadded<Sleep>,
+    /// Room for as many workers as there can be; filled in the order of their numbers.
+    slots: Box<[OnceLock<CachePadded<Remote>>]>,
+    /// How many workers there are, active and retired.
+    started: AtomicUsize,
+    active: Active,
     stopping: AtomicBool,
+    /// Held while the parallelism changes, and while the end begins.
+    changing: Mutex<()>,
+    recipe: Recipe,
+    automatic: Automatic,
     /// How many worker threads have not ended.
     live: Mutex<usize>,
     ended: Condvar,
@@ -34,43 +49,28 @@ pub(crate) struct Scheduler {
 /// What all threads see of a worker.
 struct Remote {
     stealer: Stealer<Task>,
+    /// The other end of the queue, until the worker's thread takes it.
+    queue: Mutex<Option<Queue<Task>>>,
     driver: Arc<dyn Driver>,
     timers: TimerQueue,
 }
 
 impl Scheduler {
-    /// A scheduler, and the queues for its workers.
-    pub(crate) fn new(workers: usize, make_driver: &MakeDriver) -> io::Result<(Self, Vec<Queue<Task>>)> {
-        let queues: Vec<_> = (0..workers).map(|_| Queue::new_fifo()).collect();
-        let remotes = queues.iter().enumerate().map(|(index, queue)| {
-            let (stealer, driver) = (queue.stealer(), make_driver(index)?);
-            Ok(CachePadded::new(Remote { stealer, driver, timers: TimerQueue::new(clock::now()) }))
-        });
-        let scheduler = Scheduler {
-            global: Injector::new(),
-            remotes: remotes.collect::<io::Result<_>>()?,
-            sleep: Sleep::default(),
+    /// A scheduler without workers; [`set_parallelism`](Self::set_parallelism) starts some.
+    pub(crate) fn new(name: String, max_workers: usize, make_driver: Box<MakeDriver>) -> Self {
+        Scheduler {
+            global: CachePadded::new(Global::new()),
+            sleep: CachePadded::default(),
+            slots: (0..max_workers).map(|_| OnceLock::new()).collect(),
+            started: AtomicUsize::new(0),
+            active: Active::default(),
             stopping: AtomicBool::new(false),
+            changing: Mutex::new(()),
+            recipe: Recipe { name, make_driver },
+            automatic: Automatic::default(),
             live: Mutex::new(0),
             ended: Condvar::new(),
-        };
-        Ok((scheduler, queues))
-    }
-
-    pub(crate) fn start_worker(
-        system: SystemHandle,
-        name: &str,
-        index: usize,
-        queue: Queue<Task>,
-    ) -> io::Result<()> {
-        *system.scheduler().live.lock() += 1;
-        let thread = std::thread::Builder::new().name(format!("{name}-{index}"));
-        let handle = system.clone();
-        let started = thread.spawn(move || worker::run(handle, index, queue));
-        if started.is_err() {
-            system.scheduler().worker_ended();
         }
-        started.map(drop)
     }
 
     /// Queues a turn of an actor that got something to do, and wakes a worker for it if need be.
@@ -96,7 +96,7 @@ impl Scheduler {
     /// to come to their end. Whoever schedules one looks whether there are workers after the push, and
     /// the last worker to go looks at the queue after that; so one of the two sees to it.
     fn run_leftovers(&self) {
-        while let Some(task) = until_settled(|| self.global.steal()) {
+        while let Some(task) = self.global.pop() {
             task.run();
         }
     }
@@ -118,21 +118,31 @@ impl Scheduler {
         }
     }
 
-    /// Makes a worker look at its queue and timers.
+    /// Makes a worker look at its queue and timers, and whether it is active.
     pub(crate) fn unpark(&self, worker: usize) {
-        self.remotes[worker].driver.unpark();
+        self.remote(worker).driver.unpark();
     }
 
+    /// The number of workers, active and retired.
     pub(crate) fn workers(&self) -> usize {
-        self.remotes.len()
+        // Acquire: pairs with the Release in `start`.
+        self.started.load(Ordering::Acquire)
+    }
+
+    fn remote(&self, worker: usize) -> &Remote {
+        self.slots[worker].get().expect("a worker that has been started")
+    }
+
+    fn remotes(&self) -> impl DoubleEndedIterator<Item = &Remote> {
+        (0..self.workers()).map(|worker| self.remote(worker))
     }
 
     pub(crate) fn driver(&self, worker: usize) -> Option<&Arc<dyn Driver>> {
-        self.remotes.get(worker).map(|remote| &remote.driver)
+        (worker < self.workers()).then(|| &self.remote(worker).driver)
     }
 
     pub(crate) fn timers(&self, worker: usize) -> &TimerQueue {
-        &self.remotes[worker].timers
+        &self.remote(worker).timers
     }
 
     /// The number of the worker that this thread is, if it is one of this system.
@@ -144,31 +154,50 @@ impl Scheduler {
 
     /// Takes from the global queue, or half of what another worker has.
     fn steal(&self, thief: usize, queue: &Queue<Task>) -> Option<Task> {
-        let from_global = || self.global.steal_batch_and_pop(queue);
-        if let Some(task) = until_settled(from_global) {
-            return Some(task);
-        }
-        let start = clock::below(self.remotes.len());
-        (0..self.remotes.len())
-            .map(|step| (start + step) % self.remotes.len())
-            .filter(|victim| *victim != thief)
-            .find_map(|victim| until_settled(|| self.remotes[victim].stealer.steal_batch_and_pop(queue)))
+        let from_others = || self.victims(thief).find_map(|victim| self.remote(victim).stealer.steal(queue));
+        self.steal_global(queue).or_else(from_others)
+    }
+
+    /// The other workers, in the order in which a thief looks at them. The retired ones too: one whose handler
+    /// has not returned has not handed its queue over.
+    fn victims(&self, thief: usize) -> impl Iterator<Item = usize> {
+        let workers = self.workers();
+        let start = clock::below(workers);
+        (0..workers).map(move |step| (start + step) % workers).filter(move |victim| *victim != thief)
     }
 
     fn steal_global(&self, queue: &Queue<Task>) -> Option<Task> {
-        until_settled(|| self.global.steal_batch_and_pop(queue))
+        self.global.take(self.parallelism(), queue)
     }
 
     fn has_work(&self) -> bool {
-        !self.global.is_empty() || self.remotes.iter().any(|remote| !remote.stealer.is_empty())
+        !self.global.is_empty() || self.remotes().any(|remote| !remote.stealer.is_empty())
+    }
+
+    /// A searching worker has stopped searching.
+    fn search_ended(&self) {
+        if self.sleep.end_search() && self.has_work() {
+            self.wake_one();
+        }
+    }
+
+    /// A worker that retires hands over what it would have run.
+    fn hand_over(&self, next: Option<Task>, queue: &Queue<Task>) {
+        if next.is_some() || !queue.is_empty() {
+            self.global.push_batch(next.into_iter().chain(std::iter::from_fn(|| queue.pop())));
+            self.wake_one();
+        }
     }
 
     // ---- the end -------------------------------------------------------------------------------
 
     /// Ends each worker as soon as it finds nothing to run.
     pub(crate) fn stop(&self) {
+        // Under the lock, so that no worker is started that nobody unparks.
+        let _changing = self.changing.lock();
         // Release: pairs with the workers' Acquire load, so that what was done before is seen.
         self.stopping.store(true, Ordering::Release);
+        self.automatic.wake();
         for worker in 0..self.workers() {
             self.timers(worker).end();
             self.unpark(worker);
@@ -203,16 +232,5 @@ impl Scheduler {
             self.run_leftovers();
         }
         self.ended.notify_all();
-    }
-}
-
-/// Repeats a steal that lost a race.
-fn until_settled(mut steal: impl FnMut() -> Steal<Task>) -> Option<Task> {
-    loop {
-        match steal() {
-            Steal::Success(task) => return Some(task),
-            Steal::Empty => return None,
-            Steal::Retry => std::hint::spin_loop(),
-        }
     }
 }

@@ -19,7 +19,7 @@ use crate::driver::Driver;
 use crate::error::{LookupError, SpawnError};
 use crate::monitor::Monitor;
 use crate::reason::StopReason;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{ParallelismError, Scheduler};
 use crate::spawn::Spawn;
 use crate::supervisor::{Late, Supervisor, SupervisorBuilder, SupervisorRef};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
@@ -133,10 +133,30 @@ impl SystemHandle {
         &self.0.dead_letters
     }
 
-    /// The number of workers.
+    /// The number of workers that there are, active and retired. Their numbers begin at 0; the active ones are those
+    /// below the [`parallelism`](Self::parallelism).
     #[must_use]
     pub fn workers(&self) -> usize {
         self.0.scheduler.workers()
+    }
+
+    /// How many workers run actors.
+    #[must_use]
+    pub fn parallelism(&self) -> usize {
+        self.0.scheduler.parallelism()
+    }
+
+    /// Changes how many workers run actors, from any thread and under any load; Go's `GOMAXPROCS`, but nothing stops
+    /// for it. The call returns when new workers have been started. Workers over the limit retire when the turns that
+    /// they run have ended: until then, more than `parallelism` turns may run at a time. They hand what they have
+    /// queued to the others and go on serving their own sockets and timers, so their threads stay, asleep for the
+    /// most part. New connections are served by active workers.
+    ///
+    /// # Errors
+    /// [`ParallelismError::OutOfRange`] for 0, or more than [`Builder::max_workers`]; if a thread or driver for a new
+    /// worker could not be made; if the system has ended. Nothing has changed then.
+    pub fn set_parallelism(&self, parallelism: usize) -> Result<(), ParallelismError> {
+        Scheduler::set_parallelism(self, parallelism)
     }
 
     /// The driver of the worker with this number, if there is one.

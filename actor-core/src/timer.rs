@@ -191,7 +191,7 @@ impl Armed {
             // A worker looks at its own timers before it parks.
             Some(here) => (here, scheduler.timers(here).arm(when, target)),
             None => {
-                let worker = clock::below(scheduler.workers());
+                let worker = clock::below(scheduler.parallelism());
                 let (key, sooner) = scheduler.timers(worker).arm_from_afar(when, target);
                 if sooner {
                     scheduler.unpark(worker);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::actor::Messages;
 use crate::cell::mailbox::Mode;
 use crate::cell::{ActorId, Cell, Control, turn};
-use crate::scheduler::worker;
+use crate::scheduler::{Thin, worker};
 
 /// What every cell begins with.
 pub(crate) struct Header {
@@ -40,6 +40,17 @@ pub(crate) struct Task(NonNull<Header>);
 
 // SAFETY: a task is the right to run an actor's next turn, on any thread; cells are `Send` and `Sync`.
 unsafe impl Send for Task {}
+
+impl Thin for Task {
+    fn into_raw(self) -> *mut () {
+        self.0.as_ptr().cast()
+    }
+
+    unsafe fn from_raw(raw: *mut ()) -> Self {
+        // SAFETY: the pointer of a task is not null.
+        Task(unsafe { NonNull::new_unchecked(raw) }.cast())
+    }
+}
 
 impl Task {
     /// The turn of an actor whose run token the caller has.

@@ -35,6 +35,11 @@ impl Sleep {
         Some(worker)
     }
 
+    /// How many workers are idle.
+    pub(crate) fn idle(&self) -> usize {
+        self.idle_count.load(Ordering::Relaxed)
+    }
+
     /// A running worker has run out of work and looks for some.
     pub(crate) fn start_search(&self) {
         self.searching.fetch_add(1, Ordering::Relaxed);

@@ -5,12 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_deque::Worker as Queue;
-
 use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::Driver;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Queue, Scheduler};
 use crate::system::SystemHandle;
 
 /// After at most this many turns a busy worker takes from the global queue first, and looks at the
@@ -61,6 +59,8 @@ struct Local {
     /// The actor that was scheduled last, by the turn that runs: it is next, while what it was sent
     /// is still in the cache. Not in the queue, so nobody can steal it.
     next: Cell<Option<Task>>,
+    /// Whether this worker is retired: then what it schedules is for others.
+    retired: Cell<bool>,
 }
 
 /// Where a task went.
@@ -95,24 +95,24 @@ pub(crate) fn current_driver() -> Option<Arc<dyn Driver>> {
 }
 
 /// Makes the task the next that this thread runs; the one that was next before goes into the queue.
-/// Gives the task back if this thread is not a worker of `scheduler`.
+/// Gives the task back if this thread is not an active worker of `scheduler`.
 #[inline]
 pub(super) fn push_local(scheduler: &Scheduler, task: Task) -> Result<Pushed, Task> {
     push(scheduler, task, |local, task| match local.next.replace(Some(task)) {
         None => Pushed::Next,
         Some(before) => {
-            local.queue.push(before);
+            local.queue.push(before, &scheduler.global);
             Pushed::Queued
         }
     })
 }
 
-/// Pushes to the end of this thread's own queue; gives the task back if it is not a worker of
-/// `scheduler`.
+/// Pushes to the end of this thread's own queue; gives the task back if it is not an active worker
+/// of `scheduler`.
 pub(super) fn push_back(scheduler: &Scheduler, task: Task) -> Result<Pushed, Task> {
     push(scheduler, task, |local, task| {
         let alone = local.queue.is_empty();
-        local.queue.push(task);
+        local.queue.push(task, &scheduler.global);
         if alone { Pushed::Next } else { Pushed::Queued }
     })
 }
@@ -121,7 +121,7 @@ pub(super) fn push_back(scheduler: &Scheduler, task: Task) -> Result<Pushed, Tas
 fn push(scheduler: &Scheduler, task: Task, to: impl FnOnce(&Local, Task) -> Pushed) -> Result<Pushed, Task> {
     let mut task = Some(task);
     let pushed = with_local(|local| {
-        if !local.is_of(scheduler) {
+        if !local.is_of(scheduler) || local.retired.get() {
             return None;
         }
         task.take().map(|task| to(local, task))
@@ -136,9 +136,10 @@ fn push(scheduler: &Scheduler, task: Task, to: impl FnOnce(&Local, Task) -> Push
 /// Runs a worker until its system stops.
 pub(super) fn run(system: SystemHandle, index: usize, queue: Queue<Task>) {
     LOCAL.with(|local| {
-        let local = local.get_or_init(|| Local { system, index, queue, next: Cell::new(None) });
+        let (next, retired) = (Cell::new(None), Cell::new(false));
+        let local = local.get_or_init(|| Local { system, index, queue, next, retired });
         let scheduler = local.system.scheduler();
-        let driver = &*scheduler.remotes[index].driver;
+        let driver = &*scheduler.remote(index).driver;
         Worker {
             local,
             scheduler,
@@ -209,6 +210,9 @@ struct Worker<'a> {
 impl Worker<'_> {
     fn run_all(&mut self) {
         loop {
+            if !self.scheduler.active.includes(self.local.index) && !self.scheduler.is_stopping() {
+                self.retire();
+            }
             match self.next() {
                 Some(task) => self.run(task),
                 None if self.scheduler.is_stopping() => break,
@@ -231,9 +235,7 @@ impl Worker<'_> {
         });
         if found.is_some() && self.searching {
             self.searching = false;
-            if self.scheduler.sleep.end_search() && self.scheduler.has_work() {
-                self.scheduler.wake_one();
-            }
+            self.scheduler.search_ended();
         }
         found
     }
@@ -250,7 +252,7 @@ impl Worker<'_> {
             return Some(task);
         }
         self.in_a_row = 0;
-        self.local.queue.push(task);
+        self.local.queue.push(task, &self.scheduler.global);
         None
     }
 
@@ -288,8 +290,28 @@ impl Worker<'_> {
             self.driver.park(next_timer.map(|at| at.saturating_duration_since(clock::now())));
         }
         sleep.wake_up(index);
+        self.scheduler.automatic.worker_woke();
         self.searching = true;
         TURN_BEGAN.set(clock::coarse());
         self.scheduler.timers(index).fire_due(clock::now());
+    }
+
+    /// Runs no more actors until this worker is active again, or the system stops and wants all of them to come
+    /// to their ends. Meanwhile it serves the sockets and timers that it has; what they schedule goes to others.
+    fn retire(&mut self) {
+        self.local.retired.set(true);
+        self.scheduler.hand_over(self.local.next.take(), &self.local.queue);
+        // Pushes may have relied on this search, or have chosen this worker to do one.
+        if std::mem::take(&mut self.searching) {
+            self.scheduler.search_ended();
+        }
+        let (index, timers) = (self.local.index, self.scheduler.timers(self.local.index));
+        // An unpark between these looks and the park makes the park return at once.
+        while !self.scheduler.active.includes(index) && !self.scheduler.is_stopping() {
+            let next_timer = timers.fire_due(clock::now());
+            self.driver.park(next_timer.map(|at| at.saturating_duration_since(clock::now())));
+        }
+        self.local.retired.set(false);
+        TURN_BEGAN.set(clock::coarse());
     }
 }

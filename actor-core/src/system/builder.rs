@@ -13,7 +13,7 @@ use crate::cell::turn::Life;
 use crate::cell::{ActorId, Cell, Plan};
 use crate::dead_letter::DeadLetters;
 use crate::driver::{Driver, MakeDriver, Parker};
-use crate::scheduler::Scheduler;
+use crate::scheduler::{ParallelismError, Scheduler, automatic};
 use crate::supervisor::children::Nursery;
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::{Restart, Supervisor};
@@ -29,6 +29,8 @@ const MOST_WORKERS: usize = 1024;
 pub struct Builder {
     name: String,
     workers: Option<usize>,
+    max_workers: Option<usize>,
+    floor: Option<usize>,
     make_driver: Box<MakeDriver>,
     restarts: u32,
     window: Duration,
@@ -40,6 +42,8 @@ impl Default for Builder {
         Builder {
             name: "actor-worker".to_owned(),
             workers: None,
+            max_workers: None,
+            floor: None,
             make_driver: Box::new(|_| Ok(Arc::new(Parker::default()))),
             restarts: Intensity::RESTARTS,
             window: Intensity::WINDOW,
@@ -59,6 +63,25 @@ impl Builder {
     /// The number of workers, 1 to 1024; unless said, one for each core that the process may use.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// The most workers that [`SystemHandle::set_parallelism`] can ask for, 1 to 1024; unless said, 4 for each core
+    /// that the process may use, and not less than 16 or the workers that the system begins with. A worker that was
+    /// never needed costs a few bytes.
+    pub fn max_workers(mut self, max_workers: usize) -> Self {
+        self.max_workers = Some(max_workers);
+        self
+    }
+
+    /// Lets the system choose its parallelism, from `floor` to [`max_workers`](Self::max_workers), beginning with the
+    /// [`workers`](Self::workers). More workers run actors when work waits for 2 ms or longer though the processors have
+    /// time, or gets on nowhere because handlers block; fewer when for 3 s some were idle or the processors were fought for.
+    /// What Linux says of the pressure on processors is taken into account where it says something. A thread looks at
+    /// this 20 times a second, but not while all workers are idle. [`SystemHandle::set_parallelism`] says where
+    /// it goes on from.
+    pub fn automatic_parallelism(mut self, floor: usize) -> Self {
+        self.floor = Some(floor);
         self
     }
 
@@ -94,7 +117,16 @@ impl Builder {
         if !(1..=MOST_WORKERS).contains(&workers) {
             return Err(BuildError::Workers(workers));
         }
-        let (scheduler, queues) = Scheduler::new(workers, &*self.make_driver).map_err(BuildError::Driver)?;
+        let max = self.max_workers.unwrap_or_else(|| default_max_workers(workers));
+        if !(workers..=MOST_WORKERS).contains(&max) {
+            return Err(BuildError::MaxWorkers { max, workers });
+        }
+        if let Some(floor) = self.floor
+            && !(1..=workers).contains(&floor)
+        {
+            return Err(BuildError::Floor { floor, workers });
+        }
+        let scheduler = Scheduler::new(self.name, max, self.make_driver);
         let handle = SystemHandle(Arc::new(Shared {
             scheduler,
             names: Names::default(),
@@ -108,8 +140,13 @@ impl Builder {
         }));
         // Made before the threads, so that the drop of the system ends those that were started.
         let system = System { handle: handle.clone() };
-        for (index, queue) in queues.into_iter().enumerate() {
-            Scheduler::start_worker(handle.clone(), &self.name, index, queue).map_err(BuildError::Thread)?;
+        handle.set_parallelism(workers).map_err(|error| match error {
+            ParallelismError::Driver(error) => BuildError::Driver(error),
+            ParallelismError::Thread(error) => BuildError::Thread(error),
+            ParallelismError::OutOfRange { .. } | ParallelismError::Ended => unreachable!("{error}"),
+        })?;
+        if let Some(floor) = self.floor {
+            automatic::start(handle.clone(), floor).map_err(BuildError::Thread)?;
         }
         let (restarts, window) = (self.restarts, self.window);
         let root = root(&handle, move || Supervisor::new(restarts, window, false));
@@ -121,6 +158,10 @@ impl Builder {
 
 fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_WORKERS)
+}
+
+fn default_max_workers(workers: usize) -> usize {
+    (4 * default_workers()).clamp(16, MOST_WORKERS).max(workers)
 }
 
 /// The root's cell: it has no supervisor, so nobody restarts it.
@@ -143,6 +184,8 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder")
             .field("name", &self.name)
             .field("workers", &self.workers)
+            .field("max_workers", &self.max_workers)
+            .field("floor", &self.floor)
             .field("intensity", &(self.restarts, self.window))
             .field("stop_within", &self.stop_within)
             .finish_non_exhaustive()
@@ -155,6 +198,20 @@ impl fmt::Debug for Builder {
 pub enum BuildError {
     /// The number of workers is not between 1 and 1024.
     Workers(usize),
+    /// There is no room for the workers that the system begins with, or the room is over 1024.
+    MaxWorkers {
+        /// The most workers asked for.
+        max: usize,
+        /// With how many the system was to begin.
+        workers: usize,
+    },
+    /// The floor of the automatic parallelism is not between 1 and the workers that the system begins with.
+    Floor {
+        /// The floor asked for.
+        floor: usize,
+        /// With how many workers the system was to begin.
+        workers: usize,
+    },
     /// A driver could not be made.
     Driver(io::Error),
     /// A thread could not be started.
@@ -165,6 +222,18 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BuildError::Workers(n) => write!(f, "{n} workers: there can be 1 to {MOST_WORKERS}"),
+            BuildError::MaxWorkers { max, workers } => {
+                write!(
+                    f,
+                    "at most {max} workers: this system begins with {workers}, and {MOST_WORKERS} are possible"
+                )
+            }
+            BuildError::Floor { floor, workers } => {
+                write!(
+                    f,
+                    "a parallelism of at least {floor}: this system begins with {workers}, so 1 to {workers} are possible"
+                )
+            }
             BuildError::Driver(error) => write!(f, "a worker's driver could not be made: {error}"),
             BuildError::Thread(error) => write!(f, "a worker's thread could not be started: {error}"),
         }
@@ -174,7 +243,7 @@ impl fmt::Display for BuildError {
 impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            BuildError::Workers(_) => None,
+            BuildError::Workers(_) | BuildError::MaxWorkers { .. } | BuildError::Floor { .. } => None,
             BuildError::Driver(error) | BuildError::Thread(error) => Some(error),
         }
     }

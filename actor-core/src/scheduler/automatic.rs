@@ -1,0 +1,135 @@
+//! The automatic parallelism: a thread that looks at the queues now and then, and raises or lowers the parallelism
+//! with what the [`Controller`] says. There is none unless it is asked for, and it sleeps while all workers do.
+
+mod controller;
+#[cfg(all(test, loom))]
+mod model;
+
+use std::io;
+use std::time::Duration;
+
+use crate::clock;
+use crate::platform;
+use crate::scheduler::Scheduler;
+use crate::sync::{AtomicBool, Ordering, fence};
+use crate::system::SystemHandle;
+use crate::wait::Token;
+use controller::{Controller, Sample};
+
+/// The time between two looks.
+const EVERY: Duration = Duration::from_millis(50);
+
+/// What wakes the thread.
+#[derive(Default)]
+pub(super) struct Automatic {
+    /// It sleeps until a worker wakes up.
+    asleep: AtomicBool,
+    token: Token,
+}
+
+impl Automatic {
+    /// A worker has left the idle list.
+    pub(super) fn worker_woke(&self) {
+        // Pairs with the fence in `limit`: either this sees it asleep, or it sees that not all are idle.
+        fence(Ordering::SeqCst);
+        if self.asleep.load(Ordering::Relaxed) {
+            self.wake();
+        }
+    }
+
+    /// Ends the sleep, or the time to the next look.
+    pub(super) fn wake(&self) {
+        self.token.set();
+    }
+
+    /// Sleeps until the next look, or, if all workers are idle, until one is not.
+    fn sleep(&self, all_idle: impl FnOnce() -> bool) {
+        let limit = self.limit(all_idle);
+        self.token.wait(limit);
+        self.asleep.store(false, Ordering::Relaxed);
+    }
+
+    /// How long to sleep, unless woken.
+    fn limit(&self, all_idle: impl FnOnce() -> bool) -> Option<Duration> {
+        self.asleep.store(true, Ordering::Relaxed);
+        // Pairs with the fence in `worker_woke`.
+        fence(Ordering::SeqCst);
+        if all_idle() {
+            return None;
+        }
+        self.asleep.store(false, Ordering::Relaxed);
+        Some(EVERY)
+    }
+}
+
+/// Starts the thread; it ends with the system. It never goes below `floor`.
+pub(crate) fn start(system: SystemHandle, floor: usize) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name(format!("{}-auto", system.scheduler().recipe.name));
+    thread.spawn(move || run(&system, floor)).map(drop)
+}
+
+fn run(system: &SystemHandle, floor: usize) {
+    let scheduler = system.scheduler();
+    let mut controller = Controller::new(floor, scheduler.max_workers());
+    let mut looks = Looks::new(scheduler);
+    while !scheduler.is_stopping() {
+        scheduler.automatic.sleep(|| scheduler.is_idle() && !scheduler.is_stopping());
+        let (sample, parallelism) = (looks.look(scheduler), scheduler.parallelism());
+        if let Some(wanted) = controller.look(parallelism, &sample) {
+            match Scheduler::set_parallelism(system, wanted) {
+                Ok(()) => tracing::debug!(from = parallelism, to = wanted, ?sample, "parallelism changed"),
+                Err(error) => tracing::warn!(%error, wanted, "the parallelism cannot be changed"),
+            }
+        }
+    }
+}
+
+/// What the last look saw, for the difference to the next one.
+struct Looks {
+    at: std::time::Instant,
+    taken: usize,
+    stalled: Option<Duration>,
+}
+
+impl Looks {
+    fn new(scheduler: &Scheduler) -> Self {
+        Looks { at: clock::now(), taken: scheduler.taken(), stalled: platform::cpu_stalled() }
+    }
+
+    fn look(&mut self, scheduler: &Scheduler) -> Sample {
+        let last = std::mem::replace(self, Looks::new(scheduler));
+        let passed = self.at.saturating_duration_since(last.at);
+        let pressure = self.stalled.zip(last.stalled).map(|(now, before)| {
+            now.saturating_sub(before).as_secs_f64() / passed.as_secs_f64().max(f64::MIN_POSITIVE)
+        });
+        Sample {
+            now: self.at,
+            passed,
+            queued: scheduler.queued(),
+            taken: self.taken.wrapping_sub(last.taken),
+            idle: scheduler.idle(),
+            pressure,
+        }
+    }
+}
+
+impl Scheduler {
+    /// How many turns were taken out of queues so far. A difference of two of these is exact; wraps around.
+    fn taken(&self) -> usize {
+        self.remotes().fold(self.global.taken(), |sum, remote| sum.wrapping_add(remote.stealer.taken()))
+    }
+
+    /// How many turns wait in queues.
+    fn queued(&self) -> usize {
+        self.global.len() + self.remotes().map(|remote| remote.stealer.len()).sum::<usize>()
+    }
+
+    fn idle(&self) -> usize {
+        self.sleep.idle()
+    }
+
+    /// Whether all active workers are idle.
+    fn is_idle(&self) -> bool {
+        self.idle() >= self.parallelism()
+    }
+}

@@ -1,0 +1,158 @@
+//! How many workers run actors, and changing that while they do. The README beside this file tells the protocol.
+//!
+//! Workers are started in the order of their numbers and stay. Those below the parallelism are *active*; the others
+//! are *retired*: each parks in its driver, serves its sockets and timers, and runs no actors.
+
+#[cfg(all(test, loom))]
+mod model;
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::clock;
+use crate::driver::{Driver, MakeDriver};
+use crate::scheduler::queue::Queue;
+use crate::scheduler::{Remote, Scheduler, worker};
+use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::system::SystemHandle;
+use crate::timer::TimerQueue;
+
+/// What new workers are made with.
+pub(super) struct Recipe {
+    /// What the threads are called, before their number.
+    pub(super) name: String,
+    pub(super) make_driver: Box<MakeDriver>,
+}
+
+/// How many workers are active.
+#[derive(Default)]
+pub(super) struct Active(AtomicUsize);
+
+impl Active {
+    pub(super) fn count(&self) -> usize {
+        // Relaxed: a worker that retires or comes back later than it could loses nothing, and it is unparked
+        // after the change, which orders the two.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn includes(&self, worker: usize) -> bool {
+        worker < self.count()
+    }
+
+    /// Changes the number; answers which workers must be unparked, to see that they are retired or are not.
+    fn change(&self, count: usize) -> std::ops::Range<usize> {
+        // Relaxed: only written under `Scheduler::changing`; for readers see `count`.
+        let before = self.count();
+        self.0.store(count, Ordering::Relaxed);
+        before.min(count)..before.max(count)
+    }
+}
+
+impl Scheduler {
+    /// The number of active workers.
+    pub(crate) fn parallelism(&self) -> usize {
+        self.active.count()
+    }
+
+    /// How many workers there can be.
+    pub(crate) fn max_workers(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn set_parallelism(system: &SystemHandle, count: usize) -> Result<(), ParallelismError> {
+        let scheduler = system.scheduler();
+        let max = scheduler.max_workers();
+        if !(1..=max).contains(&count) {
+            return Err(ParallelismError::OutOfRange { asked: count, max });
+        }
+        // Before the lock, since making them is foreign code. What is not needed is dropped after it.
+        let first = scheduler.workers();
+        let make = |index| (scheduler.recipe.make_driver)(index).map_err(ParallelismError::Driver);
+        let drivers = (first..count).map(make).collect::<Result<Vec<_>, _>>()?;
+        let _changing = scheduler.changing.lock();
+        if scheduler.is_stopping() {
+            return Err(ParallelismError::Ended);
+        }
+        for (index, driver) in (first..).zip(&drivers) {
+            // Another change may have started it meanwhile.
+            if index >= scheduler.workers() {
+                scheduler.start(system, index, driver.clone()).map_err(ParallelismError::Thread)?;
+            }
+        }
+        for worker in scheduler.active.change(count) {
+            scheduler.unpark(worker);
+        }
+        Ok(())
+    }
+
+    /// Starts the next worker. For the holder of `changing`.
+    fn start(&self, system: &SystemHandle, index: usize, driver: Arc<dyn Driver>) -> io::Result<()> {
+        // It is there already if its thread could not be started before.
+        self.slots[index].get_or_init(|| {
+            let queue = Queue::new();
+            let (stealer, queue) = (queue.stealer(), Mutex::new(Some(queue)));
+            Remote { stealer, queue, driver, timers: TimerQueue::new(clock::now()) }.into()
+        });
+        // Release: pairs with the Acquire in `workers`, so that the slot is seen filled. Before the thread, so that
+        // what it pushes is looked for here.
+        self.started.store(index + 1, Ordering::Release);
+        *self.live.lock() += 1;
+        let thread = std::thread::Builder::new().name(format!("{}-{index}", self.recipe.name));
+        let system = system.clone();
+        let started = thread.spawn(move || {
+            let queue = system.scheduler().remote(index).queue.lock().take();
+            worker::run(system, index, queue.expect("it is taken by the one thread of this worker"));
+        });
+        if started.is_err() {
+            // Relaxed: what has been published stays where it is.
+            self.started.store(index, Ordering::Relaxed);
+            self.worker_ended();
+        }
+        started.map(drop)
+    }
+}
+
+/// Why the parallelism could not be changed. It is then what it was before.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ParallelismError {
+    /// The number asked for is not between 1 and the most workers that this system was built for.
+    OutOfRange {
+        /// What was asked for.
+        asked: usize,
+        /// The most workers; see [`Builder::max_workers`](crate::Builder::max_workers).
+        max: usize,
+    },
+    /// The driver of a new worker could not be made.
+    Driver(io::Error),
+    /// The thread of a new worker could not be started.
+    Thread(io::Error),
+    /// The system has ended.
+    Ended,
+}
+
+impl fmt::Display for ParallelismError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ParallelismError::OutOfRange { asked, max } => write!(
+                f,
+                "a parallelism of {asked}: this system can have 1 to {max}; Builder::max_workers makes room for more"
+            ),
+            ParallelismError::Driver(error) => write!(f, "a worker's driver could not be made: {error}"),
+            ParallelismError::Thread(error) => write!(f, "a worker's thread could not be started: {error}"),
+            ParallelismError::Ended => f.write_str("the system has ended"),
+        }
+    }
+}
+
+impl Error for ParallelismError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            ParallelismError::Driver(error) | ParallelismError::Thread(error) => Some(error),
+            ParallelismError::OutOfRange { .. } | ParallelismError::Ended => None,
+        }
+    }
+}
