@@ -11,9 +11,11 @@ use std::time::Instant;
 use crossbeam_deque::{Injector, Steal, Stealer, Worker as Queue};
 use crossbeam_utils::CachePadded;
 
+use crate::cell::kind::Kind;
 use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::{Driver, MakeDriver};
+use crate::observe::{self, Count, Outside, Record};
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering};
 use crate::system::SystemHandle;
 use crate::timer::TimerQueue;
@@ -25,6 +27,7 @@ pub(crate) struct Scheduler {
     global: Injector<Task>,
     remotes: Box<[CachePadded<Remote>]>,
     sleep: Sleep,
+    outside: Outside,
     stopping: AtomicBool,
     /// How many worker threads have not ended.
     live: Mutex<usize>,
@@ -36,6 +39,7 @@ struct Remote {
     stealer: Stealer<Task>,
     driver: Arc<dyn Driver>,
     timers: TimerQueue,
+    record: Record,
 }
 
 impl Scheduler {
@@ -44,12 +48,18 @@ impl Scheduler {
         let queues: Vec<_> = (0..workers).map(|_| Queue::new_fifo()).collect();
         let remotes = queues.iter().enumerate().map(|(index, queue)| {
             let (stealer, driver) = (queue.stealer(), make_driver(index)?);
-            Ok(CachePadded::new(Remote { stealer, driver, timers: TimerQueue::new(clock::now()) }))
+            Ok(CachePadded::new(Remote {
+                stealer,
+                driver,
+                timers: TimerQueue::new(clock::now()),
+                record: Record::new(),
+            }))
         });
         let scheduler = Scheduler {
             global: Injector::new(),
             remotes: remotes.collect::<io::Result<_>>()?,
             sleep: Sleep::default(),
+            outside: Outside::new(),
             stopping: AtomicBool::new(false),
             live: Mutex::new(0),
             ended: Condvar::new(),
@@ -76,7 +86,7 @@ impl Scheduler {
     /// Queues a turn of an actor that got something to do, and wakes a worker for it if need be.
     #[inline]
     pub(crate) fn schedule(&self, task: Task) {
-        match worker::push_local(self, task) {
+        match worker::push_local(self, task.sampled()) {
             // It is the next that this worker runs: no other is needed.
             Ok(Pushed::Next) => return,
             Ok(Pushed::Queued) => {}
@@ -103,7 +113,7 @@ impl Scheduler {
 
     /// Queues another turn of an actor that has not come to the end of its work, behind the others.
     pub(crate) fn schedule_again(&self, task: Task) {
-        match worker::push_back(self, task) {
+        match worker::push_back(self, task.sampled()) {
             // This worker has nothing else to do, so it comes to it next.
             Ok(Pushed::Next) => return,
             Ok(Pushed::Queued) => {}
@@ -114,6 +124,7 @@ impl Scheduler {
 
     fn wake_one(&self) {
         if let Some(worker) = self.sleep.worker_to_wake() {
+            self.outside.wake_sent(self.current_worker().is_some());
             self.unpark(worker);
         }
     }
@@ -140,6 +151,40 @@ impl Scheduler {
         worker::index_in(self)
     }
 
+    // ---- looking in ----------------------------------------------------------------------------
+
+    pub(crate) fn record(&self, worker: usize) -> &Record {
+        &self.remotes[worker].record
+    }
+
+    pub(crate) fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    fn here(&self) -> Option<&Record> {
+        self.current_worker().map(|here| self.record(here))
+    }
+
+    /// Counts an actor that begins.
+    pub(crate) fn actor_started(&self, kind: &'static Kind) {
+        self.outside.actor_started(self.here(), kind);
+    }
+
+    /// Counts an actor that has ended.
+    pub(crate) fn actor_ended(&self, kind: &'static Kind) {
+        self.outside.actor_ended(self.here(), kind);
+    }
+
+    /// How many tasks the worker's queue holds, beside the one that it runs next.
+    pub(crate) fn queue_len(&self, worker: usize) -> usize {
+        self.remotes[worker].stealer.len()
+    }
+
+    /// How many tasks the global queue holds.
+    pub(crate) fn global_len(&self) -> usize {
+        self.global.len()
+    }
+
     // ---- for workers ---------------------------------------------------------------------------
 
     /// Takes from the global queue, or half of what another worker has.
@@ -148,11 +193,14 @@ impl Scheduler {
         if let Some(task) = until_settled(from_global) {
             return Some(task);
         }
+        observe::count(Count::StealAttempts);
         let start = clock::below(self.remotes.len());
         (0..self.remotes.len())
             .map(|step| (start + step) % self.remotes.len())
             .filter(|victim| *victim != thief)
             .find_map(|victim| until_settled(|| self.remotes[victim].stealer.steal_batch_and_pop(queue)))
+            // The queue was empty: what is in it now was stolen too.
+            .inspect(|_| observe::add(Count::Stolen, 1 + queue.len() as u64))
     }
 
     fn steal_global(&self, queue: &Queue<Task>) -> Option<Task> {

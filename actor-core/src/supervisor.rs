@@ -220,6 +220,7 @@ impl SupervisorRef {
     ///
     /// # Errors
     /// [`SpawnError::Closed`] if the supervisor is ending.
+    #[track_caller]
     pub fn spawn<A: Messages>(
         &self,
         factory: impl FnMut() -> A + Send + 'static,
@@ -228,6 +229,7 @@ impl SupervisorRef {
     }
 
     /// An actor to be spawned under this supervisor, with settings of its own.
+    #[track_caller]
     pub fn actor<A: Messages>(&self, factory: impl FnMut() -> A + Send + 'static) -> Spawn<A> {
         Spawn::new(self.system().clone(), Some(self.clone()), Box::new(factory))
     }
@@ -336,6 +338,7 @@ impl SupervisorBuilder {
     /// # Errors
     /// [`SpawnError::NameTaken`], [`SpawnError::BadName`], and [`SpawnError::Closed`] if the
     /// supervisor above is ending.
+    #[track_caller]
     pub fn spawn(self) -> Result<SupervisorRef, SpawnError> {
         let Self { restarts, window, dynamic, .. } = self;
         let spawn = self.system.actor(move || Supervisor::new(restarts, window, dynamic));

@@ -122,6 +122,7 @@ impl<A: Messages> Turn<'_, A> {
         let make_port = self.life.make_port.take();
         quietly(&**self.cell, "dropping an unused port", || drop(make_port));
         tracing::debug!(%reason, "ended");
+        self.cell.count_end();
         if let Some(name) = &self.cell.name {
             self.cell.system.names().release(name, self.cell.id);
         }

@@ -19,6 +19,8 @@ use crate::cell::control::{Control, Flags, Raised};
 use crate::cell::inbox::{Batch, Inbox, Rest};
 use crate::cell::line::Line;
 use crate::monitor::Down;
+use crate::observe::sample::{self, Stamp};
+use crate::observe::{self, Count};
 use crate::port::Ready;
 use crate::reason::StopReason;
 use crate::slab::Key;
@@ -129,6 +131,8 @@ unsafe impl<M: Send> Sync for Mailbox<M> {}
 /// What is in the inbox: messages, and what has its place among them.
 enum Item<M> {
     Message(M),
+    /// A message whose wait in the mailbox is measured.
+    Stamped(Box<(Stamp, M)>),
     Stop,
     /// Behind what the one that has ended told before. Takes no place of the capacity.
     Down(Box<(u64, Down)>),
@@ -223,7 +227,7 @@ impl<M> Mailbox<M> {
         if self.is_bounded() {
             return self.push_bounded(message, ticket, waits);
         }
-        match self.inbox.push(Item::Message(message)) {
+        match self.inbox.push(Item::of(message)) {
             Ok(schedule) => Ok(Pushed { schedule, dropped: None }),
             Err(item) => Err(Refusal::Closed(item.into_message())),
         }
@@ -240,7 +244,7 @@ impl<M> Mailbox<M> {
         if !placed {
             return self.overflow(message, waits);
         }
-        match self.inbox.push(Item::Message(message)) {
+        match self.inbox.push(Item::of(message)) {
             Ok(schedule) => Ok(Pushed { schedule, dropped: None }),
             Err(item) => {
                 self.give_places(1);
@@ -585,6 +589,12 @@ impl<M> Receiver<'_, M> {
                     self.count_taken();
                     return Work::Message(message);
                 }
+                Some(Item::Stamped(stamped)) => {
+                    let (stamp, message) = *stamped;
+                    sample::message_taken(stamp);
+                    self.count_taken();
+                    return Work::Message(message);
+                }
                 None => return Work::Nothing,
                 Some(Item::Down(parts)) => {
                     let (incarnation, down) = *parts;
@@ -641,6 +651,7 @@ impl<M> Receiver<'_, M> {
     /// Counts a message that is given to its handler.
     #[inline]
     fn count_taken(&mut self) {
+        observe::count(Count::Messages);
         let handled = &self.mailbox.handled;
         handled.store(handled.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         if self.mailbox.is_bounded() {
@@ -733,8 +744,10 @@ impl<M> Receiver<'_, M> {
         let mut left = VecDeque::new();
         for mut batch in [std::mem::replace(&mut self.receiving.batch, Batch::EMPTY), mailbox.inbox.close()] {
             while let Some(item) = batch.pop() {
-                if let Item::Message(message) = item {
-                    left.push_back(message);
+                match item {
+                    Item::Message(message) => left.push_back(message),
+                    Item::Stamped(stamped) => left.push_back(stamped.1),
+                    Item::Stop | Item::Down(_) => {}
                 }
             }
         }
@@ -760,9 +773,18 @@ impl<M> Receiver<'_, M> {
 }
 
 impl<M> Item<M> {
+    #[inline]
+    fn of(message: M) -> Self {
+        match sample::message() {
+            None => Item::Message(message),
+            Some(stamp) => Item::Stamped(Box::new((stamp, message))),
+        }
+    }
+
     fn into_message(self) -> M {
         match self {
             Item::Message(message) => message,
+            Item::Stamped(stamped) => stamped.1,
             Item::Stop | Item::Down(_) => unreachable!("only messages are pushed where one comes back"),
         }
     }

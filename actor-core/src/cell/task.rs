@@ -1,23 +1,31 @@
 //! A task: an actor's cell in a run queue, for one turn, without its type.
 #![allow(unsafe_code)]
 
+mod probe;
+
 use std::mem::ManuallyDrop;
+use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use crate::actor::Messages;
+use crate::cell::kind::Kind;
 use crate::cell::mailbox::Mode;
 use crate::cell::{Cell, turn};
 use crate::scheduler::worker;
 
 /// What every cell begins with.
 pub(crate) struct Header {
-    run: unsafe fn(NonNull<Header>),
+    kind: &'static Kind,
 }
 
 impl Header {
-    pub(super) const fn of<A: Messages>() -> Header {
-        Header { run: run::<A> }
+    pub(super) fn of<A: Messages>(site: &'static Location<'static>) -> Header {
+        Header { kind: Kind::of::<A>(run::<A>, site) }
+    }
+
+    pub(super) fn kind(&self) -> &'static Kind {
+        self.kind
     }
 }
 
@@ -40,7 +48,7 @@ impl Task {
     #[inline]
     pub(crate) fn run(self) {
         // SAFETY: the cell is alive (see above) and begins with its header.
-        let run = unsafe { self.0.as_ref() }.run;
+        let run = unsafe { self.0.as_ref() }.kind.run();
         // SAFETY: `run` is the function for the type of this very cell.
         unsafe { run(self.0) }
     }

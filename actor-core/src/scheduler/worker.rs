@@ -10,6 +10,7 @@ use crossbeam_deque::Worker as Queue;
 use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::Driver;
+use crate::observe::{self, Count, Record, Watch};
 use crate::scheduler::Scheduler;
 use crate::system::SystemHandle;
 
@@ -94,6 +95,11 @@ pub(crate) fn current_driver() -> Option<Arc<dyn Driver>> {
     with_local(|local| local.system.scheduler().driver(local.index).cloned()).flatten()
 }
 
+/// Calls `f` with the record of the worker that this thread is, if it is one.
+pub(crate) fn with_record(f: impl FnOnce(&Record)) {
+    with_local(|local| f(local.system.scheduler().record(local.index)));
+}
+
 /// Makes the task the next that this thread runs; the one that was next before goes into the queue.
 /// Gives the task back if this thread is not a worker of `scheduler`.
 #[inline]
@@ -147,6 +153,7 @@ pub(super) fn run(system: SystemHandle, index: usize, queue: Queue<Task>) {
             global_due: false,
             in_a_row: 0,
             searching: false,
+            watch: Watch::new(scheduler.record(index)),
         }
         .run_all();
         scheduler.worker_ended();
@@ -204,6 +211,7 @@ struct Worker<'a> {
     in_a_row: u32,
     /// Whether this worker counts as searching in `Sleep`.
     searching: bool,
+    watch: Watch<'a>,
 }
 
 impl Worker<'_> {
@@ -215,6 +223,7 @@ impl Worker<'_> {
                 None => self.rest(),
             }
         }
+        self.watch.publish();
     }
 
     /// Finds the next turn to run: here, in the global queue, or at another worker's.
@@ -226,11 +235,13 @@ impl Worker<'_> {
             if !self.searching {
                 self.searching = true;
                 self.scheduler.sleep.start_search();
+                self.watch.searches();
             }
             self.scheduler.steal(self.local.index, queue)
         });
         if found.is_some() && self.searching {
             self.searching = false;
+            self.watch.found();
             if self.scheduler.sleep.end_search() && self.scheduler.has_work() {
                 self.scheduler.wake_one();
             }
@@ -247,6 +258,7 @@ impl Worker<'_> {
         };
         if self.in_a_row < NEXT_IN_A_ROW {
             self.in_a_row += 1;
+            observe::count(Count::NextHits);
             return Some(task);
         }
         self.in_a_row = 0;
@@ -256,6 +268,7 @@ impl Worker<'_> {
 
     /// Runs a turn, then looks outside if that is due.
     fn run(&mut self, task: Task) {
+        observe::count(Count::Turns);
         // A turn catches what a user's code panics with; this is for a panic of our own, which must
         // not take the worker with it.
         if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {
@@ -267,9 +280,12 @@ impl Worker<'_> {
         let ticked = TURN_BEGAN.replace(coarse) != coarse;
         if self.pace.turn_ended() || ticked {
             self.global_due = true;
-            if let Some(now) = self.pace.look() {
+            let look = self.pace.look();
+            self.watch.looked(is_slow());
+            if let Some(now) = look {
                 self.scheduler.timers(self.local.index).fire_due(now);
                 self.driver.poll();
+                observe::count(Count::DriverPolls);
             }
         }
     }
@@ -277,6 +293,7 @@ impl Worker<'_> {
     /// Parks until there is an event, a timer is due, or somebody has pushed work.
     fn rest(&mut self) {
         let (index, sleep) = (self.local.index, &self.scheduler.sleep);
+        self.watch.rests();
         let next_timer = self.scheduler.timers(index).fire_due(clock::now());
         let next = self.local.next.take();
         if next.is_some() {
@@ -285,10 +302,12 @@ impl Worker<'_> {
         }
         sleep.fall_asleep(index);
         if !self.scheduler.has_work() && !self.scheduler.is_stopping() {
+            self.watch.parks();
             self.driver.park(next_timer.map(|at| at.saturating_duration_since(clock::now())));
         }
         sleep.wake_up(index);
         self.searching = true;
+        self.watch.wakes();
         TURN_BEGAN.set(clock::coarse());
         self.scheduler.timers(index).fire_due(clock::now());
     }

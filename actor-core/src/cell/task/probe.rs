@@ -1,0 +1,49 @@
+//! A task around a task, which measures how late and how long the turn is. To queues it is a task like
+//! any other.
+#![allow(unsafe_code)]
+
+use std::panic::Location;
+use std::ptr::NonNull;
+
+use crate::cell::kind::Kind;
+use crate::cell::task::{Header, Task};
+use crate::clock;
+use crate::observe::sample::{self, Stamp};
+
+/// Begins as a cell does.
+#[repr(C)]
+struct Probe {
+    header: Header,
+    task: Task,
+    stamp: Stamp,
+}
+
+static KIND: Kind = Kind::no_actor(run, Location::caller());
+
+impl Task {
+    /// The same turn, measured if its turn to be so has come. Called when a turn is scheduled.
+    #[inline]
+    pub(crate) fn sampled(self) -> Task {
+        match sample::turn() {
+            None => self,
+            Some(stamp) => self.probed(stamp),
+        }
+    }
+
+    #[cold]
+    fn probed(self, stamp: Stamp) -> Task {
+        let probe = Box::new(Probe { header: Header { kind: &KIND }, task: self, stamp });
+        Task(NonNull::from(Box::leak(probe)).cast())
+    }
+}
+
+/// # Safety
+/// `header` is that of a `Probe` that was made by `probed`, and is not used again.
+unsafe fn run(header: NonNull<Header>) {
+    // SAFETY: the probe comes from a leaked box, and its task is run once.
+    let probe = unsafe { Box::from_raw(header.cast::<Probe>().as_ptr()) };
+    let Probe { task, stamp, .. } = *probe;
+    let begun = clock::now();
+    task.run();
+    sample::turn_ended(stamp, begun);
+}
