@@ -7,8 +7,9 @@
 //! Reading costs the reader. Each worker writes a block of memory of its own, with plain loads and
 //! stores; the reader sums up. What happens with every turn or message is counted in memory that no
 //! other thread sees, and added to the block now and then (see `counters`); times are measured for a
-//! sample only (see `sample`). So a snapshot is not of one moment: what it says of a busy worker may be
-//! some 60 turns old, and its figures need not agree with each other to the last unit.
+//! sample only (see `sample`). So a snapshot is not of one moment: what it says of a busy worker is some
+//! 100 us old, or as old as the turn under way, and its figures need not agree with each other to the
+//! last unit.
 
 mod census;
 mod counters;
@@ -192,8 +193,8 @@ impl<'a> Watch<'a> {
         sample::set_rate(sample::Rate::Waking);
     }
 
-    /// The worker has looked at the clock; `slow`, if it does so after each turn.
-    pub(crate) fn looked(&self, slow: bool) {
+    /// The worker is busy, and looks outside between two turns; `slow`, if they take long.
+    pub(crate) fn looks_outside(&self, slow: bool) {
         sample::set_rate(if slow { sample::Rate::Slow } else { sample::Rate::Busy });
         self.publish();
     }

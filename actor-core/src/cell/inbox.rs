@@ -254,8 +254,19 @@ impl<T> Batch<T> {
     }
 }
 
-impl<T> Drop for Batch<T> {
-    fn drop(&mut self) {
+impl<T> Batch<T> {
+    #[cold]
+    fn clear(&mut self) {
         while self.pop().is_some() {}
+    }
+}
+
+impl<T> Drop for Batch<T> {
+    /// Most are empty by then, which costs a look.
+    #[inline]
+    fn drop(&mut self) {
+        if !self.is_empty() {
+            self.clear();
+        }
     }
 }

@@ -590,10 +590,8 @@ impl<M> Receiver<'_, M> {
                     return Work::Message(message);
                 }
                 Some(Item::Stamped(stamped)) => {
-                    let (stamp, message) = *stamped;
-                    sample::message_taken(stamp);
                     self.count_taken();
-                    return Work::Message(message);
+                    return Work::Message(unstamped(stamped));
                 }
                 None => return Work::Nothing,
                 Some(Item::Down(parts)) => {
@@ -772,13 +770,25 @@ impl<M> Receiver<'_, M> {
     }
 }
 
+/// A measured message is about to be handled.
+#[cold]
+#[inline(never)]
+fn unstamped<M>(stamped: Box<(Stamp, M)>) -> M {
+    let (stamp, message) = *stamped;
+    sample::message_taken(stamp);
+    message
+}
+
 impl<M> Item<M> {
     #[inline]
     fn of(message: M) -> Self {
-        match sample::message() {
-            None => Item::Message(message),
-            Some(stamp) => Item::Stamped(Box::new((stamp, message))),
-        }
+        if sample::message_due() { Item::stamped(message) } else { Item::Message(message) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn stamped(message: M) -> Self {
+        Item::Stamped(Box::new((sample::message_stamp(), message)))
     }
 
     fn into_message(self) -> M {

@@ -1,8 +1,8 @@
 //! Counters: each thread counts in memory of its own, and a worker adds what it has counted to its
-//! block from time to time: whenever it looks at the clock, and before it parks.
+//! block from time to time: whenever it looks outside, and before it parks.
 //!
 //! So counting is one instruction, without an address to be looked up, wherever it is done; and the
-//! cache line that others read is written once in up to 61 turns.
+//! cache line that others read is written every 100 us at most.
 
 use std::cell::Cell;
 use std::fmt;
@@ -24,8 +24,7 @@ macro_rules! counts {
 
         /// What a worker has done so far.
         ///
-        /// A busy worker brings these up to date at least every 61 turns, or each turn if turns take
-        /// long; a turn under way is not counted yet.
+        /// A busy worker brings these up to date every 100 us or so, between two turns.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Counters {

@@ -66,7 +66,6 @@ impl Countdown {
     }
 
     /// Draws the next count, with a number below the one that it is given. The weight of what is measured.
-    #[cold]
     fn draw(&self, below: impl Fn(usize) -> usize) -> u32 {
         let every = self.every.get();
         self.left.set(1 + below(2 * every as usize - 1) as u32);
@@ -93,29 +92,24 @@ pub(crate) struct Stamp {
     pub(crate) weight: u32,
 }
 
-/// A stamp, if the turn that is being scheduled is to be measured.
+/// Whether the turn that is being scheduled is to be measured. If so, it needs a [`turn_stamp`].
 #[inline]
-pub(crate) fn turn() -> Option<Stamp> {
-    if !cfg!(loom) && TURNS.with(Countdown::due) {
-        Some(stamp(TURNS.with(|c| c.draw(clock::below))))
-    } else {
-        None
-    }
+pub(crate) fn turn_due() -> bool {
+    !cfg!(loom) && TURNS.with(Countdown::due)
 }
 
-/// A stamp, if the message that is being sent is to be measured.
+/// Whether the message that is being sent is to be measured. If so, it needs a [`message_stamp`].
 #[inline]
-pub(crate) fn message() -> Option<Stamp> {
-    if !cfg!(loom) && MESSAGES.with(Countdown::due) {
-        Some(stamp(MESSAGES.with(|c| c.draw(clock::below))))
-    } else {
-        None
-    }
+pub(crate) fn message_due() -> bool {
+    !cfg!(loom) && MESSAGES.with(Countdown::due)
 }
 
-#[cold]
-fn stamp(weight: u32) -> Stamp {
-    Stamp { at: clock::now(), weight }
+pub(crate) fn turn_stamp() -> Stamp {
+    Stamp { at: clock::now(), weight: TURNS.with(|countdown| countdown.draw(clock::below)) }
+}
+
+pub(crate) fn message_stamp() -> Stamp {
+    Stamp { at: clock::now(), weight: MESSAGES.with(|countdown| countdown.draw(clock::below)) }
 }
 
 /// A measured message is handed to its handler.

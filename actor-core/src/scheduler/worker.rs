@@ -280,9 +280,8 @@ impl Worker<'_> {
         let ticked = TURN_BEGAN.replace(coarse) != coarse;
         if self.pace.turn_ended() || ticked {
             self.global_due = true;
-            let look = self.pace.look();
-            self.watch.looked(is_slow());
-            if let Some(now) = look {
+            if let Some(now) = self.pace.look() {
+                self.watch.looks_outside(is_slow());
                 self.scheduler.timers(self.local.index).fire_due(now);
                 self.driver.poll();
                 observe::count(Count::DriverPolls);

@@ -24,15 +24,14 @@ impl Task {
     /// The same turn, measured if its turn to be so has come. Called when a turn is scheduled.
     #[inline]
     pub(crate) fn sampled(self) -> Task {
-        match sample::turn() {
-            None => self,
-            Some(stamp) => self.probed(stamp),
-        }
+        if sample::turn_due() { self.probed() } else { self }
     }
 
     #[cold]
-    fn probed(self, stamp: Stamp) -> Task {
-        let probe = Box::new(Probe { header: Header { kind: &KIND }, task: self, stamp });
+    #[inline(never)]
+    fn probed(self) -> Task {
+        let probe =
+            Box::new(Probe { header: Header { kind: &KIND }, task: self, stamp: sample::turn_stamp() });
         Task(NonNull::from(Box::leak(probe)).cast())
     }
 }
