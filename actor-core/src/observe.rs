@@ -30,6 +30,7 @@ use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 use census::Census;
 use counters::Block;
 use histogram::Recorder;
+use sample::Rate;
 
 /// What a worker is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,12 +191,12 @@ impl<'a> Watch<'a> {
     /// The worker goes searching after a rest.
     pub(crate) fn wakes(&self) {
         self.record.set_state(WorkerState::Searching);
-        sample::set_rate(sample::Rate::Waking);
+        sample::set_rate(Rate::Easy);
     }
 
     /// The worker is busy, and looks outside between two turns; `slow`, if they take long.
     pub(crate) fn looks_outside(&self, slow: bool) {
-        sample::set_rate(if slow { sample::Rate::Slow } else { sample::Rate::Busy });
+        sample::set_rate(if slow { Rate::Easy } else { Rate::Busy });
         self.publish();
     }
 

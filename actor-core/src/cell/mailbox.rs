@@ -591,7 +591,7 @@ impl<M> Receiver<'_, M> {
                 }
                 Some(Item::Stamped(stamped)) => {
                     self.count_taken();
-                    return Work::Message(unstamped(stamped));
+                    return Work::Message(unstamped(*stamped));
                 }
                 None => return Work::Nothing,
                 Some(Item::Down(parts)) => {
@@ -773,8 +773,7 @@ impl<M> Receiver<'_, M> {
 /// A measured message is about to be handled.
 #[cold]
 #[inline(never)]
-fn unstamped<M>(stamped: Box<(Stamp, M)>) -> M {
-    let (stamp, message) = *stamped;
+fn unstamped<M>((stamp, message): (Stamp, M)) -> M {
     sample::message_taken(stamp);
     message
 }

@@ -21,27 +21,14 @@ use std::time::Instant;
 use crate::clock;
 use crate::scheduler::worker;
 
-/// How busy a thread is.
+/// How many turns and messages there are for one that is measured.
 #[derive(Clone, Copy)]
 pub(crate) enum Rate {
-    /// Turns are short, one follows the other.
-    Busy,
-    /// It has just been woken; a park costs far more than a measurement.
-    Waking,
-    /// Turns take long.
-    Slow,
-}
-
-impl Rate {
-    /// One in how many turns, and one in how many messages, is measured. Slow turns may have many
-    /// messages, which need not be slow.
-    const fn every(self) -> [u32; 2] {
-        match self {
-            Rate::Busy => [256, 256],
-            Rate::Waking => [32, 32],
-            Rate::Slow => [1, 8],
-        }
-    }
+    /// Of a worker whose turns are short and follow one another.
+    Busy = 256,
+    /// Of a worker that sleeps now and then or has long turns, and of all other threads. Not more often:
+    /// a single turn may send very many messages, and schedule as many actors.
+    Easy = 64,
 }
 
 /// What is counted down.
@@ -74,15 +61,14 @@ impl Countdown {
 }
 
 thread_local! {
-    static TURNS: Countdown = const { Countdown::new(Rate::Waking.every()[0]) };
-    static MESSAGES: Countdown = const { Countdown::new(Rate::Waking.every()[1]) };
+    static TURNS: Countdown = const { Countdown::new(Rate::Easy as u32) };
+    static MESSAGES: Countdown = const { Countdown::new(Rate::Easy as u32) };
 }
 
 /// Sets the rate of this thread, from the next measurement on.
 pub(crate) fn set_rate(rate: Rate) {
-    let [turns, messages] = rate.every();
-    TURNS.with(|countdown| countdown.every.set(turns));
-    MESSAGES.with(|countdown| countdown.every.set(messages));
+    TURNS.with(|countdown| countdown.every.set(rate as u32));
+    MESSAGES.with(|countdown| countdown.every.set(rate as u32));
 }
 
 /// When something that is measured began, and for how many it counts.
