@@ -142,10 +142,8 @@ impl Outside {
         records: impl Iterator<Item = &'a Record> + Clone,
         kind: usize,
     ) -> (u64, u64) {
-        let all = || records.clone().map(|record| &record.actors).chain([&self.actors]);
-        // First those that have ended: whose end is counted, his start is too (see `census`).
-        let ended: u64 = all().map(|census| census.ended_so_far(kind)).sum();
-        let started: u64 = all().map(|census| census.started_so_far(kind)).sum();
+        let all = records.map(|record| &record.actors).chain([&self.actors]);
+        let (started, ended) = Census::sum(all, kind);
         (started.saturating_sub(ended), started)
     }
 }

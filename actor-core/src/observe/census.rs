@@ -4,10 +4,13 @@
 //! before and made when it is first needed, so that readers never wait and nothing moves. There are as
 //! many kinds as the program's text has places that spawn, so this ends somewhere.
 
+#[cfg(all(test, loom))]
+mod model;
+
 use crate::sync::{AtomicU64, OnceLock, Ordering};
 
-/// The length of the first chunk.
-const FIRST: usize = 32;
+/// The length of the first chunk; a model needs but one place.
+const FIRST: usize = if cfg!(loom) { 1 } else { 32 };
 const CHUNKS: usize = 24;
 
 struct Tally {
@@ -67,11 +70,20 @@ impl Census {
         self.of(kind).ended.fetch_add(1, Ordering::Release);
     }
 
-    pub(super) fn started_so_far(&self, kind: usize) -> u64 {
+    /// How many actors of a kind have begun and how many have ended, as all of these have counted them.
+    /// Never more ends than beginnings: first those that have ended are read, and whose end is counted,
+    /// its beginning is seen then.
+    pub(super) fn sum<'a>(all: impl Iterator<Item = &'a Census> + Clone, kind: usize) -> (u64, u64) {
+        let ended = all.clone().map(|census| census.ended_so_far(kind)).sum();
+        let started = all.map(|census| census.started_so_far(kind)).sum();
+        (started, ended)
+    }
+
+    fn started_so_far(&self, kind: usize) -> u64 {
         self.look(kind).map_or(0, |tally| tally.started.load(Ordering::Relaxed))
     }
 
-    pub(super) fn ended_so_far(&self, kind: usize) -> u64 {
+    fn ended_so_far(&self, kind: usize) -> u64 {
         // Acquire: with the release in `ended`.
         self.look(kind).map_or(0, |tally| tally.ended.load(Ordering::Acquire))
     }
