@@ -14,4 +14,7 @@ pub mod guide {
 
     #[doc = include_str!("../docs/guide/chat-service.md")]
     pub mod chat_service {}
+
+    #[doc = include_str!("../docs/guide/operating.md")]
+    pub mod operating {}
 }

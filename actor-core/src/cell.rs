@@ -3,12 +3,14 @@
 //! * [`mailbox`]: the queues, the run token, and what a push has to do;
 //! * [`incarnation`]: the actor's lives, one after the other, with the future of the handler in work;
 //! * [`turn`]: what a worker does with a cell, from the first message of a turn to the last;
+//! * [`kind`]: what cells of a type that were spawned at one place share;
 //! * [`ending`]: from a handler's failure or a stop to the restart or the end.
 
 pub(crate) mod control;
 pub(crate) mod ending;
 mod inbox;
 pub(crate) mod incarnation;
+pub(crate) mod kind;
 mod line;
 pub(crate) mod mailbox;
 pub(crate) mod pending;
@@ -20,6 +22,7 @@ pub(crate) mod turn;
 mod waker;
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use crate::actor::{Messages, Settings};
@@ -98,6 +101,8 @@ pub(crate) struct Plan<A: Messages> {
     pub(crate) nursery: Arc<Nursery>,
     pub(crate) restart: Restart,
     pub(crate) settings: Settings,
+    /// Where it is spawned.
+    pub(crate) site: &'static Location<'static>,
     pub(crate) life: Life<A>,
 }
 
@@ -109,7 +114,7 @@ impl<A: Messages> Cell<A> {
             mailbox.rare().name.get_or_init(|| name);
         }
         Arc::new(Cell {
-            header: Header::of::<A>(plan.id),
+            header: Header::of::<A>(plan.id, plan.site),
             mailbox,
             nursery: plan.nursery,
             place: AtomicU32::new(Nursery::NOWHERE),
@@ -161,6 +166,7 @@ impl<A: Messages> Cell<A> {
     /// Begins the actor's life: until it has ended, its record stays, whoever lets go of it.
     pub(crate) fn begin(self: &Arc<Self>) {
         std::mem::forget(self.clone());
+        self.system().scheduler().actor_started(self.header.kind());
         self.schedule_if(true);
     }
 
@@ -177,6 +183,11 @@ impl<A: Messages> Cell<A> {
     pub(crate) fn order_stop(self: &Arc<Self>, order: Order) {
         let close = order.last || self.restart != Restart::Permanent;
         self.schedule_if(self.mailbox.stop(order, close));
+    }
+
+    /// Counts the actor among those that have ended.
+    pub(crate) fn count_end(&self) {
+        self.system().scheduler().actor_ended(self.header.kind());
     }
 
     pub(crate) fn stats(&self) -> MailboxStats {

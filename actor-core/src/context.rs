@@ -147,6 +147,7 @@ impl<A: Messages> Context<A> {
     ///
     /// # Errors
     /// [`SpawnError::Closed`] if the supervisor is ending.
+    #[track_caller]
     pub fn spawn<B: Messages>(
         &self,
         factory: impl FnMut() -> B + Send + 'static,
@@ -155,6 +156,7 @@ impl<A: Messages> Context<A> {
     }
 
     /// An actor to be spawned under this actor's supervisor, with settings of its own.
+    #[track_caller]
     pub fn actor<B: Messages>(&self, factory: impl FnMut() -> B + Send + 'static) -> Spawn<B> {
         Spawn::new(self.cell.nursery.supervisor(), factory)
     }

@@ -60,6 +60,7 @@ pub mod driver;
 mod error;
 mod message;
 mod monitor;
+pub mod observe;
 mod platform;
 #[cfg(not(loom))]
 mod pool;

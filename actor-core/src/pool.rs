@@ -11,6 +11,7 @@ use std::alloc::{self, Layout};
 use std::cell::UnsafeCell;
 use std::ptr::{self, NonNull};
 
+use crate::observe::{self, Count};
 use crate::sync::Mutex;
 
 /// Blocks come in multiples of this.
@@ -148,7 +149,10 @@ fn refill(class: usize, stack: &mut Stack) -> NonNull<Free> {
     if let Some(batch) = SHARED_STACKS[class].lock().pop() {
         *stack = batch;
     }
-    stack.pop().unwrap_or_else(|| from_allocator(layout_of(class)).cast())
+    stack.pop().unwrap_or_else(|| {
+        observe::count(Count::PoolMisses);
+        from_allocator(layout_of(class)).cast()
+    })
 }
 
 #[cold]

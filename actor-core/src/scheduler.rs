@@ -13,9 +13,11 @@ use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
+use crate::cell::kind::Kind;
 use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::{Driver, MakeDriver};
+use crate::observe::{self, Count, Outside, Record};
 use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, OnceLock, Ordering};
 use crate::timer::TimerQueue;
 use automatic::Automatic;
@@ -36,6 +38,7 @@ pub(crate) struct Scheduler {
     /// How many workers there are, active and retired.
     started: AtomicUsize,
     active: Active,
+    outside: Outside,
     stopping: AtomicBool,
     /// Held while the parallelism changes, and while the end begins.
     changing: Mutex<()>,
@@ -53,6 +56,7 @@ struct Remote {
     queue: Mutex<Option<Queue<Task>>>,
     driver: Arc<dyn Driver>,
     timers: TimerQueue,
+    record: Record,
 }
 
 impl Scheduler {
@@ -64,6 +68,7 @@ impl Scheduler {
             slots: (0..max_workers).map(|_| OnceLock::new()).collect(),
             started: AtomicUsize::new(0),
             active: Active::default(),
+            outside: Outside::new(),
             stopping: AtomicBool::new(false),
             changing: Mutex::new(()),
             recipe: Recipe { name, make_driver },
@@ -76,7 +81,7 @@ impl Scheduler {
     /// Queues a turn of an actor that got something to do, and wakes a worker for it if need be.
     #[inline]
     pub(crate) fn schedule(&self, task: Task) {
-        match worker::push_local(self, task) {
+        match worker::push_local(self, task.sampled()) {
             // It is the next that this worker runs: no other is needed.
             Ok(Pushed::Next) => return,
             Ok(Pushed::Queued) => {}
@@ -103,7 +108,7 @@ impl Scheduler {
 
     /// Queues another turn of an actor that has not come to the end of its work, behind the others.
     pub(crate) fn schedule_again(&self, task: Task) {
-        match worker::push_back(self, task) {
+        match worker::push_back(self, task.sampled()) {
             // This worker has nothing else to do, so it comes to it next.
             Ok(Pushed::Next) => return,
             Ok(Pushed::Queued) => {}
@@ -114,6 +119,7 @@ impl Scheduler {
 
     fn wake_one(&self) {
         if let Some(worker) = self.sleep.worker_to_wake() {
+            self.outside.wake_sent(self.current_worker().is_some());
             self.unpark(worker);
         }
     }
@@ -150,12 +156,53 @@ impl Scheduler {
         worker::index_in(self)
     }
 
+    // ---- looking in ----------------------------------------------------------------------------
+
+    pub(crate) fn record(&self, worker: usize) -> &Record {
+        &self.remote(worker).record
+    }
+
+    pub(crate) fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    fn here(&self) -> Option<&Record> {
+        self.current_worker().map(|here| self.record(here))
+    }
+
+    /// Counts an actor that begins.
+    pub(crate) fn actor_started(&self, kind: &'static Kind) {
+        self.outside.actor_started(self.here(), kind);
+    }
+
+    /// Counts an actor that has ended.
+    pub(crate) fn actor_ended(&self, kind: &'static Kind) {
+        self.outside.actor_ended(self.here(), kind);
+    }
+
+    /// How many tasks the worker's queue holds, beside the one that it runs next.
+    pub(crate) fn queue_len(&self, worker: usize) -> usize {
+        self.remote(worker).stealer.len()
+    }
+
+    /// How many tasks the global queue holds.
+    pub(crate) fn global_len(&self) -> usize {
+        self.global.len()
+    }
+
     // ---- for workers ---------------------------------------------------------------------------
 
     /// Takes from the global queue, or half of what another worker has.
     fn steal(&self, thief: usize, queue: &Queue<Task>) -> Option<Task> {
-        let from_others = || self.victims(thief).find_map(|victim| self.remote(victim).stealer.steal(queue));
-        self.steal_global(queue).or_else(from_others)
+        self.steal_global(queue).or_else(|| self.steal_from_others(thief, queue))
+    }
+
+    fn steal_from_others(&self, thief: usize, queue: &Queue<Task>) -> Option<Task> {
+        observe::count(Count::StealAttempts);
+        let stolen = self.victims(thief).find_map(|victim| self.remote(victim).stealer.steal(queue))?;
+        // The queue was empty: what is in it now was stolen too.
+        observe::add(Count::Stolen, 1 + queue.len() as u64);
+        Some(stolen)
     }
 
     /// The other workers, in the order in which a thief looks at them. The retired ones too: one whose handler

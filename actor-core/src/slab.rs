@@ -109,6 +109,11 @@ impl<T> Slab<T> {
         value
     }
 
+    /// How many values there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.places.iter().filter_map(|place| match &place.content {
             Content::Value(value) => Some(value),
@@ -135,10 +140,6 @@ mod tests {
     impl<T> Slab<T> {
         /// The size of a place, in bytes.
         pub(crate) const PLACE: usize = size_of::<Place<T>>();
-
-        pub(crate) fn len(&self) -> usize {
-            self.len
-        }
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -36,9 +37,11 @@ pub struct Spawn<A: Messages> {
     restart: Restart,
     stop_within: Duration,
     make_port: Option<MakePort<A>>,
+    site: &'static Location<'static>,
 }
 
 impl<A: Messages> Spawn<A> {
+    #[track_caller]
     pub(crate) fn new(parent: Option<SupervisorRef>, factory: impl FnMut() -> A + Send + 'static) -> Self {
         Spawn {
             parent,
@@ -48,6 +51,7 @@ impl<A: Messages> Spawn<A> {
             restart: Restart::Transient,
             stop_within: STOP_WITHIN,
             make_port: None,
+            site: Location::caller(),
         }
     }
 
@@ -121,6 +125,7 @@ impl<A: Messages> Spawn<A> {
             nursery,
             restart: self.restart,
             settings: self.settings,
+            site: self.site,
             life: Life::unborn(self.incarnation, self.make_port, spawner),
         });
         if let Some(name) = cell.name() {

@@ -183,6 +183,7 @@ impl SupervisorRef {
     ///
     /// # Errors
     /// [`SpawnError::Closed`] if the supervisor has ended, or is stopping its children.
+    #[track_caller]
     pub fn spawn<A: Messages>(
         &self,
         factory: impl FnMut() -> A + Send + 'static,
@@ -191,6 +192,7 @@ impl SupervisorRef {
     }
 
     /// An actor to be spawned under this supervisor, with settings of its own.
+    #[track_caller]
     pub fn actor<A: Messages>(&self, factory: impl FnMut() -> A + Send + 'static) -> Spawn<A> {
         Spawn::new(Some(self.clone()), factory)
     }
@@ -303,6 +305,7 @@ impl SupervisorBuilder {
     /// # Errors
     /// [`SpawnError::NameTaken`], [`SpawnError::BadName`], and [`SpawnError::Closed`] if the
     /// supervisor above is ending.
+    #[track_caller]
     pub fn spawn(self) -> Result<SupervisorRef, SpawnError> {
         let Self { restarts, window, dynamic, .. } = self;
         let spawn = self.system.actor(move || Supervisor::new(restarts, window, dynamic));

@@ -10,14 +10,17 @@ pub use shutdown::Report;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::actor::Messages;
 use crate::cell::{ActorId, Cell};
+use crate::clock;
 use crate::dead_letter::DeadLetters;
 use crate::driver::Driver;
 use crate::error::{LookupError, SpawnError};
 use crate::monitor::Monitor;
+use crate::observe::Snapshot;
+use crate::observe::trace::Trace;
 use crate::reason::StopReason;
 use crate::scheduler::{ParallelismError, Scheduler};
 use crate::spawn::Spawn;
@@ -39,6 +42,7 @@ impl System {
     ///
     /// # Errors
     /// If a thread could not be started.
+    #[track_caller]
     pub fn new() -> Result<System, BuildError> {
         System::builder().build()
     }
@@ -86,6 +90,8 @@ pub(crate) struct Shared {
     ending: AtomicBool,
     late: Mutex<Vec<Late>>,
     stop_within: Duration,
+    built: Instant,
+    trace: Trace,
 }
 
 impl SystemHandle {
@@ -100,6 +106,7 @@ impl SystemHandle {
     ///
     /// # Errors
     /// [`SpawnError::Closed`] if the system is ending.
+    #[track_caller]
     pub fn spawn<A: Messages>(
         &self,
         factory: impl FnMut() -> A + Send + 'static,
@@ -108,6 +115,7 @@ impl SystemHandle {
     }
 
     /// An actor to be spawned, with settings of its own.
+    #[track_caller]
     pub fn actor<A: Messages>(&self, factory: impl FnMut() -> A + Send + 'static) -> Spawn<A> {
         Spawn::new(self.root(), factory)
     }
@@ -131,6 +139,15 @@ impl SystemHandle {
     #[must_use]
     pub fn dead_letters(&self) -> &DeadLetters {
         &self.0.dead_letters
+    }
+
+    /// What there is to see of the system at this moment: what its workers do and have done, how long
+    /// things take, which actors there are. Reading it costs this thread some microseconds and the
+    /// workers nothing; so it may be called at any time, by handlers too.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let uptime = clock::now().saturating_duration_since(self.0.built);
+        Snapshot::of(&self.0.scheduler, uptime, self.0.dead_letters.count())
     }
 
     /// The number of workers that there are, active and retired. Their numbers begin at 0; the active ones are those
@@ -199,6 +216,7 @@ impl SystemHandle {
     pub(crate) fn root_ended(&self, reason: StopReason) {
         *self.0.ended.lock() = Some(reason);
         self.0.scheduler.stop();
+        self.0.trace.end();
     }
 
     pub(crate) fn scheduler(&self) -> &Scheduler {

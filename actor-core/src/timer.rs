@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 use crate::cell::Control;
 use crate::cell::turn::caught;
 use crate::clock;
+use crate::observe::{self, Count};
 use crate::port::Ready;
 use crate::slab::Key;
-use crate::sync::Mutex;
+use crate::sync::{AtomicUsize, Mutex, Ordering};
 use crate::system::SystemHandle;
 use crate::wait;
 use wheel::Wheel;
@@ -72,6 +73,8 @@ pub(crate) struct TimerQueue {
     /// When tick 0 was.
     origin: Instant,
     inner: Mutex<Inner>,
+    /// How many are armed, for those who look in without the lock. Written under it.
+    armed: AtomicUsize,
 }
 
 struct Inner {
@@ -85,12 +88,15 @@ struct Inner {
 impl TimerQueue {
     pub(crate) fn new(now: Instant) -> Self {
         let inner = Inner { wheel: Wheel::new(), looks_at: u64::MAX, spare: Vec::new() };
-        TimerQueue { origin: now, inner: Mutex::new(inner) }
+        TimerQueue { origin: now, inner: Mutex::new(inner), armed: AtomicUsize::new(0) }
     }
 
     fn arm(&self, when: When, target: Target) -> Key {
         let tick = self.first_tick_after(when);
-        self.inner.lock().wheel.arm(tick, target)
+        let mut inner = self.inner.lock();
+        let key = inner.wheel.arm(tick, target);
+        self.note_armed(&inner);
+        key
     }
 
     /// Arms a timer from a thread that is not the worker; true if that must be told.
@@ -98,6 +104,7 @@ impl TimerQueue {
         let tick = self.first_tick_after(when);
         let mut inner = self.inner.lock();
         let key = inner.wheel.arm(tick, target);
+        self.note_armed(&inner);
         let sooner = tick < inner.looks_at;
         inner.looks_at = inner.looks_at.min(tick);
         (key, sooner)
@@ -105,7 +112,12 @@ impl TimerQueue {
 
     fn cancel(&self, key: Key) {
         // Bound, so that it is dropped after the lock: a waker's drop is foreign code.
-        let _cancelled = self.inner.lock().wheel.cancel(key);
+        let _cancelled = {
+            let mut inner = self.inner.lock();
+            let cancelled = inner.wheel.cancel(key);
+            self.note_armed(&inner);
+            cancelled
+        };
     }
 
     /// Fires what is due and says when to call this again; until then, only a timer that another
@@ -120,6 +132,7 @@ impl TimerQueue {
                     due = std::mem::take(&mut inner.spare);
                 }
                 let more = inner.wheel.advance(tick, BATCH, &mut due);
+                self.note_armed(&inner);
                 if due.is_empty() && !more {
                     inner.spare = due;
                     let next = inner.wheel.next();
@@ -127,6 +140,7 @@ impl TimerQueue {
                     return next.map(|tick| clock::later(self.origin, Duration::from_millis(tick)));
                 }
             }
+            observe::add(Count::TimersFired, due.len() as u64);
             for target in due.drain(..) {
                 // The others must not suffer from a waker that panics.
                 if let Err(why) = caught(|| target.fire()) {
@@ -144,6 +158,7 @@ impl TimerQueue {
             while let Some(next) = inner.wheel.next() {
                 inner.wheel.advance(next, BATCH, &mut left);
             }
+            self.note_armed(&inner);
         }
         for target in left {
             if let Target::Wake(waker) = target {
@@ -152,9 +167,14 @@ impl TimerQueue {
         }
     }
 
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.inner.lock().wheel.len()
+    fn note_armed(&self, inner: &Inner) {
+        // Relaxed: it orders nothing.
+        self.armed.store(inner.wheel.len(), Ordering::Relaxed);
+    }
+
+    /// How many timers are armed.
+    pub(crate) fn len(&self) -> usize {
+        self.armed.load(Ordering::Relaxed)
     }
 
     #[cfg(test)]

@@ -18,8 +18,9 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// Waits until the token is set or `timeout` is over, and takes it. May return early.
-    pub(crate) fn wait(&self, timeout: Option<Duration>) {
+    /// Waits until the token is set or `timeout` is over, and takes it: true if it was set. May return
+    /// early.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> bool {
         let mut set = self.set.lock();
         if !*set {
             set = match timeout {
@@ -27,7 +28,7 @@ impl Token {
                 None => self.changed.wait(set).unwrap_or_else(|e| e.into_inner()),
             };
         }
-        *set = false;
+        std::mem::take(&mut *set)
     }
 
     pub(crate) fn set(&self) {

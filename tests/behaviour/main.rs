@@ -23,6 +23,7 @@ mod net_end;
 mod net_limits;
 mod net_slow;
 mod net_support;
+mod observe;
 mod parallelism;
 mod scheduling;
 mod shutdown;

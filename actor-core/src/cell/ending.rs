@@ -129,6 +129,7 @@ impl<A: Messages> Turn<'_, A> {
         let incarnation: Option<Incarnation<A>> = self.life.incarnation.take();
         quietly(&**self.cell, "dropping the factory", || drop(incarnation));
         tracing::debug!(%reason, "ended");
+        self.cell.count_end();
         if let Some(name) = self.cell.name() {
             self.cell.system().names().release(name, self.cell.id());
         }

@@ -21,6 +21,7 @@ use crate::cell::line::Line;
 use crate::cell::rare::Rare;
 use crate::cell::receiver::Receiver;
 use crate::monitor::Down;
+use crate::observe::sample::{self, Stamp};
 use crate::port::Ready;
 use crate::reason::StopReason;
 use crate::slab::Key;
@@ -133,6 +134,8 @@ unsafe impl<M: Send> Sync for Mailbox<M> {}
 /// What is in the inbox: messages, and what has its place among them.
 pub(super) enum Item<M> {
     Message(M),
+    /// A message whose wait in the mailbox is measured.
+    Stamped(Box<(Stamp, M)>),
     Stop,
     /// Behind what the one that has ended told before. Takes no place of the capacity.
     Down(Box<(u64, Down)>),
@@ -229,7 +232,7 @@ impl<M> Mailbox<M> {
         if self.limits.is_bounded() {
             return self.push_bounded(message, ticket, waits);
         }
-        match self.inbox.push(Item::Message(message)) {
+        match self.inbox.push(Item::of(message)) {
             Ok(schedule) => Ok(Pushed { schedule, dropped: None }),
             Err(item) => Err(Refusal::Closed(item.into_message())),
         }
@@ -246,7 +249,7 @@ impl<M> Mailbox<M> {
         if !placed {
             return self.overflow(message, waits);
         }
-        match self.inbox.push(Item::Message(message)) {
+        match self.inbox.push(Item::of(message)) {
             Ok(schedule) => Ok(Pushed { schedule, dropped: None }),
             Err(item) => {
                 self.give_places(1);
@@ -600,9 +603,21 @@ impl<M> Drop for Mailbox<M> {
 }
 
 impl<M> Item<M> {
+    #[inline]
+    fn of(message: M) -> Self {
+        if sample::message_due() { Item::stamped(message) } else { Item::Message(message) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn stamped(message: M) -> Self {
+        Item::Stamped(Box::new((sample::message_stamp(), message)))
+    }
+
     fn into_message(self) -> M {
         match self {
             Item::Message(message) => message,
+            Item::Stamped(stamped) => stamped.1,
             Item::Stop | Item::Down(_) => unreachable!("only messages are pushed where one comes back"),
         }
     }

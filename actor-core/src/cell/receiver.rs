@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use crate::cell::control::{Asked, Flags};
 use crate::cell::inbox::{Stub, Taken};
 use crate::cell::mailbox::{Item, Mailbox, Signal, Verdict, Work};
+use crate::observe::sample::{self, Stamp};
+use crate::observe::{self, Count};
 use crate::port::Ready;
 use crate::sync::Ordering;
 
@@ -33,6 +35,10 @@ impl<M> Receiver<'_, M> {
                 Some(Item::Message(message)) => {
                     self.count_taken();
                     return Work::Message(message);
+                }
+                Some(Item::Stamped(stamped)) => {
+                    self.count_taken();
+                    return Work::Message(unstamped(*stamped));
                 }
                 None => return Work::Nothing,
                 Some(Item::Down(parts)) => {
@@ -90,6 +96,7 @@ impl<M> Receiver<'_, M> {
     /// Counts a message that is given to its handler.
     #[inline]
     fn count_taken(&mut self) {
+        observe::count(Count::Messages);
         let handled = &self.mailbox.handled;
         handled.store(handled.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         if self.mailbox.limits.is_bounded() {
@@ -197,8 +204,10 @@ impl<M> Receiver<'_, M> {
         let mut left = VecDeque::new();
         mailbox.inbox.close(self.taken);
         while let Some(item) = self.taken.pop() {
-            if let Item::Message(message) = item {
-                left.push_back(message);
+            match item {
+                Item::Message(message) => left.push_back(message),
+                Item::Stamped(stamped) => left.push_back(stamped.1),
+                Item::Stop | Item::Down(_) => {}
             }
         }
         self.taken.clear();
@@ -222,4 +231,12 @@ impl<M> Receiver<'_, M> {
         }
         left
     }
+}
+
+/// A measured message is about to be handled.
+#[cold]
+#[inline(never)]
+fn unstamped<M>((stamp, message): (Stamp, M)) -> M {
+    sample::message_taken(stamp);
+    message
 }

@@ -1,30 +1,32 @@
 //! A cell without its type: in a run queue, for one turn, and in its supervisor's list.
 #![allow(unsafe_code)]
 
+mod probe;
+
 use std::mem::ManuallyDrop;
+use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use crate::actor::Messages;
+use crate::cell::kind::Kind;
 use crate::cell::mailbox::Mode;
 use crate::cell::{ActorId, Cell, Control, turn};
 use crate::scheduler::{Thin, worker};
 
 /// What every cell begins with.
 pub(crate) struct Header {
-    vtable: &'static Vtable,
+    kind: &'static Kind,
     pub(crate) id: ActorId,
 }
 
-/// What can be done with a cell whose type is not known.
-struct Vtable {
-    run: unsafe fn(NonNull<Header>),
-    control: unsafe fn(NonNull<Header>) -> Arc<dyn Control>,
-}
-
 impl Header {
-    pub(super) const fn of<A: Messages>(id: ActorId) -> Header {
-        Header { vtable: const { &Vtable { run: run::<A>, control: control::<A> } }, id }
+    pub(super) fn of<A: Messages>(id: ActorId, site: &'static Location<'static>) -> Header {
+        Header { kind: Kind::of::<A>(run::<A>, control::<A>, site), id }
+    }
+
+    pub(super) fn kind(&self) -> &'static Kind {
+        self.kind
     }
 }
 
@@ -63,7 +65,7 @@ impl Task {
     #[inline]
     pub(crate) fn run(self) {
         // SAFETY: the cell is alive (see above) and begins with its header.
-        let run = unsafe { self.0.as_ref() }.vtable.run;
+        let run = unsafe { self.0.as_ref() }.kind.run();
         // SAFETY: `run` is the function for the type of this very cell.
         unsafe { run(self.0) }
     }
@@ -107,7 +109,7 @@ impl Listed {
 
     pub(crate) fn cell(self) -> Arc<dyn Control> {
         // SAFETY: as for `id`.
-        let control = unsafe { self.0.as_ref() }.vtable.control;
+        let control = unsafe { self.0.as_ref() }.kind.share();
         // SAFETY: `control` is the function for the type of this very cell.
         unsafe { control(self.0) }
     }

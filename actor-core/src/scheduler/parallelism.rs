@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use crate::clock;
 use crate::driver::{Driver, MakeDriver};
+use crate::observe::Record;
 use crate::scheduler::queue::Queue;
 use crate::scheduler::{Remote, Scheduler, worker};
 use crate::sync::{AtomicUsize, Mutex, Ordering};
@@ -94,7 +95,8 @@ impl Scheduler {
         self.slots[index].get_or_init(|| {
             let queue = Queue::new();
             let (stealer, queue) = (queue.stealer(), Mutex::new(Some(queue)));
-            Remote { stealer, queue, driver, timers: TimerQueue::new(clock::now()) }.into()
+            Remote { stealer, queue, driver, timers: TimerQueue::new(clock::now()), record: Record::new() }
+                .into()
         });
         // Release: pairs with the Acquire in `workers`, so that the slot is seen filled. Before the thread, so that
         // what it pushes is looked for here.

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
+use crate::observe::{self, Count};
 use crate::scheduler::global::Global;
 use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 
@@ -107,6 +108,7 @@ impl<T: Thin> Queue<T> {
 
     #[cold]
     fn push_full(&self, mut value: T, overflow: &Global<T>) {
+        observe::count(Count::Overflows);
         loop {
             if let Some(half) = self.take_half() {
                 return overflow.push_batch(
@@ -160,6 +162,11 @@ impl<T: Thin> Queue<T> {
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.ring.is_empty()
+    }
+
+    /// How much there is. Others may take some at any time.
+    pub(super) fn len(&self) -> usize {
+        LENGTH - self.room()
     }
 
     /// How many more fit in.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::Driver;
+use crate::observe::{self, Count, Record, Watch};
 use crate::scheduler::{Queue, Scheduler};
 use crate::system::SystemHandle;
 
@@ -94,6 +95,11 @@ pub(crate) fn current_driver() -> Option<Arc<dyn Driver>> {
     with_local(|local| local.system.scheduler().driver(local.index).cloned()).flatten()
 }
 
+/// Calls `f` with the record of the worker that this thread is, if it is one.
+pub(crate) fn with_record(f: impl FnOnce(&Record)) {
+    with_local(|local| f(local.system.scheduler().record(local.index)));
+}
+
 /// Makes the task the next that this thread runs; the one that was next before goes into the queue.
 /// Gives the task back if this thread is not an active worker of `scheduler`.
 #[inline]
@@ -148,6 +154,7 @@ pub(super) fn run(system: SystemHandle, index: usize, queue: Queue<Task>) {
             global_due: false,
             in_a_row: 0,
             searching: false,
+            watch: Watch::new(scheduler.record(index)),
         }
         .run_all();
         scheduler.worker_ended();
@@ -205,6 +212,7 @@ struct Worker<'a> {
     in_a_row: u32,
     /// Whether this worker counts as searching in `Sleep`.
     searching: bool,
+    watch: Watch<'a>,
 }
 
 impl Worker<'_> {
@@ -219,6 +227,7 @@ impl Worker<'_> {
                 None => self.rest(),
             }
         }
+        self.watch.publish();
     }
 
     /// Finds the next turn to run: here, in the global queue, or at another worker's.
@@ -230,11 +239,13 @@ impl Worker<'_> {
             if !self.searching {
                 self.searching = true;
                 self.scheduler.sleep.start_search();
+                self.watch.searches();
             }
             self.scheduler.steal(self.local.index, queue)
         });
         if found.is_some() && self.searching {
             self.searching = false;
+            self.watch.found();
             self.scheduler.search_ended();
         }
         found
@@ -249,6 +260,7 @@ impl Worker<'_> {
         };
         if self.in_a_row < NEXT_IN_A_ROW {
             self.in_a_row += 1;
+            observe::count(Count::NextHits);
             return Some(task);
         }
         self.in_a_row = 0;
@@ -258,6 +270,7 @@ impl Worker<'_> {
 
     /// Runs a turn, then looks outside if that is due.
     fn run(&mut self, task: Task) {
+        observe::count(Count::Turns);
         // A turn catches what a user's code panics with; this is for a panic of our own, which must
         // not take the worker with it.
         if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {
@@ -270,8 +283,10 @@ impl Worker<'_> {
         if self.pace.turn_ended() || ticked {
             self.global_due = true;
             if let Some(now) = self.pace.look() {
+                self.watch.looks_outside(is_slow());
                 self.scheduler.timers(self.local.index).fire_due(now);
                 self.driver.poll();
+                observe::count(Count::DriverPolls);
             }
         }
     }
@@ -279,6 +294,7 @@ impl Worker<'_> {
     /// Parks until there is an event, a timer is due, or somebody has pushed work.
     fn rest(&mut self) {
         let (index, sleep) = (self.local.index, &self.scheduler.sleep);
+        self.watch.rests();
         let next_timer = self.scheduler.timers(index).fire_due(clock::now());
         let next = self.local.next.take();
         if next.is_some() {
@@ -287,11 +303,13 @@ impl Worker<'_> {
         }
         sleep.fall_asleep(index);
         if !self.scheduler.has_work() && !self.scheduler.is_stopping() {
+            self.watch.parks();
             self.driver.park(next_timer.map(|at| at.saturating_duration_since(clock::now())));
         }
         sleep.wake_up(index);
         self.scheduler.automatic.worker_woke();
         self.searching = true;
+        self.watch.wakes();
         TURN_BEGAN.set(clock::coarse());
         self.scheduler.timers(index).fire_due(clock::now());
     }

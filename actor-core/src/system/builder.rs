@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
+use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use crate::actor::Actor;
 use crate::cell::incarnation::Incarnation;
 use crate::cell::turn::Life;
 use crate::cell::{ActorId, Cell, Plan};
+use crate::clock;
 use crate::dead_letter::DeadLetters;
 use crate::driver::{Driver, MakeDriver, Parker};
+use crate::observe::trace::{self, Trace};
 use crate::scheduler::{ParallelismError, Scheduler, automatic};
 use crate::supervisor::children::Nursery;
 use crate::supervisor::intensity::Intensity;
@@ -35,6 +38,7 @@ pub struct Builder {
     restarts: u32,
     window: Duration,
     stop_within: Duration,
+    schedtrace: Option<Duration>,
 }
 
 impl Default for Builder {
@@ -48,6 +52,7 @@ impl Default for Builder {
             restarts: Intensity::RESTARTS,
             window: Intensity::WINDOW,
             stop_within: Duration::from_secs(10),
+            schedtrace: None,
         }
     }
 }
@@ -108,10 +113,23 @@ impl Builder {
         self
     }
 
+    /// Prints a line about the scheduler to standard error every so often, at least a millisecond apart,
+    /// until the system has ended; never unless said. The guide's page on operating says what it means.
+    ///
+    /// The environment variable `ACTOR_SCHEDTRACE` says the same in milliseconds, such as
+    /// `ACTOR_SCHEDTRACE=1000`. It is read when the system is built and goes before what is said here; 0
+    /// turns the trace off. What is no number from 0 to 86400000 (a day) is ignored, with a warning on
+    /// standard error. Go has this as `GODEBUG=schedtrace=1000`.
+    pub fn schedtrace(mut self, period: Duration) -> Self {
+        self.schedtrace = Some(period.max(Duration::from_millis(1)));
+        self
+    }
+
     /// Starts the workers and the root supervisor.
     ///
     /// # Errors
     /// If the number of workers is out of range, or a driver or thread could not be made.
+    #[track_caller]
     pub fn build(self) -> Result<System, BuildError> {
         let workers = self.workers.unwrap_or_else(default_workers);
         if !(1..=MOST_WORKERS).contains(&workers) {
@@ -137,6 +155,8 @@ impl Builder {
             ending: AtomicBool::new(false),
             late: Mutex::new(Vec::new()),
             stop_within: self.stop_within,
+            built: clock::now(),
+            trace: Trace::default(),
         }));
         // Made before the threads, so that the drop of the system ends those that were started.
         let system = System { handle: handle.clone() };
@@ -152,6 +172,9 @@ impl Builder {
         let root = root(&handle, move || Supervisor::new(restarts, window, false));
         handle.0.root.get_or_init(|| Arc::downgrade(&root));
         root.begin();
+        if let Some(period) = trace::period(self.schedtrace) {
+            handle.0.trace.begin(handle.clone(), period).map_err(BuildError::Thread)?;
+        }
         Ok(system)
     }
 }
@@ -165,6 +188,7 @@ fn default_max_workers(workers: usize) -> usize {
 }
 
 /// The root's cell: it has no supervisor, so nobody restarts it.
+#[track_caller]
 fn root(
     system: &SystemHandle,
     factory: impl FnMut() -> Supervisor + Send + 'static,
@@ -175,6 +199,7 @@ fn root(
         nursery: Nursery::of_root(system.clone()),
         restart: Restart::Temporary,
         settings: <Supervisor as Actor>::settings(),
+        site: Location::caller(),
         life: Life::unborn(Incarnation::unborn(factory), None, None),
     })
 }
@@ -188,6 +213,7 @@ impl fmt::Debug for Builder {
             .field("floor", &self.floor)
             .field("intensity", &(self.restarts, self.window))
             .field("stop_within", &self.stop_within)
+            .field("schedtrace", &self.schedtrace)
             .finish_non_exhaustive()
     }
 }

@@ -147,7 +147,6 @@ impl<T> Wheel<T> {
         level as usize * SLOTS + digit
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.values.len()
     }

@@ -1,0 +1,174 @@
+//! The snapshot: everything there is to see of a system, read at one time.
+
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::cell::kind::Kind;
+use crate::observe::{Counters, Histogram, Record, WorkerState};
+use crate::scheduler::Scheduler;
+
+/// What there is to see of a system: its workers, queues, times and actors.
+///
+/// Made by [`SystemHandle::snapshot`](crate::SystemHandle::snapshot). [`Display`](fmt::Display) shows it
+/// to people, a line for each worker and each kind of actor. What each figure means, and what to do
+/// about it, is in the guide's page on operating.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// How long ago the system was built.
+    pub uptime: Duration,
+    /// How many workers run actors at a time.
+    pub parallelism: usize,
+    /// The workers, by their numbers.
+    pub workers: Vec<WorkerSnapshot>,
+    /// How many tasks are in the global queue: from threads that are not workers.
+    pub global_queue: usize,
+    /// How many workers such threads have woken.
+    pub wakes_from_outside: u64,
+    /// From the time that an actor is scheduled to the time that its turn begins.
+    pub runnable_delay: Histogram,
+    /// How long turns take.
+    pub turn_time: Histogram,
+    /// From the time that a message is accepted to the time that its handler is called.
+    pub mailbox_wait: Histogram,
+    /// Messages that were accepted and that no handler has dealt with.
+    pub dead_letters: u64,
+    /// The kinds of actors that this system has had, those with the most living actors first.
+    pub actors: Vec<ActorGroup>,
+}
+
+/// What there is to see of a worker.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WorkerSnapshot {
+    /// What it is about.
+    pub state: WorkerState,
+    /// How many tasks are in its queue, where others can steal them.
+    pub queue: usize,
+    /// How many timers are armed with it.
+    pub timers: usize,
+    /// What it has done.
+    pub counters: Counters,
+}
+
+/// Actors of one type that were spawned at one place in the program.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ActorGroup {
+    /// The name of the type, without its path.
+    pub name: &'static str,
+    /// Its full name.
+    pub type_name: &'static str,
+    /// Where they were spawned: the call of `spawn`, or of `actor`.
+    pub site: &'static Location<'static>,
+    /// How many have not ended, those included that are being restarted.
+    pub alive: u64,
+    /// How many there have been. A restart makes no new actor.
+    pub started: u64,
+}
+
+impl Snapshot {
+    pub(crate) fn of(scheduler: &Scheduler, uptime: Duration, dead_letters: u64) -> Snapshot {
+        let records = || (0..scheduler.workers()).map(|worker| scheduler.record(worker));
+        let merged = |of: fn(&Record, &mut Histogram)| {
+            let mut histogram = Histogram::new();
+            records().for_each(|record| of(record, &mut histogram));
+            histogram
+        };
+        Snapshot {
+            uptime,
+            parallelism: scheduler.workers(),
+            workers: (0..scheduler.workers()).map(|worker| WorkerSnapshot::of(scheduler, worker)).collect(),
+            global_queue: scheduler.global_len(),
+            wakes_from_outside: scheduler.outside().wakes(),
+            runnable_delay: merged(|record, into| record.delays.add_to(into)),
+            turn_time: merged(|record, into| record.turns.add_to(into)),
+            mailbox_wait: merged(|record, into| record.waits.add_to(into)),
+            dead_letters,
+            actors: groups(scheduler),
+        }
+    }
+
+    /// What all workers together have done.
+    #[must_use]
+    pub fn totals(&self) -> Counters {
+        self.workers.iter().fold(Counters::default(), |mut sum, worker| {
+            sum += worker.counters;
+            sum
+        })
+    }
+
+    /// How many workers are in this state.
+    #[must_use]
+    pub fn workers_that_are(&self, state: WorkerState) -> usize {
+        self.workers.iter().filter(|worker| worker.state == state).count()
+    }
+
+    /// How many actors have not ended, supervisors included.
+    #[must_use]
+    pub fn actors_alive(&self) -> u64 {
+        self.actors.iter().map(|group| group.alive).sum()
+    }
+
+    /// How many timers are armed.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        self.workers.iter().map(|worker| worker.timers).sum()
+    }
+}
+
+impl WorkerSnapshot {
+    fn of(scheduler: &Scheduler, worker: usize) -> Self {
+        let record = scheduler.record(worker);
+        WorkerSnapshot {
+            state: record.state(),
+            queue: scheduler.queue_len(worker),
+            timers: scheduler.timers(worker).len(),
+            counters: record.counters(),
+        }
+    }
+}
+
+fn groups(scheduler: &Scheduler) -> Vec<ActorGroup> {
+    let records = (0..scheduler.workers()).map(|worker| scheduler.record(worker));
+    let group = |kind: &'static Kind| {
+        let (alive, started) = scheduler.outside().population(records.clone(), kind.index());
+        let (name, type_name, site) = (kind.name(), kind.type_name(), kind.site());
+        ActorGroup { name, type_name, site, alive, started }
+    };
+    let mut groups: Vec<_> = Kind::all().into_iter().map(group).filter(|group| group.started > 0).collect();
+    groups.sort_by_key(|group| std::cmp::Reverse((group.alive, group.started)));
+    groups
+}
+
+impl fmt::Display for WorkerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            WorkerState::Running => "running",
+            WorkerState::Searching => "searching",
+            WorkerState::Parked => "parked",
+        })
+    }
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let up = self.uptime.as_secs_f64();
+        writeln!(f, "up {up:.1} s, parallelism {}", self.parallelism)?;
+        writeln!(f, "global queue {}, wakes from outside {}", self.global_queue, self.wakes_from_outside)?;
+        for (number, worker) in self.workers.iter().enumerate() {
+            let WorkerSnapshot { state, queue, timers, counters } = worker;
+            writeln!(f, "worker {number}: {state:<9} queue={queue} timers={timers} {counters}")?;
+        }
+        writeln!(f, "runnable delay  {}", self.runnable_delay)?;
+        writeln!(f, "turn time       {}", self.turn_time)?;
+        writeln!(f, "mailbox wait    {}", self.mailbox_wait)?;
+        writeln!(f, "dead letters {}, actors {}", self.dead_letters, self.actors_alive())?;
+        for group in &self.actors {
+            let ActorGroup { name, site, alive, started, .. } = group;
+            writeln!(f, "{alive:>10} {name} of {started}, spawned at {}:{}", site.file(), site.line())?;
+        }
+        Ok(())
+    }
+}
