@@ -38,6 +38,7 @@
 //! | [`ActorRef`], [`Call`], [`Recipient`], [`WeakRef`], [`Reply`] | talking to it |
 //! | [`TellError`], [`SendError`], [`AskError`], [`SpawnError`] | what can go wrong, with the message handed back |
 //! | [`Monitor`], [`Down`], [`DeadLetters`], [`MailboxStats`] | what became of actors and messages |
+//! | [`SystemHandle::snapshot`], [`observe`] | what a running system does: counters, times, actors by type and site |
 //! | [`driver`], [`port`] | the seams for sockets and other sources of events |
 //!
 //! # What a panic does

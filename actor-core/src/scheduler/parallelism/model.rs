@@ -3,7 +3,7 @@
 //! What was weakened, and what loom said:
 //!
 //! * a retiring worker that was chosen does not pass its search on: there is work, and the active worker is parked;
-//! * it looks for work before it ends its search: the same;
+//! * it looks for work before it ends its search, or there is no fence between the two: the same;
 //! * it hands its queue over and wakes nobody: the same;
 //! * a change that unparks nobody: a retired worker is parked, and should be active.
 

@@ -4,11 +4,11 @@
 //!
 //! * `try_push` or `steal` moves the tail without release, `steal` looks at it without acquire: a thief takes a
 //!   null, or reads a parcel that its making does not happen before;
+//! * `steal` looks at the head without acquire: it goes on looking at a tail that is older, and loom gives up;
 //! * `take` as a load and a store: a parcel is opened twice.
 //!
-//! What loom cannot see is the release in `take` with the acquires of `head`. The one in `try_push` keeps a thief's
-//! read of a slot before the owner's next write to it, and in loom no load sees a store that comes later. The one in
-//! `steal` only saves the thief another look, since a tail that is older than the head is found out.
+//! What loom cannot see is the release in `take` with the acquire of `head` in `try_push`. It keeps a thief's read
+//! of a slot before the owner's next write to it, and in loom no load sees a store that comes later.
 
 use loom::sync::Arc;
 use loom::thread;
