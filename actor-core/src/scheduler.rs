@@ -66,7 +66,10 @@ impl Scheduler {
         *system.scheduler().live.lock() += 1;
         let thread = std::thread::Builder::new().name(format!("{name}-{index}"));
         let handle = system.clone();
-        let started = thread.spawn(move || worker::run(handle, index, queue));
+        let started = thread.spawn(move || {
+            handle.placement().pin(index);
+            worker::run(handle, index, queue);
+        });
         if started.is_err() {
             system.scheduler().worker_ended();
         }

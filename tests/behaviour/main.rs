@@ -23,6 +23,7 @@ mod net_end;
 mod net_limits;
 mod net_slow;
 mod net_support;
+mod placement;
 mod scheduling;
 mod shutdown;
 mod supervision;

@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::num::NonZeroUsize;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -13,11 +12,13 @@ use crate::cell::turn::Life;
 use crate::cell::{ActorId, Cell, Plan};
 use crate::dead_letter::DeadLetters;
 use crate::driver::{Driver, MakeDriver, Parker};
+use crate::platform;
 use crate::scheduler::Scheduler;
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::{Restart, Supervisor};
 use crate::sync::{AtomicBool, AtomicU64, Mutex};
 use crate::system::names::Names;
+use crate::system::placement::{Pinning, Placement};
 use crate::system::{Shared, System, SystemHandle};
 
 /// The most workers a system can have.
@@ -28,6 +29,7 @@ const MOST_WORKERS: usize = 1024;
 pub struct Builder {
     name: String,
     workers: Option<usize>,
+    pinning: Pinning,
     make_driver: Box<MakeDriver>,
     restarts: u32,
     window: Duration,
@@ -39,6 +41,7 @@ impl Default for Builder {
         Builder {
             name: "actor-worker".to_owned(),
             workers: None,
+            pinning: Pinning::Free,
             make_driver: Box::new(|_| Ok(Arc::new(Parker::default()))),
             restarts: Intensity::RESTARTS,
             window: Intensity::WINDOW,
@@ -55,9 +58,27 @@ impl Builder {
         self
     }
 
-    /// The number of workers, 1 to 1024; unless said, one for each core that the process may use.
+    /// The number of workers, 1 to 1024. Unless said, one for each core that the process may use: the
+    /// cores in its affinity mask, or fewer if the processor quota of its control groups (on Linux,
+    /// rounded up to whole cores; its own group's and of all above it) is for fewer.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// Whether each worker stays on a core of its own, of those in the process's affinity mask; they
+    /// do not unless said. With more workers than cores, the cores are shared out in turn. For Linux;
+    /// elsewhere this does nothing.
+    pub fn pin_workers(mut self, pinned: bool) -> Self {
+        self.pinning = if pinned { Pinning::Mask } else { Pinning::Free };
+        self
+    }
+
+    /// Keeps the workers on these cores, by number, in turn. A core that the process's affinity mask
+    /// does not allow is a [`Contradiction`](crate::Contradiction), and its worker is not pinned. For
+    /// Linux; elsewhere this does nothing.
+    pub fn pin_workers_to(mut self, cores: impl IntoIterator<Item = usize>) -> Self {
+        self.pinning = Pinning::Cores(cores.into_iter().collect());
         self
     }
 
@@ -89,13 +110,17 @@ impl Builder {
     /// # Errors
     /// If the number of workers is out of range, or a driver or thread could not be made.
     pub fn build(self) -> Result<System, BuildError> {
-        let workers = self.workers.unwrap_or_else(default_workers);
+        let workers = self.workers.unwrap_or_else(|| platform::parallelism().min(MOST_WORKERS));
         if !(1..=MOST_WORKERS).contains(&workers) {
             return Err(BuildError::Workers(workers));
         }
+        let mask = platform::affinity::allowed();
+        let placement = Placement::plan(&self.pinning, workers, mask.as_deref());
+        placement.warn();
         let (scheduler, queues) = Scheduler::new(workers, &*self.make_driver).map_err(BuildError::Driver)?;
         let handle = SystemHandle(Arc::new(Shared {
             scheduler,
+            placement,
             names: Names::default(),
             dead_letters: DeadLetters::default(),
             ids: AtomicU64::new(1),
@@ -116,10 +141,6 @@ impl Builder {
         *handle.0.root.write().unwrap_or_else(|e| e.into_inner()) = Some(ActorRef::new(root).into());
         Ok(system)
     }
-}
-
-fn default_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_WORKERS)
 }
 
 /// The root's cell: it has no supervisor, so nobody restarts it.
@@ -143,6 +164,7 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder")
             .field("name", &self.name)
             .field("workers", &self.workers)
+            .field("pinning", &self.pinning)
             .field("intensity", &(self.restarts, self.window))
             .field("stop_within", &self.stop_within)
             .finish_non_exhaustive()
