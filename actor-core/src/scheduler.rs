@@ -158,8 +158,9 @@ impl Scheduler {
             .find_map(|victim| until_settled(|| self.remotes[victim].stealer.steal_batch_and_pop(queue)))
     }
 
-    fn steal_global(&self, queue: &Queue<Task>) -> Option<Task> {
-        until_settled(|| self.global.steal_batch_and_pop(queue))
+    /// Takes one from the global queue, and with it up to `most` together into `queue`.
+    fn steal_global(&self, queue: &Queue<Task>, most: usize) -> Option<Task> {
+        until_settled(|| self.global.steal_batch_with_limit_and_pop(queue, most))
     }
 
     fn has_work(&self) -> bool {
