@@ -101,7 +101,7 @@ pub use reply::Reply;
 pub use scheduler::ParallelismError;
 pub use spawn::{Spawn, Start};
 pub use supervisor::{CountChildren, Late, Restart, Supervisor, SupervisorBuilder, SupervisorRef};
-pub use system::{BuildError, Builder, Report, System, SystemHandle};
+pub use system::{BuildError, Builder, Contradiction, Placement, Report, System, SystemHandle};
 pub use timer::{Sleep, Timer};
 
 /// What the macros' code uses and nobody else should.

@@ -1,4 +1,17 @@
 //! What only some platforms have, each with what the others do instead.
+//!
+//! * [`affinity`]: the cores that this process may use, and a thread that is to stay on one;
+//! * [`quota`]: how much processor time its control groups allow;
+//! * [`topology`]: which cores are near one another;
+//! * here: a cheap clock, and how many workers there are if nobody says.
+
+pub(crate) mod affinity;
+pub(crate) mod quota;
+#[cfg_attr(not(test), allow(dead_code))] // for the order in which workers steal
+pub(crate) mod topology;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
 
 /// A clock that is cheap to read and ticks every few milliseconds: to see that much time has passed,
 /// not how much. Linux keeps one (`CLOCK_MONOTONIC_COARSE`), which costs a tenth of the exact clock.
@@ -36,4 +49,53 @@ pub(crate) fn cpu_stalled() -> Option<std::time::Duration> {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn cpu_stalled() -> Option<std::time::Duration> {
     None
+}
+
+/// How many threads can really run at the same time: as many as there are cores in the process's
+/// affinity mask, but not more than its control groups have time for. At least 1.
+pub(crate) fn parallelism() -> usize {
+    let cores = affinity::allowed().map(|cores| cores.len());
+    // Where the mask cannot be read, the standard library may know another way.
+    let cores = cores.or_else(|| std::thread::available_parallelism().ok().map(NonZeroUsize::get));
+    parallelism_of(cores, quota::cores(Path::new("/")))
+}
+
+fn parallelism_of(cores: Option<usize>, quota: Option<usize>) -> usize {
+    cores.unwrap_or(1).min(quota.unwrap_or(usize::MAX)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smaller_of_mask_and_quota_counts_and_there_is_always_one() {
+        assert_eq!(parallelism_of(Some(8), None), 8);
+        assert_eq!(parallelism_of(Some(8), Some(3)), 3);
+        assert_eq!(parallelism_of(Some(2), Some(16)), 2);
+        assert_eq!(parallelism_of(None, Some(4)), 1);
+        assert_eq!(parallelism_of(Some(0), Some(0)), 1);
+    }
+
+    /// A tree of files for a test, gone with the value.
+    pub(super) struct Tree(pub(super) std::path::PathBuf);
+
+    impl Tree {
+        pub(super) fn new(name: &str, files: &[(&str, &str)]) -> Tree {
+            let root = std::env::temp_dir().join(format!("actor-core-{name}-{}", std::process::id()));
+            for (path, content) in files {
+                let path = root.join(path);
+                std::fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder");
+                std::fs::write(path, content).expect("a file");
+            }
+            Tree(root)
+        }
+    }
+
+    impl Drop for Tree {
+        fn drop(&mut self) {
+            // If it stays, it is in the way of nobody.
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
 }

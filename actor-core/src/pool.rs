@@ -1,89 +1,117 @@
 //! Blocks of memory for what comes and goes with every message: nodes of mailboxes, reply slots,
 //! futures of async handlers.
 //!
-//! Each thread has a stack of free blocks per size class. What one thread allocates another often
-//! frees, so blocks wander; a thread that has too many gives a batch to a shared stack, and one that
-//! has none takes a batch from there. Locks are taken once per batch. The shared stacks are bounded,
-//! what does not fit goes back to the allocator.
+//! * Each thread has two small stacks of free blocks per class of size, in [`Local`]. What was freed
+//!   last is used first, while it is in the cache.
+//! * What one thread allocates another often frees, so blocks wander: a thread that has too many
+//!   brings a batch to the class's [`depot`], and one that has none fetches a batch from there. So
+//!   there is one lock per batch, and per block neither a lock nor an atomic operation.
+//! * The depot cuts blocks out of [`chunk`]s. A chunk whose blocks are all back can be freed, so what
+//!   a crowd of messages needed goes back to the allocator when the crowd is gone.
+//!
+//! What is kept though nobody uses it, for each class that was ever used: a thread's stacks, at most
+//! 2 batches of 64 blocks; in the depot 64 batches, 4 empty chunks of 64 KiB and one more for every 4
+//! that are in use; and, as in every pool, chunks of which some blocks are still in use. A thread
+//! that ends gives back all that it has; blocks in use can be freed by any thread at any time.
 #![allow(unsafe_code)]
 
-use std::alloc::{self, Layout};
+mod chunk;
+mod depot;
+mod memory;
+
+use std::alloc::Layout;
 use std::cell::UnsafeCell;
-use std::ptr::{self, NonNull};
+use std::mem;
+use std::ptr::NonNull;
 
-use crate::observe::{self, Count};
-use crate::sync::Mutex;
+use crossbeam_utils::CachePadded;
 
-/// Blocks come in multiples of this.
-const STEP: usize = 32;
-/// How they are aligned: as much as allocators do without being asked, which is fast.
-const ALIGN: usize = 16;
+use chunk::{Free, Fresh, Stack};
+use depot::{Depot, Taken};
+
+/// Blocks come in multiples of this, and are aligned so.
+const STEP: usize = 16;
 /// The largest block that is pooled; beyond it the allocator serves.
 const LARGEST: usize = 512;
 const CLASSES: usize = LARGEST / STEP;
 /// How many blocks change hands at a time.
 const BATCH: usize = 64;
-/// The most batches that a shared stack keeps.
-const SHARED: usize = 2048;
+/// How many fresh blocks are cut off at a time. So few that they are in the cache when they are used.
+const AT_ONCE: usize = 16;
+/// The most whole batches that a depot keeps.
+const BATCHES: usize = 64;
 
-/// A free block begins with a pointer to the next.
-struct Free {
-    next: *mut Free,
+/// A thread's free blocks of one class. Blocks come and go at the first stack; with two, a thread that
+/// frees and allocates about a batch's end does not go to the depot each time.
+struct Pair {
+    first: Stack,
+    /// A whole batch, or nothing.
+    second: Stack,
+    /// For when both are empty.
+    fresh: Fresh,
 }
-
-/// Free blocks of one class, linked.
-struct Stack {
-    top: *mut Free,
-    len: usize,
-}
-
-impl Stack {
-    const EMPTY: Stack = Stack { top: ptr::null_mut(), len: 0 };
-
-    fn push(&mut self, block: NonNull<Free>) {
-        // SAFETY: the block is free, of at least the size of a `Free`, and ours.
-        unsafe { block.write(Free { next: self.top }) };
-        self.top = block.as_ptr();
-        self.len += 1;
-    }
-
-    fn pop(&mut self) -> Option<NonNull<Free>> {
-        let block = NonNull::new(self.top)?;
-        // SAFETY: a block on the stack is free and begins with a `Free`.
-        self.top = unsafe { block.as_ref() }.next;
-        self.len -= 1;
-        Some(block)
-    }
-
-    /// Takes off a batch.
-    fn split(&mut self) -> Stack {
-        let mut batch = Stack::EMPTY;
-        while batch.len < BATCH
-            && let Some(block) = self.pop()
-        {
-            batch.push(block);
-        }
-        batch
-    }
-}
-
-// SAFETY: a stack owns its blocks, which are nothing but memory.
-unsafe impl Send for Stack {}
 
 struct Local {
-    stacks: UnsafeCell<[Stack; CLASSES]>,
+    pairs: UnsafeCell<[Pair; CLASSES]>,
 }
 
-thread_local!(static LOCAL: Local = const { Local { stacks: UnsafeCell::new([Stack::EMPTY; CLASSES]) } });
+thread_local!(static LOCAL: Local = const { Local { pairs: UnsafeCell::new([Pair::EMPTY; CLASSES]) } });
 
-static SHARED_STACKS: [Mutex<Vec<Stack>>; CLASSES] = [const { Mutex::new(Vec::new()) }; CLASSES];
+static DEPOTS: [CachePadded<Depot>; CLASSES] = [const { CachePadded::new(Depot::new()) }; CLASSES];
+
+impl Pair {
+    const EMPTY: Pair = Pair { first: Stack::EMPTY, second: Stack::EMPTY, fresh: Fresh::NONE };
+
+    #[inline]
+    fn pop(&mut self, class: usize) -> NonNull<Free> {
+        match self.first.pop() {
+            Some(block) => block,
+            None => self.refill(class),
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, class: usize, block: NonNull<Free>) {
+        if self.first.len == BATCH {
+            self.make_room(class);
+        }
+        self.first.push(block);
+    }
+
+    #[cold]
+    fn refill(&mut self, class: usize) -> NonNull<Free> {
+        mem::swap(&mut self.first, &mut self.second);
+        loop {
+            if let Some(block) = self.first.pop() {
+                return block;
+            }
+            if self.fresh.is_empty() {
+                match DEPOTS[class].take(size_of_class(class)) {
+                    Taken::Blocks(blocks) => self.first = blocks,
+                    Taken::Fresh(fresh) => self.fresh = fresh,
+                }
+            }
+            self.fresh.cut(AT_ONCE, size_of_class(class), &mut self.first);
+        }
+    }
+
+    #[cold]
+    fn make_room(&mut self, class: usize) {
+        let full = mem::replace(&mut self.first, Stack::EMPTY);
+        let before = mem::replace(&mut self.second, full);
+        if before.len > 0 {
+            DEPOTS[class].give(before);
+        }
+    }
+}
 
 impl Drop for Local {
     fn drop(&mut self) {
-        for (class, stack) in self.stacks.get_mut().iter_mut().enumerate() {
-            while stack.len > 0 {
-                give_back(class, stack.split());
+        for (class, pair) in self.pairs.get_mut().iter_mut().enumerate() {
+            for stack in [&mut pair.first, &mut pair.second] {
+                DEPOTS[class].give(mem::replace(stack, Stack::EMPTY));
             }
+            DEPOTS[class].give_fresh(mem::replace(&mut pair.fresh, Fresh::NONE));
         }
     }
 }
@@ -91,28 +119,27 @@ impl Drop for Local {
 /// The class of blocks for a layout; `None` if it is too large or aligned too strictly.
 const fn class_of(layout: Layout) -> Option<usize> {
     let size = if layout.size() == 0 { 1 } else { layout.size() };
-    if size <= LARGEST && layout.align() <= ALIGN { Some((size - 1) / STEP) } else { None }
+    if size <= LARGEST && layout.align() <= STEP { Some((size - 1) / STEP) } else { None }
 }
 
-fn layout_of(class: usize) -> Layout {
-    Layout::from_size_align((class + 1) * STEP, ALIGN).expect("a block's layout is valid")
+const fn size_of_class(class: usize) -> usize {
+    (class + 1) * STEP
 }
 
 /// Memory for a `T`, not initialised.
 #[inline]
 pub(crate) fn allocate<T>() -> NonNull<T> {
-    const { assert!(size_of::<Free>() <= STEP) };
-    let layout = Layout::new::<T>();
+    const { assert!(size_of::<Free>() <= STEP && align_of::<Free>() <= STEP) };
     match const { class_of(Layout::new::<T>()) } {
         Some(class) => {
             let block = LOCAL.try_with(|local| {
                 // SAFETY: the stacks are this thread's, and nothing in here calls back.
-                let stacks = unsafe { &mut *local.stacks.get() };
-                stacks[class].pop().unwrap_or_else(|| refill(class, &mut stacks[class]))
+                let pairs = unsafe { &mut *local.pairs.get() };
+                pairs[class].pop(class)
             });
-            block.unwrap_or_else(|_thread_is_ending| from_allocator(layout_of(class)).cast()).cast()
+            block.unwrap_or_else(|_thread_is_ending| one_of_depot(class)).cast()
         }
-        None => from_allocator(layout).cast(),
+        None => memory::allocate(Layout::new::<T>()).cast(),
     }
 }
 
@@ -124,54 +151,36 @@ pub(crate) fn allocate<T>() -> NonNull<T> {
 pub(crate) unsafe fn release<T>(block: NonNull<T>) {
     match const { class_of(Layout::new::<T>()) } {
         Some(class) => {
-            let block = block.cast::<Free>();
             let kept = LOCAL.try_with(|local| {
                 // SAFETY: as in `allocate`.
-                let stacks = unsafe { &mut *local.stacks.get() };
-                let stack = &mut stacks[class];
-                stack.push(block);
-                if stack.len >= 2 * BATCH {
-                    give_back(class, stack.split());
-                }
+                let pairs = unsafe { &mut *local.pairs.get() };
+                pairs[class].push(class, block.cast());
             });
             if kept.is_err() {
-                // SAFETY: all blocks of a class have its layout.
-                unsafe { alloc::dealloc(block.as_ptr().cast(), layout_of(class)) };
+                one_to_depot(class, block.cast());
             }
         }
         // SAFETY: what is not pooled comes from the allocator, with this layout.
-        None => unsafe { alloc::dealloc(block.as_ptr().cast(), Layout::new::<T>()) },
+        None => unsafe { memory::free(block.cast(), Layout::new::<T>()) },
     }
+}
+
+/// For a thread that is ending and has no stacks any more.
+#[cold]
+fn one_of_depot(class: usize) -> NonNull<Free> {
+    let mut pair = Pair::EMPTY;
+    let block = pair.pop(class);
+    DEPOTS[class].give(pair.first);
+    DEPOTS[class].give_fresh(pair.fresh);
+    block
 }
 
 #[cold]
-fn refill(class: usize, stack: &mut Stack) -> NonNull<Free> {
-    if let Some(batch) = SHARED_STACKS[class].lock().pop() {
-        *stack = batch;
-    }
-    stack.pop().unwrap_or_else(|| {
-        observe::count(Count::PoolMisses);
-        from_allocator(layout_of(class)).cast()
-    })
+fn one_to_depot(class: usize, block: NonNull<Free>) {
+    let mut stack = Stack::EMPTY;
+    stack.push(block);
+    DEPOTS[class].give(stack);
 }
 
-#[cold]
-fn give_back(class: usize, mut batch: Stack) {
-    let mut shared = SHARED_STACKS[class].lock();
-    if shared.len() < SHARED {
-        shared.push(batch);
-        return;
-    }
-    drop(shared);
-    while let Some(block) = batch.pop() {
-        // SAFETY: all blocks of a class have its layout.
-        unsafe { alloc::dealloc(block.as_ptr().cast(), layout_of(class)) };
-    }
-}
-
-fn from_allocator(layout: Layout) -> NonNull<u8> {
-    // SAFETY: layouts here have a size above zero: classes begin at `STEP`, and a type that is not
-    // pooled is larger than `LARGEST` or its alignment.
-    let block = unsafe { alloc::alloc(layout) };
-    NonNull::new(block).unwrap_or_else(|| alloc::handle_alloc_error(layout))
-}
+#[cfg(test)]
+mod tests;

@@ -194,7 +194,7 @@ impl Scheduler {
 
     /// Takes from the global queue, or half of what another worker has.
     fn steal(&self, thief: usize, queue: &Queue<Task>) -> Option<Task> {
-        self.steal_global(queue).or_else(|| self.steal_from_others(thief, queue))
+        self.steal_global(queue, usize::MAX).or_else(|| self.steal_from_others(thief, queue))
     }
 
     fn steal_from_others(&self, thief: usize, queue: &Queue<Task>) -> Option<Task> {
@@ -213,8 +213,9 @@ impl Scheduler {
         (0..workers).map(move |step| (start + step) % workers).filter(move |victim| *victim != thief)
     }
 
-    fn steal_global(&self, queue: &Queue<Task>) -> Option<Task> {
-        self.global.take(self.parallelism(), queue)
+    /// Takes one from the global queue, and a fair share of it into `queue`, but not more than `most` together.
+    fn steal_global(&self, queue: &Queue<Task>, most: usize) -> Option<Task> {
+        self.global.take(self.parallelism(), most, queue)
     }
 
     fn has_work(&self) -> bool {

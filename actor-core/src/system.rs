@@ -2,9 +2,11 @@
 
 mod builder;
 pub(crate) mod names;
+mod placement;
 mod shutdown;
 
 pub use builder::{BuildError, Builder};
+pub use placement::{Contradiction, Placement};
 pub use shutdown::Report;
 
 use std::fmt;
@@ -79,6 +81,7 @@ pub struct SystemHandle(Arc<Shared>);
 
 pub(crate) struct Shared {
     scheduler: Scheduler,
+    placement: Placement,
     names: Names,
     dead_letters: DeadLetters,
     ids: AtomicU64,
@@ -155,6 +158,12 @@ impl SystemHandle {
     #[must_use]
     pub fn workers(&self) -> usize {
         self.0.scheduler.workers()
+    }
+
+    /// Where the workers run, and what of the settings the process's affinity mask contradicts.
+    #[must_use]
+    pub fn placement(&self) -> &Placement {
+        &self.0.placement
     }
 
     /// How many workers run actors.

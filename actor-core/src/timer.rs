@@ -4,6 +4,8 @@
 //! number of steps. Cancelling removes the timer, so a deadline that is far away and no longer
 //! wanted costs nothing.
 
+#[cfg(all(test, loom))]
+mod model;
 mod wheel;
 
 use std::future::Future;
@@ -336,5 +338,5 @@ impl Future for Sleep {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

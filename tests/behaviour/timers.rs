@@ -1,5 +1,7 @@
 //! Timers: once, repeated, keyed, cancelled; never into a later incarnation.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actor_core::prelude::*;
@@ -153,4 +155,75 @@ fn ten_thousand_timers_all_fire_once() {
     let mut all = numbers(&log);
     all.sort_unstable();
     assert!(all.into_iter().eq(0..10_000));
+}
+
+/// How many of a crowd have started, seen when a timer fires.
+#[derive(Actor)]
+struct Punctual {
+    started: Arc<AtomicUsize>,
+    seen: Arc<AtomicUsize>,
+}
+
+#[messages]
+impl Punctual {
+    #[started]
+    fn arm(&mut self, ctx: &mut Context<Self>) {
+        ctx.after(Duration::from_millis(1), PunctualDue);
+    }
+
+    #[message]
+    fn due(&mut self) {
+        self.seen.store(self.started.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+}
+
+/// Takes long to start.
+#[derive(Actor)]
+struct Slow(Arc<AtomicUsize>);
+
+#[messages]
+impl Slow {
+    #[started]
+    fn spin(&mut self) {
+        let end = Instant::now() + Duration::from_micros(300);
+        while Instant::now() < end {}
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_timer_does_not_wait_for_a_crowd_that_starts() {
+    const CROWD: usize = 400;
+    let system = system(1);
+    let (started, seen) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(usize::MAX)));
+    let (counted, noted) = (started.clone(), seen.clone());
+    let punctual = move || Punctual { started: counted.clone(), seen: noted.clone() };
+    // The one worker stands still until all of them are in the global queue.
+    let gate = Gate::default();
+    let held = gate.clone();
+    let _still = system.spawn(move || Still(held.clone())).unwrap();
+    let _punctual = system.spawn(punctual).unwrap();
+    let _crowd: Vec<_> = (0..CROWD)
+        .map(|_| {
+            let started = started.clone();
+            system.spawn(move || Slow(started.clone())).unwrap()
+        })
+        .collect();
+    gate.open();
+    let what = "all have started, and the timer has fired";
+    eventually(what, || started.load(Ordering::SeqCst) == CROWD && seen.load(Ordering::SeqCst) != usize::MAX);
+    let seen = seen.load(Ordering::SeqCst);
+    assert!(seen < CROWD / 2, "the timer, due after 1 ms, came when {seen} of {CROWD} had started");
+}
+
+/// Keeps its worker until the gate is open.
+#[derive(Actor)]
+struct Still(Gate);
+
+#[messages]
+impl Still {
+    #[started]
+    fn wait(&mut self) {
+        self.0.pass();
+    }
 }

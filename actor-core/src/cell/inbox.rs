@@ -44,8 +44,10 @@ impl<T> Node<T> {
     /// # Safety
     /// The node comes from `new`, nobody else has it, and its item was not given out.
     unsafe fn item(node: NonNull<Node<T>>) -> T {
-        // SAFETY: the caller owns the node, and what is read out is not used again.
-        unsafe { (&raw const (*node.as_ptr()).item).read() }
+        // SAFETY: the caller owns the node.
+        let item = unsafe { &raw const (*node.as_ptr()).item };
+        // SAFETY: as above, and what is read out is not used again.
+        unsafe { item.read() }
     }
 
     /// Frees a node whose item is out.

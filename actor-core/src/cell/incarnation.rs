@@ -164,8 +164,9 @@ impl<A: Messages> Incarnation<A> {
     /// Why the life ends, if that was kept.
     pub(crate) fn why(&self) -> Option<&StopReason> {
         // SAFETY: the body is ours; a future that borrows from it does not borrow this field.
-        let why = unsafe { &*(&raw const (*self.body.as_ptr()).why) };
-        why.as_deref()
+        let why = unsafe { &raw const (*self.body.as_ptr()).why };
+        // SAFETY: as above.
+        unsafe { &*why }.as_deref()
     }
 
     /// Polls the handler in work. One that is ready, or panics, is gone.
@@ -199,17 +200,19 @@ impl<A: Messages> Incarnation<A> {
         impl<A: Messages> Drop for Parts<A> {
             fn drop(&mut self) {
                 let _ctx = Ctx(self.0);
-                // SAFETY: the life has ended, and with it all that borrowed from the state; this is
-                // the only time that it is dropped.
-                unsafe { self.0.as_mut().state.assume_init_drop() };
+                // SAFETY: the life has ended, and with it all that borrowed from the state.
+                let state = unsafe { &mut self.0.as_mut().state };
+                // SAFETY: it was there, and this is the only time that it is dropped.
+                unsafe { state.assume_init_drop() };
             }
         }
         impl<A: Messages> Drop for Ctx<A> {
             fn drop(&mut self) {
                 // SAFETY: as for the state.
-                unsafe { self.0.as_mut().ctx.assume_init_drop() };
-                // SAFETY: as above.
-                unsafe { self.0.as_mut().why = None };
+                let body = unsafe { self.0.as_mut() };
+                // SAFETY: as for the state.
+                unsafe { body.ctx.assume_init_drop() };
+                body.why = None;
             }
         }
         let work = std::mem::replace(&mut self.work, Work::Unborn);
@@ -233,10 +236,11 @@ impl<A: Messages> Incarnation<A> {
         // are there. Nothing else refers to them: the only borrows that outlive a call of a method of
         // this type are those inside `work` (callers are generic over the lifetime, so they cannot
         // keep one), and there is no handler in work. `work` is dropped before the parts are.
-        let state = unsafe { (*body).state.assume_init_mut() };
+        let state = unsafe { &mut (*body).state };
         // SAFETY: as above.
-        let ctx = unsafe { (*body).ctx.assume_init_mut() };
-        (state, ctx)
+        let ctx = unsafe { &mut (*body).ctx };
+        // SAFETY: both were made by `be_born`, and `end` has not dropped them.
+        (unsafe { state.assume_init_mut() }, unsafe { ctx.assume_init_mut() })
     }
 }
 
@@ -262,7 +266,7 @@ impl<A: Messages> Drop for Incarnation<A> {
 unsafe fn make<A: Messages, F: FnMut() -> A>(body: NonNull<Body<A>>) -> A {
     // Only the factory is borrowed: what it does is a user's, and the rest is ours.
     // SAFETY: see above.
-    let factory = unsafe { &mut *(&raw mut (*body.cast::<Seed<A, F>>().as_ptr()).factory) };
+    let factory = unsafe { &mut (*body.cast::<Seed<A, F>>().as_ptr()).factory };
     factory()
 }
 

@@ -166,9 +166,13 @@ mod tests {
 
     fn nothing(_: NonNull<Header>) {}
 
+    fn share(_: NonNull<Header>) -> Arc<dyn Control> {
+        unreachable!("nothing is shared here")
+    }
+
     #[track_caller]
     fn here<A: Messages>() -> &'static Kind {
-        Kind::of::<A>(nothing, Location::caller())
+        Kind::of::<A>(nothing, share, Location::caller())
     }
 
     #[test]
@@ -189,20 +193,20 @@ mod tests {
     fn kinds_that_share_a_place_in_the_cache_stay_apart() {
         let site = Location::caller();
         let run = |number: usize| -> Run { if number == 0 { nothing } else { also_nothing } };
-        let kinds: Vec<_> = (0..10).map(|turn| Kind::of::<One>(run(turn % 2), site)).collect();
+        let kinds: Vec<_> = (0..10).map(|turn| Kind::of::<One>(run(turn % 2), share, site)).collect();
         assert!(
             kinds.iter().all(|kind| ptr::eq(*kind, kinds[0])),
             "a kind is no matter of where its code is"
         );
-        assert!(!ptr::eq(Kind::of::<Other>(nothing, site), kinds[0]));
-        assert!(ptr::eq(Kind::of::<One>(nothing, site), kinds[0]));
+        assert!(!ptr::eq(Kind::of::<Other>(nothing, share, site), kinds[0]));
+        assert!(ptr::eq(Kind::of::<One>(nothing, share, site), kinds[0]));
     }
 
     fn also_nothing(_: NonNull<Header>) {}
 
     #[test]
     fn all_threads_find_the_same_one() {
-        let kind = || std::ptr::from_ref(Kind::of::<One>(nothing, SITE)).addr();
+        let kind = || std::ptr::from_ref(Kind::of::<One>(nothing, share, SITE)).addr();
         static SITE: &Location<'static> = Location::caller();
         let threads: Vec<_> = (0..8).map(|_| std::thread::spawn(kind)).collect();
         let kinds: HashSet<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();

@@ -79,8 +79,8 @@ counts! {
     TimersFired, timers_fired;
     /// How often it asked its driver for events between two turns. A park does that too.
     DriverPolls, driver_polls;
-    /// Blocks for messages, replies or futures that came from the allocator, because the pool of such
-    /// blocks was empty.
+    /// Chunks of 64 KiB that came from the allocator, because the pool had no blocks left for messages,
+    /// replies or futures of a certain size.
     PoolMisses, pool_misses;
 }
 

@@ -1,9 +1,24 @@
 //! The pool as a model checker has it: each block is allocated, tracked and freed, so that a leak or
-//! a second free fails a model.
+//! a second free fails a model. The pool's own protocol is modelled by itself, with small numbers.
 #![allow(unsafe_code)]
+
+#[cfg(test)]
+mod chunk;
+#[cfg(test)]
+mod depot;
+#[cfg(test)]
+mod memory;
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
+
+/// What the pool's numbers are in its models.
+#[cfg(test)]
+const BATCH: usize = 2;
+#[cfg(test)]
+const BATCHES: usize = 1;
+#[cfg(test)]
+const LARGEST: usize = 32;
 
 /// Memory for a `T`, not initialised.
 pub(crate) fn allocate<T>() -> NonNull<T> {

@@ -35,13 +35,13 @@ impl<T: Thin> Global<T> {
     }
 
     /// Takes a fair share, if `sharers` workers take from here: gives the first, and puts the others into
-    /// `into`, as far as there is room, and at most half of what it holds.
-    pub(super) fn take(&self, sharers: usize, into: &Queue<T>) -> Option<T> {
+    /// `into`, as far as there is room, and at most half of what it holds; not more than `most` in all.
+    pub(super) fn take(&self, sharers: usize, most: usize, into: &Queue<T>) -> Option<T> {
         if self.is_empty() {
             return None;
         }
         let mut queue = self.queue.lock();
-        let share = (queue.len() / sharers.max(1)).min(LENGTH / 2);
+        let share = (queue.len() / sharers.max(1)).min(LENGTH / 2).min(most);
         let first = queue.pop_front();
         for _ in 1..share {
             let Some(value) = queue.pop_front() else { break };

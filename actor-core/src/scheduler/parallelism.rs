@@ -106,6 +106,7 @@ impl Scheduler {
         let system = system.clone();
         let started = thread.spawn(move || {
             let queue = system.scheduler().remote(index).queue.lock().take();
+            system.placement().pin(index);
             worker::run(system, index, queue.expect("it is taken by the one thread of this worker"));
         });
         if started.is_err() {

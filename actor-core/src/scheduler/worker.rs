@@ -17,6 +17,8 @@ use crate::system::SystemHandle;
 const CLOCK_EVERY: u32 = 61;
 /// How long a busy worker does without a look at its timers and its driver, if turns are short.
 const OUTSIDE_WITHIN: Duration = Duration::from_micros(100);
+/// The most cells that are taken from the global queue at once when it comes first.
+const MOST_AT_ONCE: usize = 32;
 /// After this many turns of actors that were scheduled last, one behind another, the queue is next.
 const NEXT_IN_A_ROW: u32 = 3;
 
@@ -152,6 +154,7 @@ pub(super) fn run(system: SystemHandle, index: usize, queue: Queue<Task>) {
             driver,
             pace: Pace::new(),
             global_due: false,
+            from_global: false,
             in_a_row: 0,
             searching: false,
             watch: Watch::new(scheduler.record(index)),
@@ -169,12 +172,16 @@ struct Pace {
     left: u32,
     read: Instant,
     outside: Instant,
+    /// When the global queue last had its turn.
+    global: Instant,
+    /// How many cells to take from it then: few if their turns are long.
+    batch: usize,
 }
 
 impl Pace {
     fn new() -> Self {
         let now = clock::now();
-        Pace { every: 1, left: 1, read: now, outside: now }
+        Pace { every: 1, left: 1, read: now, outside: now, global: now, batch: 1 }
     }
 
     /// Counts a turn. True if it is time to look at the clock.
@@ -199,6 +206,18 @@ impl Pace {
         self.outside = now;
         Some(now)
     }
+
+    /// Whether the global queue comes first, as of the last look at the clock, which comes right after
+    /// a turn of it: `was_global`. Then the others have as much time as they keep it waiting. It would
+    /// come first for ever otherwise where its turns are long, and what timers and sockets have
+    /// scheduled here would wait.
+    fn global_due(&mut self, was_global: bool) -> bool {
+        if was_global {
+            self.global = self.read;
+            self.batch = if self.every == 1 { 1 } else { (2 * self.batch).min(MOST_AT_ONCE) };
+        }
+        self.read.saturating_duration_since(self.global) >= OUTSIDE_WITHIN
+    }
 }
 
 struct Worker<'a> {
@@ -208,6 +227,8 @@ struct Worker<'a> {
     pace: Pace,
     /// Whether the global queue comes first now.
     global_due: bool,
+    /// Whether the turn that runs is of the global queue because of that.
+    from_global: bool,
     /// How many turns in a row were of actors that were scheduled last.
     in_a_row: u32,
     /// Whether this worker counts as searching in `Sleep`.
@@ -234,7 +255,9 @@ impl Worker<'_> {
     fn next(&mut self) -> Option<Task> {
         let queue = &self.local.queue;
         let global_first = std::mem::take(&mut self.global_due);
-        let near = if global_first { self.scheduler.steal_global(queue) } else { self.take_next() };
+        let near =
+            if global_first { self.scheduler.steal_global(queue, self.pace.batch) } else { self.take_next() };
+        self.from_global = global_first && near.is_some();
         let found = near.or_else(|| queue.pop()).or_else(|| {
             if !self.searching {
                 self.searching = true;
@@ -280,9 +303,11 @@ impl Worker<'_> {
         // much longer.
         let coarse = clock::coarse();
         let ticked = TURN_BEGAN.replace(coarse) != coarse;
-        if self.pace.turn_ended() || ticked {
-            self.global_due = true;
-            if let Some(now) = self.pace.look() {
+        let from_global = std::mem::take(&mut self.from_global);
+        if self.pace.turn_ended() || ticked || from_global {
+            let outside = self.pace.look();
+            self.global_due = self.pace.global_due(from_global);
+            if let Some(now) = outside {
                 self.watch.looks_outside(is_slow());
                 self.scheduler.timers(self.local.index).fire_due(now);
                 self.driver.poll();

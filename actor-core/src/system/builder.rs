@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
-use std::num::NonZeroUsize;
 use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,12 +15,14 @@ use crate::clock;
 use crate::dead_letter::DeadLetters;
 use crate::driver::{Driver, MakeDriver, Parker};
 use crate::observe::trace::{self, Trace};
+use crate::platform;
 use crate::scheduler::{ParallelismError, Scheduler, automatic};
 use crate::supervisor::children::Nursery;
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::{Restart, Supervisor};
 use crate::sync::{AtomicBool, AtomicU64, Mutex};
 use crate::system::names::Names;
+use crate::system::placement::{Pinning, Placement};
 use crate::system::{Shared, System, SystemHandle};
 
 /// The most workers a system can have.
@@ -34,6 +35,7 @@ pub struct Builder {
     workers: Option<usize>,
     max_workers: Option<usize>,
     floor: Option<usize>,
+    pinning: Pinning,
     make_driver: Box<MakeDriver>,
     restarts: u32,
     window: Duration,
@@ -48,6 +50,7 @@ impl Default for Builder {
             workers: None,
             max_workers: None,
             floor: None,
+            pinning: Pinning::Free,
             make_driver: Box::new(|_| Ok(Arc::new(Parker::default()))),
             restarts: Intensity::RESTARTS,
             window: Intensity::WINDOW,
@@ -65,7 +68,9 @@ impl Builder {
         self
     }
 
-    /// The number of workers, 1 to 1024; unless said, one for each core that the process may use.
+    /// The number of workers, 1 to 1024. Unless said, one for each core that the process may use: the
+    /// cores in its affinity mask, or fewer if the processor quota of its control groups (on Linux,
+    /// rounded up to whole cores; its own group's and of all above it) is for fewer.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
@@ -87,6 +92,22 @@ impl Builder {
     /// it goes on from.
     pub fn automatic_parallelism(mut self, floor: usize) -> Self {
         self.floor = Some(floor);
+        self
+    }
+
+    /// Whether each worker stays on a core of its own, of those in the process's affinity mask; they
+    /// do not unless said. With more workers than cores, the cores are shared out in turn. For Linux;
+    /// elsewhere this does nothing.
+    pub fn pin_workers(mut self, pinned: bool) -> Self {
+        self.pinning = if pinned { Pinning::Mask } else { Pinning::Free };
+        self
+    }
+
+    /// Keeps the workers on these cores, by number, in turn. A core that the process's affinity mask
+    /// does not allow is a [`Contradiction`](crate::Contradiction), and its worker is not pinned. For
+    /// Linux; elsewhere this does nothing.
+    pub fn pin_workers_to(mut self, cores: impl IntoIterator<Item = usize>) -> Self {
+        self.pinning = Pinning::Cores(cores.into_iter().collect());
         self
     }
 
@@ -131,7 +152,7 @@ impl Builder {
     /// If the number of workers is out of range, or a driver or thread could not be made.
     #[track_caller]
     pub fn build(self) -> Result<System, BuildError> {
-        let workers = self.workers.unwrap_or_else(default_workers);
+        let workers = self.workers.unwrap_or_else(|| platform::parallelism().min(MOST_WORKERS));
         if !(1..=MOST_WORKERS).contains(&workers) {
             return Err(BuildError::Workers(workers));
         }
@@ -144,9 +165,13 @@ impl Builder {
         {
             return Err(BuildError::Floor { floor, workers });
         }
+        let mask = platform::affinity::allowed();
+        let placement = Placement::plan(&self.pinning, workers, max, mask.as_deref());
+        placement.warn();
         let scheduler = Scheduler::new(self.name, max, self.make_driver);
         let handle = SystemHandle(Arc::new(Shared {
             scheduler,
+            placement,
             names: Names::default(),
             dead_letters: DeadLetters::default(),
             ids: AtomicU64::new(1),
@@ -179,12 +204,8 @@ impl Builder {
     }
 }
 
-fn default_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_WORKERS)
-}
-
 fn default_max_workers(workers: usize) -> usize {
-    (4 * default_workers()).clamp(16, MOST_WORKERS).max(workers)
+    (4 * platform::parallelism()).clamp(16, MOST_WORKERS).max(workers)
 }
 
 /// The root's cell: it has no supervisor, so nobody restarts it.
@@ -211,6 +232,7 @@ impl fmt::Debug for Builder {
             .field("workers", &self.workers)
             .field("max_workers", &self.max_workers)
             .field("floor", &self.floor)
+            .field("pinning", &self.pinning)
             .field("intensity", &(self.restarts, self.window))
             .field("stop_within", &self.stop_within)
             .field("schedtrace", &self.schedtrace)

@@ -64,8 +64,7 @@ impl Spot {
 impl<T> Wheel<T> {
     /// An empty wheel at tick 0.
     pub(super) const fn new() -> Self {
-        let empty = List { first: NONE, last: NONE };
-        let slots = [empty; SLOTS * LEVELS];
+        let slots = [List::EMPTY; SLOTS * LEVELS];
         Wheel { now: 0, occupied: [0; LEVELS], slots, values: Slab::new(), nodes: Vec::new() }
     }
 
@@ -96,22 +95,37 @@ impl<T> Wheel<T> {
         let now = now.min(LAST - 1);
         while let Some((tick, slot)) = self.first().filter(|(tick, _)| *tick <= now) {
             self.now = tick;
-            while let Some(index) = self.slots[slot].first() {
-                if work == 0 {
-                    return true;
-                }
-                work -= 1;
-                self.unlink(index);
-                if slot < SLOTS {
-                    due.push(self.values.remove_at(index));
-                } else {
-                    self.link(index, self.nodes[index as usize].spot.tick());
-                }
+            if !self.empty(slot, &mut work, due) {
+                return true;
             }
         }
         self.now = self.now.max(now);
         self.give_back();
         false
+    }
+
+    /// Takes out what is in a slot, or moves it to lower levels. False if that is more than `work`.
+    fn empty(&mut self, slot: usize, work: &mut usize, due: &mut Vec<T>) -> bool {
+        let List { first: mut index, last } = std::mem::replace(&mut self.slots[slot], List::EMPTY);
+        self.occupied[slot / SLOTS] &= !(1 << (slot % SLOTS));
+        // Nobody sees the list meanwhile, so its links need no repair at each step.
+        while index != NONE {
+            if *work == 0 {
+                self.nodes[index as usize].previous = NONE;
+                self.slots[slot] = List { first: index, last };
+                self.occupied[slot / SLOTS] |= 1 << (slot % SLOTS);
+                return false;
+            }
+            *work -= 1;
+            let Node { spot, next, .. } = self.nodes[index as usize];
+            if slot < SLOTS {
+                due.push(self.values.remove_at(index));
+            } else {
+                self.link(index, spot.tick());
+            }
+            index = next;
+        }
+        true
     }
 
     /// The tick at which `advance` has something to do next: the first deadline, or before that
@@ -197,9 +211,7 @@ impl<T> Wheel<T> {
 }
 
 impl List {
-    fn first(self) -> Option<u32> {
-        (self.first != NONE).then_some(self.first)
-    }
+    const EMPTY: List = List { first: NONE, last: NONE };
 }
 
 #[cfg(test)]
