@@ -110,7 +110,7 @@ fn what_overflows_is_not_stolen_as_well() {
             let global = global.clone();
             thread::spawn(move || {
                 let own = self::queue();
-                let from_global: Vec<_> = opened(global.take(1, &own)).into_iter().collect();
+                let from_global: Vec<_> = opened(global.take(1, usize::MAX, &own)).into_iter().collect();
                 let first = opened(stealer.steal(&own));
                 from_global.into_iter().chain(first).chain(emptied(&own)).collect::<Vec<_>>()
             })

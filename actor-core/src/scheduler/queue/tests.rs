@@ -127,7 +127,7 @@ proptest! {
                     model.global.push_back(numbers.next);
                 },
                 Step::TakeGlobal { to, sharers } => {
-                    prop_assert_eq!(number(global.take(sharers, &queues[to])), model.take(to, sharers));
+                    prop_assert_eq!(number(global.take(sharers, usize::MAX, &queues[to])), model.take(to, sharers));
                 }
             }
             for (queue, model) in stealers.iter().zip(&model.queues) {
@@ -160,7 +160,7 @@ fn everything_is_taken_once_by_somebody_in_the_order_of_its_queue() {
                 while !done.load(Ordering::Acquire) || !stealer.is_empty() || !global.is_empty() {
                     taken.extend(number(stealer.steal(&own)));
                     taken.extend(std::iter::from_fn(|| number(own.pop())));
-                    taken.extend(number(global.take(3, &own)));
+                    taken.extend(number(global.take(3, usize::MAX, &own)));
                     taken.extend(std::iter::from_fn(|| number(own.pop())));
                 }
                 taken
