@@ -134,6 +134,7 @@ impl<A: Messages> fmt::Debug for ActorRef<A> {
 impl<A: Messages> Sealed for ActorRef<A> {}
 
 impl<A: Accepts<M>, M: Message> Deliver<M> for ActorRef<A> {
+    #[inline(always)]
     fn offer(
         &self,
         message: M,

@@ -50,6 +50,7 @@ pub struct Call<'a, D: ?Sized, M> {
 
 impl<'a, D: Deliver<M> + ?Sized, M: Message> Call<'a, D, M> {
     #[doc(hidden)]
+    #[inline]
     pub fn new(to: &'a D, message: M) -> Self {
         Call { to, message, within: None }
     }
@@ -59,6 +60,7 @@ impl<'a, D: Deliver<M> + ?Sized, M: Message> Call<'a, D, M> {
     /// # Errors
     /// Gives the message back if the mailbox is full (and its policy does not drop instead), or if
     /// the actor has ended.
+    #[inline]
     pub fn tell(self) -> Result<(), TellError<M>> {
         self.to.offer(self.message, Reply::nowhere(), None, false).map_err(|refusal| match refusal {
             Refusal::Full(message) => TellError::Full(message),

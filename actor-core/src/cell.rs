@@ -141,21 +141,31 @@ impl<A: Messages> Cell<A> {
     }
 
     /// Puts a message into the mailbox and schedules the actor if it rested.
+    #[inline(always)]
     pub(crate) fn push(
         self: &Arc<Self>,
         message: A::Message,
         ticket: Option<Ticket>,
         waits: bool,
     ) -> Result<(), Refusal<A::Message>> {
-        let Pushed { schedule, dropped } = self.mailbox.push(message, ticket, waits)?;
-        self.schedule_if(schedule);
-        if let Some(message) = dropped {
-            self.dead_letter(message, DeadLetterReason::MailboxFull);
+        match self.mailbox.push(message, ticket, waits) {
+            Pushed::Taken { schedule: false } => Ok(()),
+            Pushed::Taken { schedule: true } => {
+                self.schedule_if(true);
+                Ok(())
+            }
+            Pushed::Instead { of, schedule } => {
+                self.schedule_if(schedule);
+                self.dead_letter(of, DeadLetterReason::MailboxFull);
+                Ok(())
+            }
+            Pushed::Refused(refusal) => Err(refusal),
         }
-        Ok(())
     }
 
     /// Ends an accepted message that no handler will see.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn dead_letter(&self, message: A::Message, why: DeadLetterReason) {
         if !message.is_internal() {
             self.system().dead_letters().announce(self, message.name(), why);

@@ -32,6 +32,7 @@ pub(crate) struct Node<T> {
 }
 
 impl<T> Node<T> {
+    #[inline(always)]
     fn new(item: T) -> NonNull<Node<T>> {
         let node = pool::allocate::<Node<T>>();
         // SAFETY: the memory is for a node and not initialised.
@@ -48,6 +49,19 @@ impl<T> Node<T> {
         let item = unsafe { &raw const (*node.as_ptr()).item };
         // SAFETY: as above, and what is read out is not used again.
         unsafe { item.read() }
+    }
+
+    /// Gives the item out and frees the node.
+    ///
+    /// # Safety
+    /// As for `item`.
+    #[cold]
+    unsafe fn open(node: NonNull<Node<T>>) -> T {
+        // SAFETY: passed on to the caller.
+        let item = unsafe { Node::item(node) };
+        // SAFETY: as above.
+        unsafe { Node::free(node) };
+        item
     }
 
     /// Frees a node whose item is out.
@@ -68,6 +82,15 @@ pub(crate) enum Rest<T> {
     Messages(Stub<T>),
     /// The caller has it still: somebody has called, so it looks again at what is there.
     Called(Stub<T>),
+}
+
+/// What became of a push.
+enum Pushed {
+    Seen,
+    /// The token was taken.
+    Schedule,
+    /// It was refused.
+    Closed,
 }
 
 /// The node up to which everything was taken and handed out, if there is one.
@@ -107,36 +130,44 @@ impl<T> Inbox<T> {
     }
 
     /// Pushes. `Ok(true)`: the caller has taken the token and must schedule the actor.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&self, item: T) -> Result<bool, T> {
-        self.push_then(item, 0)
+        // In here, so that the item is written once, where it stays.
+        let node = Node::new(item);
+        match self.push_node(node, 0) {
+            Pushed::Seen => Ok(false),
+            Pushed::Schedule => Ok(true),
+            // SAFETY: the node was not pushed, so it is still ours.
+            Pushed::Closed => Err(unsafe { Node::open(node) }),
+        }
     }
 
     /// Pushes a last item, after which pushes are refused.
     pub(crate) fn push_last(&self, item: T) -> Result<bool, T> {
-        self.push_then(item, CLOSED)
+        let node = Node::new(item);
+        match self.push_node(node, CLOSED) {
+            Pushed::Seen => Ok(false),
+            Pushed::Schedule => Ok(true),
+            // SAFETY: as in `push`.
+            Pushed::Closed => Err(unsafe { Node::open(node) }),
+        }
     }
 
-    #[inline]
-    fn push_then(&self, item: T, mark: usize) -> Result<bool, T> {
-        let node = Node::new(item);
+    fn push_node(&self, node: NonNull<Node<T>>, mark: usize) -> Pushed {
         let marked = node.as_ptr().map_addr(|addr| addr | mark);
         // Relaxed: what is read is only compared, never followed.
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             if is_closed(head) {
-                // SAFETY: the node was not pushed, so it is still ours.
-                let item = unsafe { Node::item(node) };
-                // SAFETY: as above.
-                unsafe { Node::free(node) };
-                return Err(item);
+                return Pushed::Closed;
             }
-            // SAFETY: as above.
+            // SAFETY: the node is ours until it is pushed.
             unsafe { (*node.as_ptr()).next = nodes(head) };
             // Release: with the acquire of `take`, which reads the node. Acquire: with the release of
             // `rest`, if this takes the token. SeqCst: a last item closes; see `is_closed`.
             match self.head.compare_exchange_weak(head, marked, Ordering::SeqCst, Ordering::Relaxed) {
-                Ok(_) => return Ok(head.addr() == IDLE),
+                Ok(_) if head.addr() == IDLE => return Pushed::Schedule,
+                Ok(_) => return Pushed::Seen,
                 Err(now) => head = now,
             }
         }

@@ -99,12 +99,15 @@ pub enum Refusal<M> {
     Closed(M),
 }
 
-/// What a push did.
-pub(crate) struct Pushed<M> {
-    /// The actor got work while it rested: the caller must schedule it.
-    pub(crate) schedule: bool,
-    /// Made a dead letter by the overflow policy, for the caller to announce.
-    pub(crate) dropped: Option<M>,
+/// What a push did. Hardly ever more than its tag is written.
+pub(crate) enum Pushed<M> {
+    /// Taken. If so it says, the actor got work while it rested: the caller must schedule it.
+    Taken { schedule: bool },
+    /// Taken; and by the overflow policy this one, or one before it, is a dead letter, for the caller to
+    /// announce.
+    Instead { of: M, schedule: bool },
+    /// Not taken.
+    Refused(Refusal<M>),
 }
 
 pub(crate) use crate::cell::line::Ticket;
@@ -222,40 +225,47 @@ impl<M> Mailbox<M> {
 
     /// Adds a user message. `ticket` is a grant to use, if the sender has waited for one; a sender
     /// that `waits` is refused where the overflow policy would drop something.
-    #[inline]
-    pub(crate) fn push(
-        &self,
-        message: M,
-        ticket: Option<Ticket>,
-        waits: bool,
-    ) -> Result<Pushed<M>, Refusal<M>> {
+    #[inline(always)]
+    pub(crate) fn push(&self, message: M, ticket: Option<Ticket>, waits: bool) -> Pushed<M> {
         if self.limits.is_bounded() {
-            return self.push_bounded(message, ticket, waits);
+            if self.has_ring() {
+                return self.push_ring(message, ticket, waits);
+            }
+            let placed = match ticket {
+                Some(ticket) => self.take_place_in_line(ticket),
+                None => self.take_place(),
+            };
+            if !placed {
+                return self.overflow(message, waits);
+            }
         }
-        match self.inbox.push(Item::of(message)) {
-            Ok(schedule) => Ok(Pushed { schedule, dropped: None }),
-            Err(item) => Err(Refusal::Closed(item.into_message())),
+        if sample::message_due() {
+            return self.push_stamped(message);
+        }
+        match self.inbox.push(Item::Message(message)) {
+            Ok(schedule) => Pushed::Taken { schedule },
+            Err(item) => self.refused(item),
         }
     }
 
-    fn push_bounded(&self, message: M, ticket: Option<Ticket>, waits: bool) -> Result<Pushed<M>, Refusal<M>> {
-        if self.has_ring() {
-            return self.push_ring(message, ticket, waits);
+    /// Pushes a message whose wait is to be measured.
+    #[cold]
+    #[inline(never)]
+    fn push_stamped(&self, message: M) -> Pushed<M> {
+        match self.inbox.push(Item::Stamped(Box::new((sample::message_stamp(), message)))) {
+            Ok(schedule) => Pushed::Taken { schedule },
+            Err(item) => self.refused(item),
         }
-        let placed = match ticket {
-            Some(ticket) => self.take_place_in_line(ticket),
-            None => self.take_place(),
-        };
-        if !placed {
-            return self.overflow(message, waits);
+    }
+
+    /// The mailbox is closed: its place is given back, and the message.
+    #[cold]
+    #[inline(never)]
+    fn refused(&self, item: Item<M>) -> Pushed<M> {
+        if self.limits.is_bounded() {
+            self.give_places(1);
         }
-        match self.inbox.push(Item::of(message)) {
-            Ok(schedule) => Ok(Pushed { schedule, dropped: None }),
-            Err(item) => {
-                self.give_places(1);
-                Err(Refusal::Closed(item.into_message()))
-            }
-        }
+        Pushed::Refused(Refusal::Closed(item.into_message()))
     }
 
     /// Takes the place that was granted to a sender in line, or one that is free. A sender that gets
@@ -278,21 +288,24 @@ impl<M> Mailbox<M> {
         self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
     }
 
-    fn overflow(&self, message: M, waits: bool) -> Result<Pushed<M>, Refusal<M>> {
+    #[cold]
+    #[inline(never)]
+    fn overflow(&self, message: M, waits: bool) -> Pushed<M> {
         if self.inbox.is_closed() {
-            return Err(Refusal::Closed(message));
+            return Pushed::Refused(Refusal::Closed(message));
         }
         if self.limits.overflow() == Overflow::DropNewest && !waits {
             self.rare().dead.fetch_add(1, Ordering::Relaxed);
-            return Ok(Pushed { schedule: false, dropped: Some(message) });
+            return Pushed::Instead { of: message, schedule: false };
         }
         if !waits {
             self.rare().rejected.fetch_add(1, Ordering::Relaxed);
         }
-        Err(Refusal::Full(message))
+        Pushed::Refused(Refusal::Full(message))
     }
 
-    fn push_ring(&self, message: M, ticket: Option<Ticket>, waits: bool) -> Result<Pushed<M>, Refusal<M>> {
+    #[inline(never)]
+    fn push_ring(&self, message: M, ticket: Option<Ticket>, waits: bool) -> Pushed<M> {
         let placed = ticket.is_some_and(|ticket| self.take_place_in_line(ticket));
         let mut dropped = None;
         {
@@ -302,28 +315,32 @@ impl<M> Mailbox<M> {
                 if placed {
                     self.give_places(1);
                 }
-                return Err(Refusal::Closed(message));
+                return Pushed::Refused(Refusal::Closed(message));
             }
             // Who stands in line takes a place there only.
             if !placed && (ticket.is_some() || !self.take_place()) {
                 if waits {
-                    return Err(Refusal::Full(message));
+                    return Pushed::Refused(Refusal::Full(message));
                 }
                 match ring.pop() {
                     Some(oldest) => dropped = Some(oldest),
                     // All places are granted: the new one is the oldest of those without.
                     None => {
                         self.rare().dead.fetch_add(1, Ordering::Relaxed);
-                        return Ok(Pushed { schedule: false, dropped: Some(message) });
+                        return Pushed::Instead { of: message, schedule: false };
                     }
                 }
             }
             ring.queue.push_back(message);
         }
-        if dropped.is_some() {
-            self.rare().dead.fetch_add(1, Ordering::Relaxed);
+        let schedule = self.raise(Flags::RING);
+        match dropped {
+            None => Pushed::Taken { schedule },
+            Some(of) => {
+                self.rare().dead.fetch_add(1, Ordering::Relaxed);
+                Pushed::Instead { of, schedule }
+            }
         }
-        Ok(Pushed { schedule: self.raise(Flags::RING), dropped })
     }
 
     // ---- waiting for room ------------------------------------------------------------------------
@@ -603,17 +620,6 @@ impl<M> Drop for Mailbox<M> {
 }
 
 impl<M> Item<M> {
-    #[inline]
-    fn of(message: M) -> Self {
-        if sample::message_due() { Item::stamped(message) } else { Item::Message(message) }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn stamped(message: M) -> Self {
-        Item::Stamped(Box::new((sample::message_stamp(), message)))
-    }
-
     fn into_message(self) -> M {
         match self {
             Item::Message(message) => message,

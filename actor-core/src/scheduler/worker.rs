@@ -15,6 +15,8 @@ use crate::system::SystemHandle;
 /// After at most this many turns a busy worker takes from the global queue first, and looks at the
 /// clock; after fewer if they take long.
 const CLOCK_EVERY: u32 = 61;
+/// How many turns there are between two looks at the coarse clock.
+const COARSE_EVERY: u32 = 4;
 /// How long a busy worker does without a look at its timers and its driver, if turns are short.
 const OUTSIDE_WITHIN: Duration = Duration::from_micros(100);
 /// The most cells that are taken from the global queue at once when it comes first.
@@ -25,7 +27,7 @@ const NEXT_IN_A_ROW: u32 = 3;
 thread_local! {
     /// Whether turns on this thread have taken long of late.
     static SLOW: Cell<bool> = const { Cell::new(false) };
-    /// What the coarse clock said before the turn that runs on this thread.
+    /// What the coarse clock said before the turn that runs on this thread, or a few turns before.
     static TURN_BEGAN: Cell<u64> = const { Cell::new(0) };
     /// The actor whose turn runs on this thread, by the address of its cell.
     static CURRENT: Cell<*const ()> = const { Cell::new(std::ptr::null()) };
@@ -41,6 +43,12 @@ pub(crate) fn turn_is_long() -> bool {
     clock::coarse() != TURN_BEGAN.get()
 }
 
+/// Whether the coarse clock has ticked since it was last asked so, or a turn after a rest began.
+fn coarse_ticked() -> bool {
+    let now = clock::coarse();
+    TURN_BEGAN.replace(now) != now
+}
+
 /// Notes whose turn runs on this thread.
 #[inline]
 pub(crate) fn set_current(cell: *const ()) {
@@ -52,18 +60,21 @@ pub(crate) fn is_turn_of(cell: *const ()) -> bool {
     CURRENT.get() == cell
 }
 
-thread_local!(static LOCAL: OnceCell<Local> = const { OnceCell::new() });
+thread_local! {
+    static LOCAL: OnceCell<Local> = const { OnceCell::new() };
+    // What every schedule needs, apart: without a destructor, so that an access is one instruction.
+    /// The address of the scheduler that this thread is an active worker of.
+    static ACTIVE_IN: Cell<*const Scheduler> = const { Cell::new(std::ptr::null()) };
+    /// The actor that was scheduled last, by the turn that runs: it is next, while what it was sent
+    /// is still in the cache. Not in the queue, so nobody can steal it.
+    static NEXT: Cell<Option<Task>> = const { Cell::new(None) };
+}
 
 /// What a worker's own thread has of it.
 struct Local {
     system: SystemHandle,
     index: usize,
     queue: Queue<Task>,
-    /// The actor that was scheduled last, by the turn that runs: it is next, while what it was sent
-    /// is still in the cache. Not in the queue, so nobody can steal it.
-    next: Cell<Option<Task>>,
-    /// Whether this worker is retired: then what it schedules is for others.
-    retired: Cell<bool>,
 }
 
 /// Where a task went.
@@ -106,47 +117,43 @@ pub(crate) fn with_record(f: impl FnOnce(&Record)) {
 /// Gives the task back if this thread is not an active worker of `scheduler`.
 #[inline]
 pub(super) fn push_local(scheduler: &Scheduler, task: Task) -> Result<Pushed, Task> {
-    push(scheduler, task, |local, task| match local.next.replace(Some(task)) {
-        None => Pushed::Next,
+    if !is_active_in(scheduler) {
+        return Err(task);
+    }
+    match NEXT.replace(Some(task)) {
+        None => Ok(Pushed::Next),
         Some(before) => {
-            local.queue.push(before, &scheduler.global);
-            Pushed::Queued
+            with_local(|local| local.queue.push(before, &scheduler.global));
+            Ok(Pushed::Queued)
         }
-    })
+    }
 }
 
 /// Pushes to the end of this thread's own queue; gives the task back if it is not an active worker
 /// of `scheduler`.
 pub(super) fn push_back(scheduler: &Scheduler, task: Task) -> Result<Pushed, Task> {
-    push(scheduler, task, |local, task| {
+    if !is_active_in(scheduler) {
+        return Err(task);
+    }
+    let alone = with_local(|local| {
         let alone = local.queue.is_empty();
         local.queue.push(task, &scheduler.global);
-        if alone { Pushed::Next } else { Pushed::Queued }
-    })
+        alone
+    });
+    Ok(if alone == Some(true) { Pushed::Next } else { Pushed::Queued })
 }
 
 #[inline]
-fn push(scheduler: &Scheduler, task: Task, to: impl FnOnce(&Local, Task) -> Pushed) -> Result<Pushed, Task> {
-    let mut task = Some(task);
-    let pushed = with_local(|local| {
-        if !local.is_of(scheduler) || local.retired.get() {
-            return None;
-        }
-        task.take().map(|task| to(local, task))
-    });
-    match (pushed.flatten(), task) {
-        (_, Some(task)) => Err(task),
-        (Some(pushed), None) => Ok(pushed),
-        (None, None) => unreachable!("the task went where the other value came from"),
-    }
+fn is_active_in(scheduler: &Scheduler) -> bool {
+    std::ptr::eq(ACTIVE_IN.get(), scheduler)
 }
 
 /// Runs a worker until its system stops.
 pub(super) fn run(system: SystemHandle, index: usize, queue: Queue<Task>) {
     LOCAL.with(|local| {
-        let (next, retired) = (Cell::new(None), Cell::new(false));
-        let local = local.get_or_init(|| Local { system, index, queue, next, retired });
+        let local = local.get_or_init(|| Local { system, index, queue });
         let scheduler = local.system.scheduler();
+        ACTIVE_IN.set(scheduler);
         let driver = &*scheduler.remote(index).driver;
         Worker {
             local,
@@ -160,6 +167,7 @@ pub(super) fn run(system: SystemHandle, index: usize, queue: Queue<Task>) {
             watch: Watch::new(scheduler.record(index)),
         }
         .run_all();
+        ACTIVE_IN.set(std::ptr::null());
         scheduler.worker_ended();
     });
 }
@@ -184,11 +192,13 @@ impl Pace {
         Pace { every: 1, left: 1, read: now, outside: now, global: now, batch: 1 }
     }
 
-    /// Counts a turn. True if it is time to look at the clock.
+    /// Counts a turn. True if it is time to look at the clock: so many turns have passed, by what turns
+    /// took before; or the coarse clock, which is cheap and looked at now and then, has ticked, so that these
+    /// may have taken much longer.
     #[inline]
     fn turn_ended(&mut self) -> bool {
         self.left = self.left.saturating_sub(1);
-        self.left == 0
+        self.left == 0 || self.left.is_multiple_of(COARSE_EVERY) && coarse_ticked()
     }
 
     /// Looks at the clock; the time, if it is time to look outside.
@@ -238,6 +248,15 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     fn run_all(&mut self) {
+        // A turn catches what a user's code panics with; this is for a panic of our own, which must
+        // not take the worker with it.
+        while catch_unwind(AssertUnwindSafe(|| self.run_turns())).is_err() {
+            tracing::error!("a turn panicked outside of any handler: a bug in the runtime");
+        }
+        self.watch.publish();
+    }
+
+    fn run_turns(&mut self) {
         loop {
             if !self.scheduler.active.includes(self.local.index) && !self.scheduler.is_stopping() {
                 self.retire();
@@ -248,7 +267,6 @@ impl Worker<'_> {
                 None => self.rest(),
             }
         }
-        self.watch.publish();
     }
 
     /// Finds the next turn to run: here, in the global queue, or at another worker's.
@@ -277,7 +295,7 @@ impl Worker<'_> {
     /// Takes the actor that was scheduled last, unless there were too many such turns in a row: two
     /// actors that keep each other busy must not keep the others waiting.
     fn take_next(&mut self) -> Option<Task> {
-        let Some(task) = self.local.next.take() else {
+        let Some(task) = NEXT.take() else {
             self.in_a_row = 0;
             return None;
         };
@@ -294,17 +312,9 @@ impl Worker<'_> {
     /// Runs a turn, then looks outside if that is due.
     fn run(&mut self, task: Task) {
         observe::count(Count::Turns);
-        // A turn catches what a user's code panics with; this is for a panic of our own, which must
-        // not take the worker with it.
-        if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {
-            tracing::error!("a turn panicked outside of any handler: a bug in the runtime");
-        }
-        // The pace is set by what turns took before. The coarse clock sees it at once if this one took
-        // much longer.
-        let coarse = clock::coarse();
-        let ticked = TURN_BEGAN.replace(coarse) != coarse;
+        task.run();
         let from_global = std::mem::take(&mut self.from_global);
-        if self.pace.turn_ended() || ticked || from_global {
+        if self.pace.turn_ended() || from_global {
             let outside = self.pace.look();
             self.global_due = self.pace.global_due(from_global);
             if let Some(now) = outside {
@@ -321,9 +331,9 @@ impl Worker<'_> {
         let (index, sleep) = (self.local.index, &self.scheduler.sleep);
         self.watch.rests();
         let next_timer = self.scheduler.timers(index).fire_due(clock::now());
-        let next = self.local.next.take();
+        let next = NEXT.take();
         if next.is_some() {
-            self.local.next.set(next);
+            NEXT.set(next);
             return;
         }
         sleep.fall_asleep(index);
@@ -342,8 +352,8 @@ impl Worker<'_> {
     /// Runs no more actors until this worker is active again, or the system stops and wants all of them to come
     /// to their ends. Meanwhile it serves the sockets and timers that it has; what they schedule goes to others.
     fn retire(&mut self) {
-        self.local.retired.set(true);
-        self.scheduler.hand_over(self.local.next.take(), &self.local.queue);
+        ACTIVE_IN.set(std::ptr::null());
+        self.scheduler.hand_over(NEXT.take(), &self.local.queue);
         // Pushes may have relied on this search, or have chosen this worker to do one.
         if std::mem::take(&mut self.searching) {
             self.scheduler.search_ended();
@@ -354,7 +364,7 @@ impl Worker<'_> {
             let next_timer = timers.fire_due(clock::now());
             self.driver.park(next_timer.map(|at| at.saturating_duration_since(clock::now())));
         }
-        self.local.retired.set(false);
+        ACTIVE_IN.set(self.scheduler);
         TURN_BEGAN.set(clock::coarse());
     }
 }

@@ -64,11 +64,15 @@ impl Actor {
     /// Tells; false if the message was refused.
     fn tell(&self, value: u32) -> bool {
         match self.mailbox.push(Parcel::new(value), None, false) {
-            Ok(pushed) => {
-                self.schedule_if(pushed.schedule);
-                pushed.dropped.is_none()
+            Pushed::Taken { schedule } => {
+                self.schedule_if(schedule);
+                true
             }
-            Err(Refusal::Full(_) | Refusal::Closed(_)) => false,
+            Pushed::Instead { schedule, .. } => {
+                self.schedule_if(schedule);
+                false
+            }
+            Pushed::Refused(_) => false,
         }
     }
 

@@ -40,13 +40,13 @@ impl Send {
         let (bell, waker): (Bell, Waker) = Bell::new();
         loop {
             match self.actor.mailbox.push(Parcel::new(self.value), self.ticket, true) {
-                Ok(pushed) => {
+                Pushed::Taken { schedule } | Pushed::Instead { schedule, .. } => {
                     self.ticket = None;
-                    self.actor.schedule_if(pushed.schedule);
+                    self.actor.schedule_if(schedule);
                     return Sent::Accepted;
                 }
-                Err(Refusal::Closed(_)) => return Sent::Closed,
-                Err(Refusal::Full(_)) => {}
+                Pushed::Refused(Refusal::Closed(_)) => return Sent::Closed,
+                Pushed::Refused(Refusal::Full(_)) => {}
             }
             if !self.actor.mailbox.queue_for_room(&mut self.ticket, &waker) {
                 self.bell = Some(bell);
