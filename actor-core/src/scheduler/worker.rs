@@ -21,7 +21,10 @@ const COARSE_EVERY: u32 = 4;
 const OUTSIDE_WITHIN: Duration = Duration::from_micros(100);
 /// The most cells that are taken from the global queue at once when it comes first.
 const MOST_AT_ONCE: usize = 32;
-/// After this many turns of actors that were scheduled last, one behind another, the queue is next.
+/// After this many turns of actors that were scheduled last, one behind another, the queue is next; if turns
+/// are short, so that the queue does not wait long for it.
+const SHORT_IN_A_ROW: u32 = 32;
+/// And after this many if they are not.
 const NEXT_IN_A_ROW: u32 = 3;
 
 thread_local! {
@@ -201,6 +204,12 @@ impl Pace {
         self.left == 0 || self.left.is_multiple_of(COARSE_EVERY) && coarse_ticked()
     }
 
+    /// How many actors that were scheduled last may go before the queue.
+    #[inline]
+    fn most_in_a_row(&self) -> u32 {
+        (self.every / 2).clamp(NEXT_IN_A_ROW, SHORT_IN_A_ROW)
+    }
+
     /// Looks at the clock; the time, if it is time to look outside.
     fn look(&mut self) -> Option<Instant> {
         let now = clock::now();
@@ -299,7 +308,7 @@ impl Worker<'_> {
             self.in_a_row = 0;
             return None;
         };
-        if self.in_a_row < NEXT_IN_A_ROW {
+        if self.in_a_row < self.pace.most_in_a_row() {
             self.in_a_row += 1;
             observe::count(Count::NextHits);
             return Some(task);
