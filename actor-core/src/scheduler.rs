@@ -18,7 +18,7 @@ use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::{Driver, MakeDriver};
 use crate::observe::{self, Count, Outside, Record};
-use crate::sync::{AtomicBool, AtomicUsize, Condvar, Mutex, OnceLock, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Condvar, Mutex, OnceLock, Ordering};
 use crate::timer::TimerQueue;
 use automatic::Automatic;
 use global::Global;
@@ -27,7 +27,7 @@ use parallelism::{Active, Recipe};
 use queue::Stealer;
 pub(crate) use queue::{Queue, Thin};
 use sleep::Sleep;
-use worker::Pushed;
+use worker::{Pushed, Watched};
 
 pub(crate) struct Scheduler {
     /// Work from threads that are not workers of this system, and what overflows a worker's queue.
@@ -57,6 +57,8 @@ struct Remote {
     driver: Arc<dyn Driver>,
     timers: TimerQueue,
     record: Record,
+    /// How long a turn took there of late, in nanoseconds. Written by the worker.
+    turn_nanos: AtomicU32,
 }
 
 impl Scheduler {
@@ -83,11 +85,10 @@ impl Scheduler {
     pub(crate) fn schedule(&self, task: Task) {
         match worker::push_local(self, task.sampled()) {
             // It is the next that this worker runs: no other is needed.
-            Ok(Pushed::Next) => return,
-            Ok(Pushed::Queued) => {}
+            Ok(Pushed::Next) => {}
+            Ok(Pushed::Queued { urgent }) => self.wake_one(urgent),
             Err(task) => self.push_global(task),
         }
-        self.wake_one();
     }
 
     fn push_global(&self, task: Task) {
@@ -95,6 +96,7 @@ impl Scheduler {
         if self.is_stopping() && *self.live.lock() == 0 {
             self.run_leftovers();
         }
+        self.wake_one(true);
     }
 
     /// Runs what is scheduled when the workers have gone: actors that were spawned at the last moment,
@@ -110,15 +112,18 @@ impl Scheduler {
     pub(crate) fn schedule_again(&self, task: Task) {
         match worker::push_back(self, task.sampled()) {
             // This worker has nothing else to do, so it comes to it next.
-            Ok(Pushed::Next) => return,
-            Ok(Pushed::Queued) => {}
+            Ok(Pushed::Next) => {}
+            Ok(Pushed::Queued { urgent }) => self.wake_one(urgent),
             Err(task) => self.push_global(task),
         }
-        self.wake_one();
     }
 
-    fn wake_one(&self) {
-        if let Some(worker) = self.sleep.worker_to_wake() {
+    /// Wakes a worker for what was pushed, if none searches. One that naps comes to it by and by; if that is
+    /// `urgent`, at once.
+    fn wake_one(&self, urgent: bool) {
+        let worker = self.sleep.worker_to_wake();
+        let worker = if urgent { worker.or_else(|| self.sleep.napper_to_wake()) } else { worker };
+        if let Some(worker) = worker {
             self.outside.wake_sent(self.current_worker().is_some());
             self.unpark(worker);
         }
@@ -192,14 +197,16 @@ impl Scheduler {
 
     // ---- for workers ---------------------------------------------------------------------------
 
-    /// Takes from the global queue, or half of what another worker has.
-    fn steal(&self, thief: usize, queue: &Queue<Task>) -> Option<Task> {
-        self.steal_global(queue, usize::MAX).or_else(|| self.steal_from_others(thief, queue))
+    /// Takes from the global queue, or half of what another worker has, if that is worth it.
+    fn steal(&self, thief: usize, queue: &Queue<Task>, watched: &mut Watched) -> Option<Task> {
+        self.steal_global(queue, usize::MAX).or_else(|| self.steal_from_others(thief, queue, watched))
     }
 
-    fn steal_from_others(&self, thief: usize, queue: &Queue<Task>) -> Option<Task> {
+    fn steal_from_others(&self, thief: usize, queue: &Queue<Task>, watched: &mut Watched) -> Option<Task> {
         observe::count(Count::StealAttempts);
-        let stolen = self.victims(thief).find_map(|victim| self.remote(victim).stealer.steal(queue))?;
+        let now = clock::now();
+        let mut worth_it = self.victims(thief).filter(|victim| self.is_worth_stealing(*victim, watched, now));
+        let stolen = worth_it.find_map(|victim| self.remote(victim).stealer.steal(queue))?;
         // The queue was empty: what is in it now was stolen too.
         observe::add(Count::Stolen, 1 + queue.len() as u64);
         Some(stolen)
@@ -218,6 +225,28 @@ impl Scheduler {
         self.global.take(self.parallelism(), most, queue)
     }
 
+    /// Whether a worker has so much in its queue that another one should take half of it, or does not get on with
+    /// it. What is done in less time than it takes to fetch it from another core's cache had better stay.
+    fn is_worth_stealing(&self, victim: usize, watched: &mut Watched, now: Instant) -> bool {
+        let remote = self.remote(victim);
+        // Relaxed: an estimate.
+        let backlog = remote.stealer.len() as u64 * u64::from(remote.turn_nanos.load(Ordering::Relaxed));
+        let stands_still = watched.stands_still(victim, remote.stealer.taken(), now);
+        backlog >= worker::WORTH_STEALING.as_nanos() as u64 || stands_still && !remote.stealer.is_empty()
+    }
+
+    /// Whether there is something for a searching worker to take.
+    fn is_worth_searching(&self, thief: usize, watched: &mut Watched) -> bool {
+        let now = clock::now();
+        !self.global.is_empty()
+            || self.victims(thief).any(|victim| self.is_worth_stealing(victim, watched, now))
+    }
+
+    /// Whether workers other than one that searches have something to run.
+    fn others_run(&self) -> bool {
+        self.sleep.idle() + 1 < self.parallelism()
+    }
+
     fn has_work(&self) -> bool {
         !self.global.is_empty() || self.remotes().any(|remote| !remote.stealer.is_empty())
     }
@@ -225,7 +254,7 @@ impl Scheduler {
     /// A searching worker has stopped searching.
     fn search_ended(&self) {
         if self.sleep.end_search() && self.has_work() {
-            self.wake_one();
+            self.wake_one(false);
         }
     }
 
@@ -233,7 +262,7 @@ impl Scheduler {
     fn hand_over(&self, next: Option<Task>, queue: &Queue<Task>) {
         if next.is_some() || !queue.is_empty() {
             self.global.push_batch(next.into_iter().chain(std::iter::from_fn(|| queue.pop())));
-            self.wake_one();
+            self.wake_one(true);
         }
     }
 

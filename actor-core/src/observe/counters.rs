@@ -65,6 +65,8 @@ counts! {
     NextHits, next_hits;
     /// How often the worker went to sleep in its driver.
     Parks, parks;
+    /// Naps: rests of half a millisecond with which it watches what others do with their queues.
+    Naps, naps;
     /// Wake-ups after which it found nothing to run before it went to rest again.
     IdleWakes, idle_wakes;
     /// Sleeping workers that this one has woken, because it had pushed work.

@@ -11,12 +11,14 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crossbeam_utils::CachePadded;
+
 use crate::clock;
 use crate::driver::{Driver, MakeDriver};
 use crate::observe::Record;
 use crate::scheduler::queue::Queue;
 use crate::scheduler::{Remote, Scheduler, worker};
-use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering};
 use crate::system::SystemHandle;
 use crate::timer::TimerQueue;
 
@@ -95,8 +97,14 @@ impl Scheduler {
         self.slots[index].get_or_init(|| {
             let queue = Queue::new();
             let (stealer, queue) = (queue.stealer(), Mutex::new(Some(queue)));
-            Remote { stealer, queue, driver, timers: TimerQueue::new(clock::now()), record: Record::new() }
-                .into()
+            CachePadded::new(Remote {
+                stealer,
+                queue,
+                driver,
+                timers: TimerQueue::new(clock::now()),
+                record: Record::new(),
+                turn_nanos: AtomicU32::new(u32::MAX),
+            })
         });
         // Release: pairs with the Acquire in `workers`, so that the slot is seen filled. Before the thread, so that
         // what it pushes is looked for here.

@@ -26,7 +26,7 @@ use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 /// How much a ring holds: enough that bursts seldom overflow, and few enough that 256 turns are not
 /// long. A power of two, so that an index that wraps around stays in step with its slot.
 #[cfg(not(loom))]
-pub(super) const LENGTH: usize = 256;
+pub(super) const LENGTH: usize = 1024;
 #[cfg(loom)]
 pub(super) const LENGTH: usize = 4;
 

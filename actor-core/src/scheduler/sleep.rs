@@ -1,7 +1,7 @@
 //! How workers fall asleep and are woken, without losing a wake-up and without waking in vain.
 //!
 //! A worker is *running* (has work), *searching* (looks for some) or *idle* (parked, or about to
-//! be). The README beside this file tells the protocol and why it loses nothing.
+//! be). One that searches may *nap*, where others run and there is nothing worth taking from them. The README beside this file tells the protocol and why it loses nothing.
 
 #[cfg(all(test, loom))]
 mod model;
@@ -16,6 +16,8 @@ pub(crate) struct Sleep {
     idle_count: AtomicUsize,
     /// How many workers are searching.
     searching: AtomicUsize,
+    /// The number of the searching worker that naps, plus one; 0 if none does.
+    napper: AtomicUsize,
 }
 
 impl Sleep {
@@ -33,6 +35,30 @@ impl Sleep {
         self.idle_count.store(idle.len(), Ordering::Relaxed);
         self.searching.fetch_add(1, Ordering::Relaxed);
         Some(worker)
+    }
+
+    /// Work was pushed that cannot wait, and there was no [`worker_to_wake`](Self::worker_to_wake), whose fence
+    /// this relies on: the napping worker, to be unparked. One push gets it.
+    pub(crate) fn napper_to_wake(&self) -> Option<usize> {
+        if self.napper.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        self.napper.swap(0, Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// A searching worker goes on searching, but naps before. False if another one naps. It must look
+    /// once more before it parks.
+    pub(crate) fn begin_nap(&self, worker: usize) -> bool {
+        let begun = self.napper.compare_exchange(0, worker + 1, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        // Pairs with the fence in `worker_to_wake`: either who pushes sees the nap, or this worker, looking
+        // again, sees the work.
+        fence(Ordering::SeqCst);
+        begun
+    }
+
+    pub(crate) fn end_nap(&self, worker: usize) {
+        // It is another's if this worker was unparked and that one naps since.
+        let _ = self.napper.compare_exchange(worker + 1, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// How many workers are idle.

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::driver::Driver;
 use crate::observe::{self, Count, Record, Watch};
 use crate::scheduler::{Queue, Scheduler};
+use crate::sync::Ordering;
 use crate::system::SystemHandle;
 
 /// After at most this many turns a busy worker takes from the global queue first, and looks at the
@@ -19,6 +20,16 @@ const CLOCK_EVERY: u32 = 61;
 const COARSE_EVERY: u32 = 4;
 /// How long a busy worker does without a look at its timers and its driver, if turns are short.
 const OUTSIDE_WITHIN: Duration = Duration::from_micros(100);
+/// How much work a worker's queue holds, by what turns took there of late, when others help. Fetching it from
+/// another core's cache and waking somebody for it costs much of that.
+pub(super) const WORTH_STEALING: Duration = Duration::from_micros(50);
+/// And when one that naps is woken for it.
+const WORTH_WAKING: Duration = Duration::from_micros(200);
+/// How long a searching worker naps, where others run and have not that much: then it looks whether they get on with
+/// what they have. A driver may round it up to a millisecond.
+const NAP: Duration = Duration::from_micros(500);
+/// So many naps in a row are enough if there is nothing at all to be taken.
+const MOST_NAPS: u32 = 4;
 /// The most cells that are taken from the global queue at once when it comes first.
 const MOST_AT_ONCE: usize = 32;
 /// After this many turns of actors that were scheduled last, one behind another, the queue is next; if turns
@@ -71,6 +82,8 @@ thread_local! {
     /// The actor that was scheduled last, by the turn that runs: it is next, while what it was sent
     /// is still in the cache. Not in the queue, so nobody can steal it.
     static NEXT: Cell<Option<Task>> = const { Cell::new(None) };
+    /// How many turns, at the present pace, are worth stealing.
+    static MUCH: Cell<usize> = const { Cell::new(1) };
 }
 
 /// What a worker's own thread has of it.
@@ -84,11 +97,18 @@ struct Local {
 pub(super) enum Pushed {
     /// This worker runs it next.
     Next,
-    /// Into this worker's queue, where others can steal it.
-    Queued,
+    /// Into this worker's queue, where others can steal it. If `urgent`, they should: it holds much.
+    Queued { urgent: bool },
 }
 
 impl Local {
+    /// Puts a task at the end of the queue. True if that holds so much now that others should help.
+    #[inline]
+    fn push(&self, task: Task, scheduler: &Scheduler) -> bool {
+        self.queue.push(task, &scheduler.global);
+        self.queue.len() >= MUCH.get()
+    }
+
     fn is_of(&self, scheduler: &Scheduler) -> bool {
         std::ptr::eq(self.system.scheduler(), scheduler)
     }
@@ -126,8 +146,8 @@ pub(super) fn push_local(scheduler: &Scheduler, task: Task) -> Result<Pushed, Ta
     match NEXT.replace(Some(task)) {
         None => Ok(Pushed::Next),
         Some(before) => {
-            with_local(|local| local.queue.push(before, &scheduler.global));
-            Ok(Pushed::Queued)
+            let urgent = with_local(|local| local.push(before, scheduler));
+            Ok(Pushed::Queued { urgent: urgent == Some(true) })
         }
     }
 }
@@ -138,12 +158,12 @@ pub(super) fn push_back(scheduler: &Scheduler, task: Task) -> Result<Pushed, Tas
     if !is_active_in(scheduler) {
         return Err(task);
     }
-    let alone = with_local(|local| {
+    let pushed = with_local(|local| {
         let alone = local.queue.is_empty();
-        local.queue.push(task, &scheduler.global);
-        alone
+        let urgent = local.push(task, scheduler);
+        if alone { Pushed::Next } else { Pushed::Queued { urgent } }
     });
-    Ok(if alone == Some(true) { Pushed::Next } else { Pushed::Queued })
+    Ok(pushed.unwrap_or(Pushed::Next))
 }
 
 #[inline]
@@ -167,6 +187,8 @@ pub(super) fn run(system: SystemHandle, index: usize, queue: Queue<Task>) {
             from_global: false,
             in_a_row: 0,
             searching: false,
+            naps: 0,
+            watched: Watched::default(),
             watch: Watch::new(scheduler.record(index)),
         }
         .run_all();
@@ -183,6 +205,8 @@ struct Pace {
     left: u32,
     read: Instant,
     outside: Instant,
+    /// How long a turn took, of the last few.
+    turn_nanos: u32,
     /// When the global queue last had its turn.
     global: Instant,
     /// How many cells to take from it then: few if their turns are long.
@@ -192,7 +216,7 @@ struct Pace {
 impl Pace {
     fn new() -> Self {
         let now = clock::now();
-        Pace { every: 1, left: 1, read: now, outside: now, global: now, batch: 1 }
+        Pace { every: 1, left: 1, read: now, outside: now, turn_nanos: u32::MAX, global: now, batch: 1 }
     }
 
     /// Counts a turn. True if it is time to look at the clock: so many turns have passed, by what turns
@@ -215,6 +239,7 @@ impl Pace {
         let now = clock::now();
         let took = now.saturating_duration_since(std::mem::replace(&mut self.read, now));
         let turns = u128::from((self.every - self.left).max(1));
+        self.turn_nanos = u32::try_from(took.as_nanos() / turns).unwrap_or(u32::MAX).max(1);
         let fitting = OUTSIDE_WITHIN.as_nanos() * turns / took.as_nanos().max(1);
         self.every = fitting.clamp(1, u128::from(CLOCK_EVERY)) as u32;
         self.left = self.every;
@@ -252,7 +277,36 @@ struct Worker<'a> {
     in_a_row: u32,
     /// Whether this worker counts as searching in `Sleep`.
     searching: bool,
+    /// How many naps there were in a row.
+    naps: u32,
+    /// How far the others have got.
+    watched: Watched,
     watch: Watch<'a>,
+}
+
+/// How far the others have got with their queues, as a searching worker has seen it.
+#[derive(Default)]
+pub(super) struct Watched(Vec<(usize, Instant)>);
+
+impl Watched {
+    /// Whether a worker has taken nothing out of its queue for long, as far as was seen. `taken` is how much it
+    /// has taken out by now.
+    pub(super) fn stands_still(&mut self, worker: usize, taken: usize, now: Instant) -> bool {
+        if self.0.len() <= worker {
+            // Zero may be what it has taken, but not for long.
+            self.0.resize(worker + 1, (0, now));
+        }
+        let (before, since) = &mut self.0[worker];
+        if *before != taken {
+            (*before, *since) = (taken, now);
+        }
+        now.saturating_duration_since(*since) >= NAP
+    }
+
+    /// What was seen before a time when nobody watched says nothing.
+    fn forget(&mut self) {
+        self.0.clear();
+    }
 }
 
 impl Worker<'_> {
@@ -291,10 +345,11 @@ impl Worker<'_> {
                 self.scheduler.sleep.start_search();
                 self.watch.searches();
             }
-            self.scheduler.steal(self.local.index, queue)
+            self.scheduler.steal(self.local.index, queue, &mut self.watched)
         });
         if found.is_some() && self.searching {
             self.searching = false;
+            self.naps = 0;
             self.watch.found();
             self.scheduler.search_ended();
         }
@@ -325,6 +380,7 @@ impl Worker<'_> {
         let from_global = std::mem::take(&mut self.from_global);
         if self.pace.turn_ended() || from_global {
             let outside = self.pace.look();
+            self.publish_pace();
             self.global_due = self.pace.global_due(from_global);
             if let Some(now) = outside {
                 self.watch.looks_outside(is_slow());
@@ -333,6 +389,13 @@ impl Worker<'_> {
                 observe::count(Count::DriverPolls);
             }
         }
+    }
+
+    fn publish_pace(&self) {
+        let turn_nanos = self.pace.turn_nanos;
+        // Relaxed: an estimate.
+        self.scheduler.remote(self.local.index).turn_nanos.store(turn_nanos, Ordering::Relaxed);
+        MUCH.set((WORTH_WAKING.as_nanos() as usize / turn_nanos as usize).max(1));
     }
 
     /// Parks until there is an event, a timer is due, or somebody has pushed work.
@@ -345,6 +408,11 @@ impl Worker<'_> {
             NEXT.set(next);
             return;
         }
+        if self.should_nap() && sleep.begin_nap(index) {
+            return self.nap(next_timer);
+        }
+        self.naps = 0;
+        self.watched.forget();
         sleep.fall_asleep(index);
         if !self.scheduler.has_work() && !self.scheduler.is_stopping() {
             self.watch.parks();
@@ -354,6 +422,28 @@ impl Worker<'_> {
         self.scheduler.automatic.worker_woke();
         self.searching = true;
         self.watch.wakes();
+        TURN_BEGAN.set(clock::coarse());
+        self.scheduler.timers(index).fire_due(clock::now());
+    }
+
+    /// Whether to nap, not to sleep: while others run they may soon have more than they can do, and who naps need
+    /// not be woken for each bit. As long as there is something in a queue, somebody has to see that it does
+    /// not stay there.
+    fn should_nap(&self) -> bool {
+        let waits = self.naps < MOST_NAPS && self.scheduler.others_run() || self.scheduler.has_work();
+        waits && !self.scheduler.is_stopping()
+    }
+
+    /// Naps, as a searching worker. It has just said so.
+    fn nap(&mut self, next_timer: Option<Instant>) {
+        let index = self.local.index;
+        if !self.scheduler.is_worth_searching(index, &mut self.watched) && !self.scheduler.is_stopping() {
+            let until_timer = next_timer.map_or(NAP, |at| at.saturating_duration_since(clock::now()));
+            observe::count(Count::Naps);
+            self.driver.park(Some(NAP.min(until_timer)));
+        }
+        self.scheduler.sleep.end_nap(index);
+        self.naps += 1;
         TURN_BEGAN.set(clock::coarse());
         self.scheduler.timers(index).fire_due(clock::now());
     }
