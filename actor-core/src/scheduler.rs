@@ -197,9 +197,9 @@ impl Scheduler {
 
     // ---- for workers ---------------------------------------------------------------------------
 
-    /// Takes from the global queue, or half of what another worker has, if that is worth it.
-    fn steal(&self, thief: usize, queue: &Queue<Task>, watched: &mut Watched) -> Option<Task> {
-        self.steal_global(queue, usize::MAX).or_else(|| self.steal_from_others(thief, queue, watched))
+    /// Takes up to `most` from the global queue, or half of what another worker has, if that is worth it.
+    fn steal(&self, thief: usize, queue: &Queue<Task>, most: usize, watched: &mut Watched) -> Option<Task> {
+        self.steal_global(queue, most).or_else(|| self.steal_from_others(thief, queue, watched))
     }
 
     fn steal_from_others(&self, thief: usize, queue: &Queue<Task>, watched: &mut Watched) -> Option<Task> {

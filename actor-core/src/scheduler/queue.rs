@@ -39,6 +39,9 @@ pub(crate) trait Thin: Send {
     /// # Safety
     /// `raw` came from [`into_raw`](Self::into_raw), and is given back once.
     unsafe fn from_raw(raw: *mut ()) -> Self;
+
+    /// Has what is there fetched into the cache, since it is next. It may be gone by now.
+    fn prefetch(_raw: *mut ()) {}
 }
 
 /// The owner's end. There is one for each ring, on one thread at a time.
@@ -153,6 +156,7 @@ impl<T: Thin> Queue<T> {
             }
             let raw = self.ring.read(head);
             if self.ring.take(head, 1) {
+                T::prefetch(self.ring.read(head.wrapping_add(1)));
                 // SAFETY: taking it out of the ring has made it ours.
                 return Some(unsafe { T::from_raw(raw) });
             }

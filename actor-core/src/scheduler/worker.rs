@@ -30,8 +30,10 @@ const WORTH_WAKING: Duration = Duration::from_micros(200);
 const NAP: Duration = Duration::from_micros(500);
 /// So many naps in a row are enough if there is nothing at all to be taken.
 const MOST_NAPS: u32 = 4;
-/// The most cells that are taken from the global queue at once when it comes first.
-const MOST_AT_ONCE: usize = 32;
+/// The most cells that are taken from the global queue at once.
+const MOST_AT_ONCE: usize = 128;
+/// So many times as long as a turn of the global queue, the others come first after it.
+const OTHERS_SHARE: u32 = 4;
 /// After this many turns of actors that were scheduled last, one behind another, the queue is next; if turns
 /// are short, so that the queue does not wait long for it.
 const SHORT_IN_A_ROW: u32 = 32;
@@ -209,14 +211,22 @@ struct Pace {
     turn_nanos: u32,
     /// When the global queue last had its turn.
     global: Instant,
-    /// How many cells to take from it then: few if their turns are long.
-    batch: usize,
+    /// For how long the others come first after it.
+    others: Duration,
 }
 
 impl Pace {
     fn new() -> Self {
         let now = clock::now();
-        Pace { every: 1, left: 1, read: now, outside: now, turn_nanos: u32::MAX, global: now, batch: 1 }
+        Pace {
+            every: 1,
+            left: 1,
+            read: now,
+            outside: now,
+            turn_nanos: u32::MAX,
+            global: now,
+            others: OUTSIDE_WITHIN,
+        }
     }
 
     /// Counts a turn. True if it is time to look at the clock: so many turns have passed, by what turns
@@ -252,15 +262,21 @@ impl Pace {
     }
 
     /// Whether the global queue comes first, as of the last look at the clock, which comes right after
-    /// a turn of it: `was_global`. Then the others have as much time as they keep it waiting. It would
-    /// come first for ever otherwise where its turns are long, and what timers and sockets have
-    /// scheduled here would wait.
-    fn global_due(&mut self, was_global: bool) -> bool {
-        if was_global {
+    /// a turn of it: `was_global`, which took `took`. Then the others have some time, and the more the longer it
+    /// took: what timers and sockets have scheduled here would wait long otherwise where the global queue is full
+    /// of long turns.
+    fn global_due(&mut self, was_global: Option<Duration>) -> bool {
+        if let Some(took) = was_global {
             self.global = self.read;
-            self.batch = if self.every == 1 { 1 } else { (2 * self.batch).min(MOST_AT_ONCE) };
+            self.others = (took * OTHERS_SHARE).max(OUTSIDE_WITHIN);
         }
-        self.read.saturating_duration_since(self.global) >= OUTSIDE_WITHIN
+        self.read.saturating_duration_since(self.global) >= self.others
+    }
+
+    /// How much to take from the global queue at once: not more than what keeps others waiting for a moment
+    /// that come into this worker's own queue meanwhile.
+    fn batch(&self) -> usize {
+        (OUTSIDE_WITHIN.as_nanos() as usize / self.turn_nanos as usize).clamp(1, MOST_AT_ONCE)
     }
 }
 
@@ -336,8 +352,11 @@ impl Worker<'_> {
     fn next(&mut self) -> Option<Task> {
         let queue = &self.local.queue;
         let global_first = std::mem::take(&mut self.global_due);
-        let near =
-            if global_first { self.scheduler.steal_global(queue, self.pace.batch) } else { self.take_next() };
+        let near = if global_first {
+            self.scheduler.steal_global(queue, self.pace.batch())
+        } else {
+            self.take_next()
+        };
         self.from_global = global_first && near.is_some();
         let found = near.or_else(|| queue.pop()).or_else(|| {
             if !self.searching {
@@ -345,7 +364,7 @@ impl Worker<'_> {
                 self.scheduler.sleep.start_search();
                 self.watch.searches();
             }
-            self.scheduler.steal(self.local.index, queue, &mut self.watched)
+            self.scheduler.steal(self.local.index, queue, self.pace.batch(), &mut self.watched)
         });
         if found.is_some() && self.searching {
             self.searching = false;
@@ -379,9 +398,11 @@ impl Worker<'_> {
         task.run();
         let from_global = std::mem::take(&mut self.from_global);
         if self.pace.turn_ended() || from_global {
+            let before = self.pace.read;
             let outside = self.pace.look();
             self.publish_pace();
-            self.global_due = self.pace.global_due(from_global);
+            let took = self.pace.read.saturating_duration_since(before);
+            self.global_due = self.pace.global_due(from_global.then_some(took));
             if let Some(now) = outside {
                 self.watch.looks_outside(is_slow());
                 self.scheduler.timers(self.local.index).fire_due(now);
