@@ -18,11 +18,12 @@ mod work;
 mod workload;
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actor_core::System;
 use clap::{Parser, value_parser};
 
+use report::Extra;
 use workload::{Run, Workload};
 
 /// Runs one workload and prints one line of JSON; BENCHMARKS.md says what each of them is.
@@ -49,6 +50,10 @@ struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = value_parser!(u64).range(1..=86_400))]
     limit: u64,
 
+    /// Afterwards, stop the system in good order; `extra` then has how long that took and the memory that is left
+    #[arg(long)]
+    stop: bool,
+
     /// The port of 127.0.0.1 that a server listens at; 0 lets the system choose
     #[arg(long, default_value_t = 7000)]
     port: u16,
@@ -71,14 +76,29 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         Workload::ChatServer => net::chat(workers, arguments.port, limit),
         workload => {
             signal::end_after(limit)?;
-            let system = System::builder().workers(workers).build()?;
+            let system = System::builder().workers(workers).stop_within(limit).build()?;
             let n = workload.fit(arguments.n.unwrap_or(workload.default_n()));
-            let report = Run { system: &system, workload, n, secs: arguments.secs }.measure()?;
+            let mut report = Run { system: &system, workload, n, secs: arguments.secs }.measure()?;
+            if arguments.stop {
+                report.extra = stop(system, report.extra)?;
+            }
             println!("{report}");
-            // Not in good order: hogs are in work, and a million actors would be stopped.
+            // Not in good order unless asked for: hogs are in work, and a million actors would be stopped.
             std::process::exit(0)
         }
     }
+}
+
+/// Stops the system, and adds how long that took and how much memory the process still has.
+fn stop(system: System, extra: Extra) -> Result<Extra, Box<dyn Error>> {
+    let begin = Instant::now();
+    let ended = system.shutdown();
+    let took = begin.elapsed();
+    drop(system);
+    if !ended.is_clean() {
+        return Err(format!("the system did not stop in good order: {ended}").into());
+    }
+    Ok(extra.number("stop_secs", took.as_secs_f64()).number("rss_after_stop", probe::resident_bytes() as f64))
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {
