@@ -9,7 +9,7 @@ use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::Driver;
 use crate::observe::{self, Count, Record, Watch};
-use crate::scheduler::{Queue, Scheduler};
+use crate::scheduler::{Queue, Scheduler, pinned};
 use crate::system::SystemHandle;
 
 /// After at most this many turns a busy worker takes from the global queue first, and looks at the
@@ -39,6 +39,11 @@ pub(crate) fn is_slow() -> bool {
 /// Whether the coarse clock has ticked since the turn on this thread began.
 pub(crate) fn turn_is_long() -> bool {
     clock::coarse() != TURN_BEGAN.get()
+}
+
+/// Notes that a turn begins, on the thread of a pinned actor.
+pub(super) fn turn_begins() {
+    TURN_BEGAN.set(clock::coarse());
 }
 
 /// Notes whose turn runs on this thread.
@@ -84,9 +89,9 @@ fn with_local<R>(f: impl FnOnce(&Local) -> R) -> Option<R> {
     LOCAL.try_with(|local| local.get().map(f)).ok().flatten()
 }
 
-/// Whether this thread is a worker of any system.
+/// Whether this thread runs actors, of any system: as a worker, or as a pinned actor's thread.
 pub(crate) fn is_current() -> bool {
-    with_local(|_| ()).is_some()
+    with_local(|_| ()).is_some() || pinned::is_current()
 }
 
 pub(crate) fn index_in(scheduler: &Scheduler) -> Option<usize> {
@@ -94,7 +99,8 @@ pub(crate) fn index_in(scheduler: &Scheduler) -> Option<usize> {
 }
 
 pub(crate) fn current_driver() -> Option<Arc<dyn Driver>> {
-    with_local(|local| local.system.scheduler().driver(local.index).cloned()).flatten()
+    let own = with_local(|local| local.system.scheduler().driver(local.index).cloned()).flatten();
+    own.or_else(pinned::any_driver)
 }
 
 /// Calls `f` with the record of the worker that this thread is, if it is one.
