@@ -295,6 +295,26 @@ fn a_handler_that_does_not_return_is_reported_and_hangs_no_shutdown() {
 }
 
 #[test]
+fn one_whose_thread_has_ended_with_the_system_still_comes_to_its_end() {
+    let system = System::builder().workers(1).stop_within(Duration::from_millis(100)).build().unwrap();
+    let (seen, blocked) = (Seen::default(), Seen::default());
+    let pinned = hand(&system, &seen).pinned().start().wait().unwrap();
+    let other = hand(&system, &blocked).spawn().unwrap();
+    other.block().tell().unwrap();
+    blocked.gate.somebody_waits();
+    // With the only worker held up, nobody stops the pinned actor; its thread ends nevertheless.
+    let report = system.shutdown();
+    assert_eq!(report.stuck_workers, 1, "{report}");
+    let asked = pinned.clone();
+    pinned.thread().tell().unwrap();
+    let asker = thread::spawn(move || asked.thread().wait().is_ok());
+    blocked.gate.open();
+    assert!(pinned.monitor().wait_within(LIMIT).is_some());
+    // Before or after the kill: an answer it is.
+    let _ = asker.join().unwrap();
+}
+
+#[test]
 fn one_that_is_killed_while_it_awaits_ends_and_frees_its_place() {
     let system = System::builder().workers(1).max_pinned(1).build().unwrap();
     let seen = Seen::default();

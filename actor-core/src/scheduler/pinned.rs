@@ -60,9 +60,8 @@ impl Pinned {
     /// Ends each thread as soon as it finds nothing to run. The scheduler is marked as stopping: no thread
     /// is added after this.
     pub(super) fn stop(&self) {
-        for seat in &self.threads.lock().seats {
-            seat.end();
-        }
+        let seats = self.threads.lock().seats.clone();
+        seats.iter().for_each(|seat| seat.end());
     }
 
     /// Waits for the threads until `until`; returns how many have not ended.
