@@ -35,6 +35,7 @@ use crate::message::Envelope;
 use crate::monitor::{Down, MonitorId, Watcher};
 use crate::port::Ready;
 use crate::reason::StopReason;
+use crate::scheduler::PinnedThread;
 use crate::slab::Key;
 use crate::supervisor::children::{Children, Nursery};
 use crate::supervisor::{Restart, Supervisor};
@@ -64,6 +65,8 @@ pub(crate) struct Cell<A: Messages> {
     /// Where it is there.
     pub(crate) place: AtomicU32,
     pub(crate) restart: Restart,
+    /// Whether it has a thread of its own, which is in [`rare::Rare`] then.
+    pinned: bool,
     /// For the worker that has the run token.
     pub(crate) life: UnsafeCell<Life<A>>,
 }
@@ -101,6 +104,7 @@ pub(crate) struct Plan<A: Messages> {
     pub(crate) nursery: Arc<Nursery>,
     pub(crate) restart: Restart,
     pub(crate) settings: Settings,
+    pub(crate) pinned: Option<PinnedThread>,
     /// Where it is spawned.
     pub(crate) site: &'static Location<'static>,
     pub(crate) life: Life<A>,
@@ -110,6 +114,10 @@ impl<A: Messages> Cell<A> {
     /// A cell that its maker must schedule once.
     pub(crate) fn new(plan: Plan<A>) -> Arc<Self> {
         let mailbox = Mailbox::new(plan.settings);
+        let pinned = plan.pinned.is_some();
+        if let Some(thread) = plan.pinned {
+            mailbox.rare().pinned.get_or_init(|| thread);
+        }
         if let Some(name) = plan.name {
             mailbox.rare().name.get_or_init(|| name);
         }
@@ -119,6 +127,7 @@ impl<A: Messages> Cell<A> {
             nursery: plan.nursery,
             place: AtomicU32::new(Nursery::NOWHERE),
             restart: plan.restart,
+            pinned,
             life: UnsafeCell::new(plan.life),
         })
     }
@@ -183,8 +192,49 @@ impl<A: Messages> Cell<A> {
     /// Queues the actor for a turn. The caller has just got the run token, or keeps it.
     #[inline]
     pub(crate) fn schedule_if(self: &Arc<Self>, schedule: bool) {
-        if schedule {
+        if schedule && !self.pinned {
             self.system().scheduler().schedule(Task::of(self));
+        } else if schedule {
+            self.schedule_pinned();
+        }
+    }
+
+    /// Queues another turn, behind the others. For the holder of the run token, which passes it on: the
+    /// cell may be gone when this returns.
+    #[inline]
+    pub(crate) fn schedule_again(self: &Arc<Self>) {
+        if self.pinned {
+            self.schedule_pinned();
+        } else {
+            self.system().scheduler().schedule_again(Task::of(self));
+        }
+    }
+
+    /// Queues the actor for a turn on its own thread; anywhere, if that has ended with the system.
+    #[cold]
+    #[inline(never)]
+    fn schedule_pinned(self: &Arc<Self>) {
+        let scheduler = self.system().scheduler();
+        let pushed = match self.thread() {
+            Some(thread) => thread.push(Task::of(self)),
+            None => Err(Task::of(self)),
+        };
+        if let Err(task) = pushed {
+            scheduler.schedule(task);
+        }
+    }
+
+    /// The thread of a pinned actor.
+    fn thread(&self) -> Option<&PinnedThread> {
+        self.mailbox.rare_if_made()?.pinned.get()
+    }
+
+    /// Ends a pinned actor's thread, after the turn that runs on it.
+    pub(crate) fn leave_thread(&self) {
+        if self.pinned
+            && let Some(thread) = self.thread()
+        {
+            thread.end();
         }
     }
 

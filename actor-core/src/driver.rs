@@ -47,7 +47,7 @@ impl Driver for Parker {
     fn poll(&self) {}
 }
 
-/// The driver of the worker that this thread is, if it is one.
+/// The driver of the worker that this thread is, if it is one. On a pinned actor's thread, that of any worker.
 ///
 /// A driver finds itself again with `(&*driver as &dyn Any).downcast_ref()`.
 #[must_use]

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
+use std::sync::Arc;
 
 use crate::message::Message;
 use crate::reason::StopReason;
@@ -179,6 +181,20 @@ pub enum SpawnError {
     Failed(StopReason),
     /// `.start().wait()` was called on a worker. The actor was not spawned.
     Deadlock,
+    /// The actor was to be [pinned](crate::Spawn::pinned), and there are as many pinned actors as the system
+    /// may have. The actor was not spawned.
+    TooManyPinned {
+        /// The most there may be; see [`Builder::max_pinned`](crate::Builder::max_pinned).
+        max: usize,
+    },
+    /// The actor was to be [pinned to a core](crate::Spawn::pinned_to) outside of the affinity mask of the
+    /// process. The actor was not spawned.
+    CoreNotAllowed {
+        /// The number of the core.
+        core: usize,
+    },
+    /// The thread of a pinned actor could not be started. The actor was not spawned.
+    Thread(Arc<io::Error>),
 }
 
 impl fmt::Display for SpawnError {
@@ -191,11 +207,25 @@ impl fmt::Display for SpawnError {
             SpawnError::Closed => f.write_str("the supervisor has ended"),
             SpawnError::Failed(why) => write!(f, "the actor {why}"),
             SpawnError::Deadlock => f.write_str(DEADLOCK),
+            SpawnError::TooManyPinned { max } => {
+                write!(f, "there are {max} pinned actors already; Builder::max_pinned makes room for more")
+            }
+            SpawnError::CoreNotAllowed { core } => {
+                write!(f, "the process's affinity mask does not allow core {core}")
+            }
+            SpawnError::Thread(error) => write!(f, "a thread for the actor could not be started: {error}"),
         }
     }
 }
 
-impl Error for SpawnError {}
+impl Error for SpawnError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            SpawnError::Thread(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}
 
 /// Why [`lookup`](crate::SystemHandle::lookup) found no ref.
 #[derive(Clone, Debug, PartialEq, Eq)]

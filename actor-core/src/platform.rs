@@ -7,7 +7,6 @@
 
 pub(crate) mod affinity;
 pub(crate) mod quota;
-#[cfg_attr(not(test), allow(dead_code))] // for the order in which workers steal
 pub(crate) mod topology;
 
 use std::num::NonZeroUsize;
@@ -65,7 +64,7 @@ fn parallelism_of(cores: Option<usize>, quota: Option<usize>) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     #[test]
@@ -78,10 +77,10 @@ mod tests {
     }
 
     /// A tree of files for a test, gone with the value.
-    pub(super) struct Tree(pub(super) std::path::PathBuf);
+    pub(crate) struct Tree(pub(crate) std::path::PathBuf);
 
     impl Tree {
-        pub(super) fn new(name: &str, files: &[(&str, &str)]) -> Tree {
+        pub(crate) fn new(name: &str, files: &[(&str, &str)]) -> Tree {
             let root = std::env::temp_dir().join(format!("actor-core-{name}-{}", std::process::id()));
             for (path, content) in files {
                 let path = root.join(path);

@@ -3,7 +3,9 @@
 
 pub(crate) mod automatic;
 mod global;
+mod near;
 mod parallelism;
+mod pinned;
 mod queue;
 mod sleep;
 pub(crate) mod worker;
@@ -22,8 +24,11 @@ use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Condvar, Mutex, OnceLock, 
 use crate::timer::TimerQueue;
 use automatic::Automatic;
 use global::Global;
+use near::Near;
 pub use parallelism::ParallelismError;
 use parallelism::{Active, Recipe};
+use pinned::Pinned;
+pub(crate) use pinned::PinnedThread;
 use queue::Stealer;
 pub(crate) use queue::{Queue, Thin};
 use sleep::Sleep;
@@ -47,6 +52,7 @@ pub(crate) struct Scheduler {
     /// How many worker threads have not ended.
     live: Mutex<usize>,
     ended: Condvar,
+    pinned: Pinned,
 }
 
 /// What all threads see of a worker.
@@ -56,6 +62,8 @@ struct Remote {
     queue: Mutex<Option<Queue<Task>>>,
     driver: Arc<dyn Driver>,
     timers: TimerQueue,
+    /// Where it steals first.
+    near: Near,
     record: Record,
     /// How long a turn took there of late, in nanoseconds. Written by the worker.
     turn_nanos: AtomicU32,
@@ -63,7 +71,12 @@ struct Remote {
 
 impl Scheduler {
     /// A scheduler without workers; [`set_parallelism`](Self::set_parallelism) starts some.
-    pub(crate) fn new(name: String, max_workers: usize, make_driver: Box<MakeDriver>) -> Self {
+    pub(crate) fn new(
+        name: String,
+        max_workers: usize,
+        max_pinned: usize,
+        make_driver: Box<MakeDriver>,
+    ) -> Self {
         Scheduler {
             global: CachePadded::new(Global::new()),
             sleep: CachePadded::default(),
@@ -77,6 +90,7 @@ impl Scheduler {
             automatic: Automatic::default(),
             live: Mutex::new(0),
             ended: Condvar::new(),
+            pinned: Pinned::new(max_pinned),
         }
     }
 
@@ -205,14 +219,22 @@ impl Scheduler {
     fn steal_from_others(&self, thief: usize, queue: &Queue<Task>, watched: &mut Watched) -> Option<Task> {
         observe::count(Count::StealAttempts);
         let now = clock::now();
-        let mut worth_it = self.victims(thief).filter(|victim| self.is_worth_stealing(*victim, watched, now));
-        let stolen = worth_it.find_map(|victim| self.remote(victim).stealer.steal(queue))?;
+        let steal_from = |victim: usize| {
+            let worth_it = self.is_worth_stealing(victim, watched, now);
+            worth_it.then(|| self.remote(victim).stealer.steal(queue)).flatten()
+        };
+        let near = &self.remote(thief).near;
+        let stolen = if near.is_flat() {
+            self.victims(thief).find_map(steal_from)?
+        } else {
+            near.victims(self.workers(), clock::below).find_map(steal_from)?
+        };
         // The queue was empty: what is in it now was stolen too.
         observe::add(Count::Stolen, 1 + queue.len() as u64);
         Some(stolen)
     }
 
-    /// The other workers, in the order in which a thief looks at them. The retired ones too: one whose handler
+    /// The other workers, in the order in which a thief looks at them if all are equally near. The retired ones too: one whose handler
     /// has not returned has not handed its queue over.
     fn victims(&self, thief: usize) -> impl Iterator<Item = usize> {
         let workers = self.workers();
@@ -268,7 +290,7 @@ impl Scheduler {
 
     // ---- the end -------------------------------------------------------------------------------
 
-    /// Ends each worker as soon as it finds nothing to run.
+    /// Ends each worker, and each thread of a pinned actor, as soon as it finds nothing to run.
     pub(crate) fn stop(&self) {
         // Under the lock, so that no worker is started that nobody unparks.
         let _changing = self.changing.lock();
@@ -279,10 +301,16 @@ impl Scheduler {
             self.timers(worker).end();
             self.unpark(worker);
         }
+        self.pinned.stop();
     }
 
-    /// Waits for the threads of the workers until `until`; returns how many have not ended.
-    pub(crate) fn wait_for_workers(&self, until: Instant) -> usize {
+    /// Waits for the threads of the workers and of the pinned actors until `until`; returns how many have not
+    /// ended.
+    pub(crate) fn wait_for_threads(&self, until: Instant) -> usize {
+        self.wait_for_workers(until) + self.pinned.wait(until)
+    }
+
+    fn wait_for_workers(&self, until: Instant) -> usize {
         let mut live = self.live.lock();
         while *live > 0 {
             let left = until.saturating_duration_since(clock::now());

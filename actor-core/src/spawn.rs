@@ -19,7 +19,7 @@ use crate::error::SpawnError;
 use crate::port::MakePort;
 use crate::reason::StopReason;
 use crate::reply::{self, Answer, Outcome, Reply};
-use crate::scheduler::worker;
+use crate::scheduler::{PinnedThread, worker};
 use crate::supervisor::{Restart, STOP_WITHIN, SupervisorRef};
 use crate::wait;
 
@@ -37,7 +37,14 @@ pub struct Spawn<A: Messages> {
     restart: Restart,
     stop_within: Duration,
     make_port: Option<MakePort<A>>,
+    pinned: Option<OwnThread>,
     site: &'static Location<'static>,
+}
+
+/// That an actor gets a thread of its own, and the core that it is to stay on.
+#[derive(Clone, Copy, Debug)]
+struct OwnThread {
+    core: Option<usize>,
 }
 
 impl<A: Messages> Spawn<A> {
@@ -51,11 +58,12 @@ impl<A: Messages> Spawn<A> {
             restart: Restart::Transient,
             stop_within: STOP_WITHIN,
             make_port: None,
+            pinned: None,
             site: Location::caller(),
         }
     }
 
-    /// Gives the actor a name, by which [`lookup`](SystemHandle::lookup) finds it from now until it
+    /// Gives the actor a name, by which [`lookup`](crate::SystemHandle::lookup) finds it from now until it
     /// has ended; restarts do not free it.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -98,12 +106,38 @@ impl<A: Messages> Spawn<A> {
         self
     }
 
+    /// Gives the actor a thread of its own, for as long as it lives: factory, handlers and `#[stopped]` run
+    /// there, those of later incarnations too, and nothing else does. For an actor that computes for long,
+    /// calls what blocks, or uses a library that wants to be called from one thread: it holds up nobody. Up
+    /// to [`Builder::max_pinned`](crate::Builder::max_pinned) actors can be pinned at a time.
+    ///
+    /// Else it is an actor like any other. `.wait()` is refused in its handlers too. A message to it or from
+    /// it wakes another thread, so it costs some microseconds more than one between two others. Its timers
+    /// are kept by workers, and so are its sockets.
+    ///
+    /// The thread has the actor's name, or that of its type; some systems show the first 15 bytes only. It
+    /// ends with the actor or with the system.
+    pub fn pinned(mut self) -> Self {
+        self.pinned = Some(OwnThread { core: None });
+        self
+    }
+
+    /// As [`pinned`](Self::pinned), and keeps the thread on the core with this number. On Linux; elsewhere
+    /// the thread is on any core. Nothing keeps others off that core: give the workers other ones, with
+    /// [`Builder::pin_workers_to`](crate::Builder::pin_workers_to).
+    pub fn pinned_to(mut self, core: usize) -> Self {
+        self.pinned = Some(OwnThread { core: Some(core) });
+        self
+    }
+
     /// Spawns the actor and returns at once. Its factory and `#[started]` run in its first turn; if
     /// they fail, the actor ends with [`StopReason::StartFailed`].
     ///
     /// # Errors
     /// [`SpawnError::NameTaken`], [`SpawnError::BadName`], and [`SpawnError::Closed`] if the
-    /// supervisor is ending. Then there is no actor and the factory has not run.
+    /// supervisor is ending. For a pinned actor also [`SpawnError::TooManyPinned`],
+    /// [`SpawnError::CoreNotAllowed`], and [`SpawnError::Thread`] if its thread could not be started. Then
+    /// there is no actor and the factory has not run.
     pub fn spawn(self) -> Result<A::Ref, SpawnError> {
         self.launch(None).map(Into::into)
     }
@@ -119,12 +153,16 @@ impl<A: Messages> Spawn<A> {
         let parent = self.parent.ok_or(SpawnError::Closed)?;
         let nursery = parent.cell().children().nursery_here().clone();
         let system = parent.system();
+        let thread =
+            |own: OwnThread| PinnedThread::start(system, name.as_deref().unwrap_or(A::NAME), own.core);
+        let pinned = self.pinned.map(thread).transpose()?;
         let cell = Cell::new(Plan {
             id: system.next_id(),
             name,
             nursery,
             restart: self.restart,
             settings: self.settings,
+            pinned,
             site: self.site,
             life: Life::unborn(self.incarnation, self.make_port, spawner),
         });
@@ -155,6 +193,7 @@ impl<A: Messages> fmt::Debug for Spawn<A> {
             .field("name", &self.name)
             .field("settings", &self.settings)
             .field("restart", &self.restart)
+            .field("pinned", &self.pinned)
             .finish_non_exhaustive()
     }
 }

@@ -25,6 +25,7 @@ mod net_slow;
 mod net_support;
 mod observe;
 mod parallelism;
+mod pinned;
 mod placement;
 mod scheduling;
 mod shutdown;

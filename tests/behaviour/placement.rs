@@ -5,25 +5,25 @@ use actor_core::prelude::*;
 use actor_core::{Contradiction, System};
 
 #[derive(Actor)]
-struct Where;
+pub(crate) struct Where;
 
 #[messages]
 impl Where {
     /// The cores that the thread that runs this may use, as the kernel lists them.
     #[message]
-    fn cores(&self) -> String {
+    pub(crate) fn cores(&self) -> String {
         cores_of("/proc/thread-self/status")
     }
 }
 
-fn cores_of(status: &str) -> String {
+pub(crate) fn cores_of(status: &str) -> String {
     let status = std::fs::read_to_string(status).expect("Linux tells");
     let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
     line.expect("a thread has a mask").trim().to_owned()
 }
 
 /// The first core of this process's mask.
-fn first_core() -> usize {
+pub(crate) fn first_core() -> usize {
     let cores = cores_of("/proc/self/status");
     let first = cores.split([',', '-']).next().and_then(|core| core.parse().ok());
     first.expect("a process runs somewhere")

@@ -130,6 +130,7 @@ impl<A: Messages> Turn<'_, A> {
         quietly(&**self.cell, "dropping the factory", || drop(incarnation));
         tracing::debug!(%reason, "ended");
         self.cell.count_end();
+        self.cell.leave_thread();
         if let Some(name) = self.cell.name() {
             self.cell.system().names().release(name, self.cell.id());
         }

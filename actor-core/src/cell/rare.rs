@@ -7,6 +7,7 @@ use crate::cell::line::Line;
 use crate::cell::mailbox::{Signal, Verdict};
 use crate::cell::ring::Ring;
 use crate::monitor::Watchers;
+use crate::scheduler::PinnedThread;
 use crate::supervisor::children::Children;
 use crate::sync::{AtomicU64, Mutex, OnceLock};
 
@@ -23,6 +24,8 @@ pub(crate) struct Rare<M> {
     pub(crate) watchers: Mutex<Watchers>,
     /// A supervisor's.
     pub(crate) children: OnceLock<Arc<Children>>,
+    /// A pinned actor's: set before its first turn is scheduled.
+    pub(crate) pinned: OnceLock<PinnedThread>,
 }
 
 impl<M> Default for Rare<M> {
@@ -37,6 +40,7 @@ impl<M> Default for Rare<M> {
             name: OnceLock::new(),
             watchers: Mutex::default(),
             children: OnceLock::new(),
+            pinned: OnceLock::new(),
         }
     }
 }

@@ -14,7 +14,6 @@ use crate::cell::control::Done;
 use crate::cell::incarnation::Incarnation;
 use crate::cell::mailbox::{Mode, Signal, Verdict, Work};
 use crate::cell::receiver::Receiver;
-use crate::cell::task::Task;
 use crate::cell::waker;
 use crate::cell::{Cell, Control};
 use crate::clock;
@@ -156,7 +155,7 @@ pub(crate) unsafe fn run<A: Messages>(cell: &Arc<Cell<A>>) -> Mode {
     };
     // SAFETY: the token is ours until this returns; the borrows above are gone.
     if unsafe { cell.mailbox.end_turn(mode, again) } {
-        cell.system().scheduler().schedule_again(Task::of(cell));
+        cell.schedule_again();
     }
     mode
 }

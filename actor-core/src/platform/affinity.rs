@@ -12,15 +12,17 @@ pub(crate) fn allowed() -> Option<Vec<usize>> {
     Some((0..CpuSet::MAX_CPU).filter(|core| mask.is_set(*core)).collect())
 }
 
-/// Keeps this thread on a core.
+/// Keeps this thread on these cores.
 #[cfg(target_os = "linux")]
-pub(crate) fn pin(core: usize) -> io::Result<()> {
+pub(crate) fn pin(cores: &[usize]) -> io::Result<()> {
     use rustix::thread::{CpuSet, sched_setaffinity};
-    if core >= CpuSet::MAX_CPU {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
     let mut mask = CpuSet::new();
-    mask.set(core);
+    for core in cores {
+        if *core >= CpuSet::MAX_CPU {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        mask.set(*core);
+    }
     Ok(sched_setaffinity(None, &mask)?)
 }
 
@@ -30,7 +32,7 @@ pub(crate) fn allowed() -> Option<Vec<usize>> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn pin(_core: usize) -> io::Result<()> {
+pub(crate) fn pin(_cores: &[usize]) -> io::Result<()> {
     Ok(())
 }
 
@@ -41,8 +43,8 @@ mod tests {
     #[test]
     fn a_pinned_thread_may_use_its_core_only() {
         let core = *allowed().expect("Linux tells").last().expect("this thread runs somewhere");
-        let after = std::thread::spawn(move || pin(core).map(|()| allowed()));
+        let after = std::thread::spawn(move || pin(&[core]).map(|()| allowed()));
         assert_eq!(after.join().expect("it ends").expect("it may"), Some(vec![core]));
-        assert!(pin(1 << 20).is_err());
+        assert!(pin(&[core, 1 << 20]).is_err());
     }
 }

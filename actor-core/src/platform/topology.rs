@@ -10,12 +10,12 @@ use std::path::Path;
 const MOST: usize = 1 << 16;
 
 /// The memory nodes of a system, by number.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Topology {
     nodes: BTreeMap<usize, Node>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Node {
     cores: Vec<usize>,
     /// To each node, in the order of their numbers.

@@ -11,11 +11,10 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use crossbeam_utils::CachePadded;
-
 use crate::clock;
 use crate::driver::{Driver, MakeDriver};
 use crate::observe::Record;
+use crate::scheduler::near::Near;
 use crate::scheduler::queue::Queue;
 use crate::scheduler::{Remote, Scheduler, worker};
 use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering};
@@ -97,14 +96,10 @@ impl Scheduler {
         self.slots[index].get_or_init(|| {
             let queue = Queue::new();
             let (stealer, queue) = (queue.stealer(), Mutex::new(Some(queue)));
-            CachePadded::new(Remote {
-                stealer,
-                queue,
-                driver,
-                timers: TimerQueue::new(clock::now()),
-                record: Record::new(),
-                turn_nanos: AtomicU32::new(u32::MAX),
-            })
+            let near = Near::new(system.placement().near(index));
+            let (timers, record) = (TimerQueue::new(clock::now()), Record::new());
+            let turn_nanos = AtomicU32::new(u32::MAX);
+            Remote { stealer, queue, driver, timers, near, record, turn_nanos }.into()
         });
         // Release: pairs with the Acquire in `workers`, so that the slot is seen filled. Before the thread, so that
         // what it pushes is looked for here.
@@ -114,7 +109,7 @@ impl Scheduler {
         let system = system.clone();
         let started = thread.spawn(move || {
             let queue = system.scheduler().remote(index).queue.lock().take();
-            system.placement().pin(index);
+            system.placement().settle(system.placement().core(index));
             worker::run(system, index, queue.expect("it is taken by the one thread of this worker"));
         });
         if started.is_err() {

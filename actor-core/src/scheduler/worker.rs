@@ -9,7 +9,7 @@ use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::Driver;
 use crate::observe::{self, Count, Record, Watch};
-use crate::scheduler::{Queue, Scheduler};
+use crate::scheduler::{Queue, Scheduler, pinned};
 use crate::sync::Ordering;
 use crate::system::SystemHandle;
 
@@ -63,6 +63,11 @@ pub(crate) fn turn_is_long() -> bool {
 fn coarse_ticked() -> bool {
     let now = clock::coarse();
     TURN_BEGAN.replace(now) != now
+}
+
+/// Notes that a turn begins, on the thread of a pinned actor.
+pub(super) fn turn_begins() {
+    TURN_BEGAN.set(clock::coarse());
 }
 
 /// Notes whose turn runs on this thread.
@@ -120,9 +125,9 @@ fn with_local<R>(f: impl FnOnce(&Local) -> R) -> Option<R> {
     LOCAL.try_with(|local| local.get().map(f)).ok().flatten()
 }
 
-/// Whether this thread is a worker of any system.
+/// Whether this thread runs actors, of any system: as a worker, or as a pinned actor's thread.
 pub(crate) fn is_current() -> bool {
-    with_local(|_| ()).is_some()
+    with_local(|_| ()).is_some() || pinned::is_current()
 }
 
 pub(crate) fn index_in(scheduler: &Scheduler) -> Option<usize> {
@@ -130,7 +135,8 @@ pub(crate) fn index_in(scheduler: &Scheduler) -> Option<usize> {
 }
 
 pub(crate) fn current_driver() -> Option<Arc<dyn Driver>> {
-    with_local(|local| local.system.scheduler().driver(local.index).cloned()).flatten()
+    let own = with_local(|local| local.system.scheduler().driver(local.index).cloned()).flatten();
+    own.or_else(pinned::any_driver)
 }
 
 /// Calls `f` with the record of the worker that this thread is, if it is one.

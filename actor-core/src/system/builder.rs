@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 use std::panic::Location;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::dead_letter::DeadLetters;
 use crate::driver::{Driver, MakeDriver, Parker};
 use crate::observe::trace::{self, Trace};
 use crate::platform;
+use crate::platform::topology::Topology;
 use crate::scheduler::{ParallelismError, Scheduler, automatic};
 use crate::supervisor::children::Nursery;
 use crate::supervisor::intensity::Intensity;
@@ -28,6 +30,9 @@ use crate::system::{Shared, System, SystemHandle};
 /// The most workers a system can have.
 const MOST_WORKERS: usize = 1024;
 
+/// The most pinned actors unless said.
+const MAX_PINNED: usize = 64;
+
 /// Settings of a system that is to be started.
 #[must_use = "nothing runs until `build` is called"]
 pub struct Builder {
@@ -36,6 +41,7 @@ pub struct Builder {
     max_workers: Option<usize>,
     floor: Option<usize>,
     pinning: Pinning,
+    max_pinned: usize,
     make_driver: Box<MakeDriver>,
     restarts: u32,
     window: Duration,
@@ -51,6 +57,7 @@ impl Default for Builder {
             max_workers: None,
             floor: None,
             pinning: Pinning::Free,
+            max_pinned: MAX_PINNED,
             make_driver: Box::new(|_| Ok(Arc::new(Parker::default()))),
             restarts: Intensity::RESTARTS,
             window: Intensity::WINDOW,
@@ -111,6 +118,15 @@ impl Builder {
         self
     }
 
+    /// The most actors that can be [pinned](crate::Spawn::pinned) at a time, each with a thread of its own
+    /// beside the workers; 64 unless said, and 0 for none. One more is refused with
+    /// [`SpawnError::TooManyPinned`](crate::SpawnError::TooManyPinned). The threads of actors that have just
+    /// ended do not count, though they may not have ended yet.
+    pub fn max_pinned(mut self, max_pinned: usize) -> Self {
+        self.max_pinned = max_pinned;
+        self
+    }
+
     /// What workers park in. `actor-net` has one for sockets.
     pub fn driver(
         mut self,
@@ -166,9 +182,10 @@ impl Builder {
             return Err(BuildError::Floor { floor, workers });
         }
         let mask = platform::affinity::allowed();
-        let placement = Placement::plan(&self.pinning, workers, max, mask.as_deref());
+        let placement = Placement::plan(&self.pinning, workers, max, mask.as_deref())
+            .knowing(|| Topology::read(Path::new("/")));
         placement.warn();
-        let scheduler = Scheduler::new(self.name, max, self.make_driver);
+        let scheduler = Scheduler::new(self.name, max, self.max_pinned, self.make_driver);
         let handle = SystemHandle(Arc::new(Shared {
             scheduler,
             placement,
@@ -220,6 +237,7 @@ fn root(
         nursery: Nursery::of_root(system.clone()),
         restart: Restart::Temporary,
         settings: <Supervisor as Actor>::settings(),
+        pinned: None,
         site: Location::caller(),
         life: Life::unborn(Incarnation::unborn(factory), None, None),
     })
@@ -233,6 +251,7 @@ impl fmt::Debug for Builder {
             .field("max_workers", &self.max_workers)
             .field("floor", &self.floor)
             .field("pinning", &self.pinning)
+            .field("max_pinned", &self.max_pinned)
             .field("intensity", &(self.restarts, self.window))
             .field("stop_within", &self.stop_within)
             .field("schedtrace", &self.schedtrace)

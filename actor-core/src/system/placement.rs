@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::platform::affinity;
+use crate::platform::topology::Topology;
 
 /// Which worker stays on which core.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,10 @@ pub(super) enum Pinning {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placement {
     cores: Vec<Option<usize>>,
+    /// The cores that the process may use, if that is known.
+    mask: Option<Vec<usize>>,
+    /// Unknown, if no worker is pinned.
+    topology: Topology,
     contradictions: Vec<Contradiction>,
 }
 
@@ -85,7 +90,28 @@ impl Placement {
             }
             None
         };
-        Placement { cores: (0..max).map(&mut place).collect(), contradictions }
+        let cores = (0..max).map(&mut place).collect();
+        let mask = mask.map(<[usize]>::to_vec);
+        Placement { cores, mask, topology: Topology::default(), contradictions }
+    }
+
+    /// With what `topology` tells, if that matters: workers that are not pinned move from core to core.
+    pub(super) fn knowing(mut self, topology: impl FnOnce() -> Topology) -> Placement {
+        if self.cores.iter().any(Option::is_some) {
+            self.topology = topology();
+        }
+        self
+    }
+
+    /// For a worker that is pinned the others, in groups, nearest first, each in the order of their numbers. Empty
+    /// if all are equally near, or it is not pinned: then it may be anywhere.
+    pub(crate) fn near(&self, worker: usize) -> Vec<Vec<usize>> {
+        if self.core(worker).is_none() {
+            return Vec::new();
+        }
+        let mut groups = self.topology.victims(worker, self.cores.len(), &self.cores);
+        groups.iter_mut().for_each(|group| group.sort_unstable());
+        if groups.len() > 1 { groups } else { Vec::new() }
     }
 
     pub(super) fn warn(&self) {
@@ -94,12 +120,21 @@ impl Placement {
         }
     }
 
-    /// Pins this thread, which is that worker, if it is to be.
-    pub(crate) fn pin(&self, worker: usize) {
-        if let Some(core) = self.core(worker)
-            && let Err(error) = affinity::pin(core)
-        {
-            tracing::warn!(worker, core, %error, "a worker could not be pinned");
+    /// Whether a thread may be on this core, as far as is known.
+    pub(crate) fn allows(&self, core: usize) -> bool {
+        self.mask.as_ref().is_none_or(|mask| mask.contains(&core))
+    }
+
+    /// Pins this thread to a core, or to none: threads get the mask of those that start them, who may be pinned.
+    pub(crate) fn settle(&self, core: Option<usize>) {
+        let cores = match (&core, &self.mask) {
+            (Some(core), _) => std::slice::from_ref(core),
+            (None, Some(mask)) if affinity::allowed().as_ref() != Some(mask) => mask,
+            (None, _) => return,
+        };
+        if let Err(error) = affinity::pin(cores) {
+            let thread = std::thread::current();
+            tracing::warn!(thread = thread.name(), ?cores, %error, "a thread could not be pinned");
         }
     }
 
@@ -120,6 +155,7 @@ impl Placement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::tests::Tree;
 
     #[test]
     fn workers_get_the_cores_of_the_mask_or_of_the_list_in_turn() {
@@ -146,5 +182,36 @@ mod tests {
         let plan = Placement::plan(&Pinning::Cores(vec![7]), 2, 2, None);
         assert_eq!((&plan.cores[..], plan.contradictions.len()), (&[Some(7), Some(7)][..], 0));
         assert_eq!(Placement::plan(&Pinning::Mask, 2, 2, None).cores, [None, None]);
+    }
+
+    /// Two nodes with two cores each; see `platform::topology` for how they are told.
+    #[test]
+    fn workers_on_cores_of_the_same_node_are_near() {
+        let tree = Tree::new(
+            "placement",
+            &[
+                ("sys/devices/system/node/node0/cpulist", "0-1"),
+                ("sys/devices/system/node/node0/distance", "10 21"),
+                ("sys/devices/system/node/node1/cpulist", "2-3"),
+                ("sys/devices/system/node/node1/distance", "21 10"),
+            ],
+        );
+        let plan = |pinning, workers, mask: &[usize]| {
+            Placement::plan(&pinning, workers, 5, Some(mask)).knowing(|| Topology::read(&tree.0))
+        };
+        let all = plan(Pinning::Mask, 4, &[0, 1, 2, 3]);
+        assert_eq!(all.near(0), [vec![1, 4], vec![2, 3]]);
+        assert_eq!(all.near(3), [vec![2], vec![0, 1, 4]]);
+        assert!(plan(Pinning::Free, 4, &[0, 1, 2, 3]).near(0).is_empty(), "they move");
+        assert!(plan(Pinning::Mask, 2, &[2, 3]).near(0).is_empty(), "all are on one node");
+        let partly = plan(Pinning::Cores(vec![0, 9]), 4, &[0, 1, 2, 3]);
+        assert!(partly.near(1).is_empty(), "it may be anywhere");
+    }
+
+    #[test]
+    fn the_topology_is_read_only_if_workers_are_pinned() {
+        let read = || unreachable!("nobody needs it");
+        let plan = Placement::plan(&Pinning::Free, 2, 2, Some(&[0, 1])).knowing(read);
+        assert_eq!(plan.topology, Topology::default());
     }
 }

@@ -28,8 +28,8 @@ pub struct Report {
     pub reason: StopReason,
     /// The actors that had not ended by their deadline.
     pub late: Vec<Late>,
-    /// How many workers did not come back, because a handler has not returned. Their threads are
-    /// left alone.
+    /// How many workers, and threads of pinned actors, did not come back, because a handler has not
+    /// returned. Their threads are left alone.
     pub stuck_workers: usize,
 }
 
@@ -70,7 +70,7 @@ impl System {
         let mut stuck_workers = 0;
         if !worker::is_current() {
             self.wait_for_root();
-            stuck_workers = self.scheduler().wait_for_workers(clock::now() + GRACE);
+            stuck_workers = self.scheduler().wait_for_threads(clock::now() + GRACE);
         }
         let ended = self.0.ended.lock().clone();
         let late = self.0.late.lock().clone();
