@@ -178,6 +178,7 @@ impl<A: Messages> Turn<'_, A> {
         self.port_ready();
         let mut budget = Budget::new();
         while self.step() == Next::More && budget.allows_another() {}
+        worker::set_steps(budget.steps);
         self.port_turn_ended();
     }
 

@@ -16,6 +16,8 @@ use crate::system::SystemHandle;
 /// After at most this many turns a busy worker takes from the global queue first, and looks at the
 /// clock; after fewer if they take long.
 const CLOCK_EVERY: u32 = 61;
+/// A turn of many steps, that is messages mostly, counts as one more for each so many of them.
+const STEPS_LIKE_A_TURN: u32 = 8;
 /// How many turns there are between two looks at the coarse clock.
 const COARSE_EVERY: u32 = 4;
 /// How long a busy worker does without a look at its timers and its driver, if turns are short.
@@ -45,6 +47,8 @@ thread_local! {
     static SLOW: Cell<bool> = const { Cell::new(false) };
     /// What the coarse clock said before the turn that runs on this thread, or a few turns before.
     static TURN_BEGAN: Cell<u64> = const { Cell::new(0) };
+    /// How many steps the last turn on this thread took.
+    static STEPS: Cell<u32> = const { Cell::new(0) };
     /// The actor whose turn runs on this thread, by the address of its cell.
     static CURRENT: Cell<*const ()> = const { Cell::new(std::ptr::null()) };
 }
@@ -68,6 +72,12 @@ fn coarse_ticked() -> bool {
 /// Notes that a turn begins, on the thread of a pinned actor.
 pub(super) fn turn_begins() {
     TURN_BEGAN.set(clock::coarse());
+}
+
+/// Notes how many steps the turn on this thread took.
+#[inline]
+pub(crate) fn set_steps(steps: u32) {
+    STEPS.set(steps);
 }
 
 /// Notes whose turn runs on this thread.
@@ -240,8 +250,9 @@ impl Pace {
     /// may have taken much longer.
     #[inline]
     fn turn_ended(&mut self) -> bool {
-        self.left = self.left.saturating_sub(1);
-        self.left == 0 || self.left.is_multiple_of(COARSE_EVERY) && coarse_ticked()
+        let before = self.left;
+        self.left = before.saturating_sub(1 + STEPS.get() / STEPS_LIKE_A_TURN);
+        self.left == 0 || self.left / COARSE_EVERY != before / COARSE_EVERY && coarse_ticked()
     }
 
     /// How many actors that were scheduled last may go before the queue.

@@ -4,6 +4,7 @@
 //!
 //! * no fence in `worker_to_wake` or `fall_asleep`: there is work, and all are parked;
 //! * no fence in `end_search`, or nobody is the last: there is work, and the worker that could do it is parked;
+//! * no fence in `begin_nap`: there is work, and it waits for the nap to end;
 //! * a woken worker not counted: it ends a search that nobody has begun.
 //!
 //! Loom's fences also synchronise, which real ones alone do not. Nothing here relies on that: all that the
@@ -33,6 +34,27 @@ impl Scheduler {
     fn wake_one(&self) {
         if let Some(worker) = self.sleep.worker_to_wake() {
             self.unparked[worker].store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Work that cannot wait for a nap to end.
+    fn schedule_urgent(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+        let worker = self.sleep.worker_to_wake().or_else(|| self.sleep.napper_to_wake());
+        if let Some(worker) = worker {
+            self.unparked[worker].store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// What a searching worker does that would rather nap than sleep. True if it parks for the nap, false if there is
+    /// work or another naps.
+    fn nap(&self, worker: usize) -> bool {
+        self.sleep.begin_nap(worker) && {
+            let parks = !self.has_work();
+            if !parks {
+                self.sleep.end_nap(worker);
+            }
+            parks
         }
     }
 
@@ -118,5 +140,41 @@ fn each_worker_is_woken_once() {
         assert!(woken.iter().flatten().count() <= 1);
         // It counts as searching once, whoever woke it.
         assert!(scheduler.sleep.end_search());
+    });
+}
+
+#[test]
+fn urgent_work_is_seen_before_a_nap_or_ends_it() {
+    check(3, || {
+        let scheduler = Scheduler::new();
+        scheduler.sleep.start_search();
+        let submitter = {
+            let scheduler = scheduler.clone();
+            thread::spawn(move || scheduler.schedule_urgent())
+        };
+        let naps = scheduler.nap(0);
+        submitter.join().unwrap();
+        assert!(!naps || scheduler.was_unparked(0), "there is work, and it waits for the nap to end");
+    });
+}
+
+#[test]
+fn one_naps_and_the_other_sleeps_and_urgent_work_gets_one_of_them() {
+    check(3, || {
+        let scheduler = Scheduler::new();
+        scheduler.sleep.start_search();
+        scheduler.sleep.start_search();
+        let submitter = {
+            let scheduler = scheduler.clone();
+            thread::spawn(move || scheduler.schedule_urgent())
+        };
+        let other = {
+            let scheduler = scheduler.clone();
+            thread::spawn(move || scheduler.nap(1) || scheduler.rest(1))
+        };
+        let parked = [scheduler.nap(0) || scheduler.rest(0), other.join().unwrap()];
+        submitter.join().unwrap();
+        let awake = (0..2).any(|worker| !parked[worker] || scheduler.was_unparked(worker));
+        assert!(awake, "there is work, and all are parked");
     });
 }
