@@ -28,6 +28,7 @@ mod parallelism;
 mod placement;
 mod scheduling;
 mod shutdown;
+mod stress;
 mod supervision;
 mod support;
 mod system_lane;

@@ -3,6 +3,7 @@
 //! What was weakened, and what loom said:
 //!
 //! * `fire_due` notes in a second hold of the lock when the worker will look: it sleeps until 9 ms;
+//! * a sooner one from afar is not told: it sleeps on;
 //! * a key that fits whatever is in its place: another's key has cancelled it.
 
 use loom::sync::Arc;
