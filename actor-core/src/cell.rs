@@ -4,6 +4,7 @@
 //! * [`incarnation`]: the actor's lives, one after the other, with the future of the handler in work;
 //! * [`turn`]: what a worker does with a cell, from the first message of a turn to the last;
 //! * [`kind`]: what cells of a type that were spawned at one place share;
+//! * [`watching`]: who is told of the end;
 //! * [`ending`]: from a handler's failure or a stop to the restart or the end.
 
 pub(crate) mod control;
@@ -20,13 +21,13 @@ mod ring;
 pub(crate) mod task;
 pub(crate) mod turn;
 mod waker;
+mod watching;
 
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
 use crate::actor::{Messages, Settings};
-use crate::cell::control::Done;
 use crate::cell::mailbox::{Mailbox, MailboxStats, Order, Pushed, Refusal, Signal, Ticket, Verdict};
 use crate::cell::task::{Header, Task};
 use crate::cell::turn::Life;
@@ -270,24 +271,9 @@ impl<A: Messages> Cell<A> {
 
     /// Tells all watchers that the actor has ended, once.
     pub(crate) fn tell_watchers(&self, reason: StopReason) {
-        let done = Done::of(&reason);
-        if done == Done::Other {
-            self.mailbox.rare().watchers.lock().why = Some(reason.clone());
-        }
-        if !self.mailbox.mark_done(done) {
-            return;
-        }
-        let watchers = std::mem::take(&mut self.mailbox.rare().watchers.lock().list);
+        let watchers = self.mailbox.end_watches(&reason);
         for (monitor, watcher) in watchers {
             watcher.tell(Down::of(self, monitor, reason.clone()));
-        }
-    }
-
-    /// Why the actor has ended.
-    fn reason(&self, done: Done) -> StopReason {
-        match done {
-            Done::As(asked) => asked.into(),
-            Done::Other => self.mailbox.rare().watchers.lock().why.clone().expect("noted before it was done"),
         }
     }
 }
@@ -339,23 +325,13 @@ impl<A: Messages> Control for Cell<A> {
     }
 
     fn watch(&self, monitor: MonitorId, watcher: Watcher) {
-        let watchers = &self.mailbox.rare().watchers;
-        watchers.lock().list.push((monitor, watcher));
-        if let Some(done) = self.mailbox.mark_watched() {
-            // It has ended: either the one who ended it has seen this watcher, and told it, or it is
-            // still in the list.
-            let missed = watchers.lock().take(monitor);
-            if let Some(watcher) = missed {
-                watcher.tell(Down::of(self, monitor, self.reason(done)));
-            }
+        if let Some((watcher, why)) = self.mailbox.watch(monitor, watcher) {
+            watcher.tell(Down::of(self, monitor, why));
         }
     }
 
     fn unwatch(&self, monitor: MonitorId) {
-        if let Some(rare) = self.mailbox.rare_if_made() {
-            // Bound, so that it is dropped without the lock.
-            let _watcher = rare.watchers.lock().take(monitor);
-        }
+        drop(self.mailbox.unwatch(monitor));
     }
 
     fn set_ready(self: Arc<Self>, ready: Ready) {

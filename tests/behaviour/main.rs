@@ -29,6 +29,7 @@ mod pinned;
 mod placement;
 mod scheduling;
 mod shutdown;
+mod stress;
 mod supervision;
 mod support;
 mod system_lane;

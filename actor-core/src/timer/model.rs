@@ -3,6 +3,7 @@
 //! What was weakened, and what loom said:
 //!
 //! * `fire_due` notes in a second hold of the lock when the worker will look: it sleeps until 9 ms;
+//! * a sooner one from afar is not told: it sleeps on;
 //! * a key that fits whatever is in its place: another's key has cancelled it.
 
 use loom::sync::Arc;
@@ -52,7 +53,9 @@ fn a_worker_does_not_sleep_longer_than_a_timer_from_afar() {
         worker.timers.fire_due(start + ms(1));
         let arming = {
             let worker = worker.clone();
-            thread::spawn(move || drop(worker.arm_from_afar(start + ms(5), waker)))
+            thread::spawn(move || {
+                worker.arm_from_afar(start + ms(5), waker);
+            })
         };
         let sleeps_until = worker.timers.fire_due(start + ms(3));
         arming.join().unwrap();
@@ -72,7 +75,9 @@ fn the_first_of_two_from_afar_is_told() {
         let arming = [7, 4].map(|at| {
             let worker = worker.clone();
             let (bell, waker) = Bell::new();
-            let arming = thread::spawn(move || drop(worker.arm_from_afar(start + ms(at), waker)));
+            let arming = thread::spawn(move || {
+                worker.arm_from_afar(start + ms(at), waker);
+            });
             (bell, arming)
         });
         let mut sleeps_until = worker.timers.fire_due(start + ms(1));

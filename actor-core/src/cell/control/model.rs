@@ -2,14 +2,15 @@
 //!
 //! What was weakened, and what loom said:
 //!
-//! * `raise` without its release, `lower` without its acquire: one of two wake-ups seen;
-//! * `park` without its release, taking the upper half without its acquire: two turns write to the life at
-//!   once;
-//! * `raise` schedules without a look at what it took: the same;
-//! * `park` overlooks a flag that was raised meanwhile: too many branches, that is, it goes round for ever.
+//! * `update` without its release, `lower` without its acquire: one of two wake-ups seen;
+//! * `update` without its acquire or relaxed, `park` without its release: two turns write to the life at once;
+//! * `update` schedules without a look at what it took, or leaves the marks: the same;
+//! * `park` overlooks a flag that was raised meanwhile: one of two wake-ups seen.
 //!
 //! Loom does not mind a relaxed load in `flags`: whatever a flag stands for is behind a lock or behind `lower`,
-//! whose acquire is enough. It stays as it is for those who will rely on it.
+//! whose acquire is enough; nor `lower` without its release and `park` without its acquire: who lowers a flag has
+//! nothing to say, and who parks looks at nothing more. Nor does it mind that `update` schedules for an actor that has
+//! ended: an ended actor is never parked. What can be claimed of it then is looked at by the mailbox's models.
 
 use loom::sync::Arc;
 use loom::thread;

@@ -5,10 +5,16 @@
 //! * `push` without its release, `take` or `close` without its acquire: concurrent read and write of a message;
 //! * `push` without its acquire, `rest` without its release: two turns write to the life at once;
 //! * `push` says true for a null head too: the token was taken from its holder;
-//! * `rest` as a load and a store: a message that was pushed between the two is leaked;
-//! * `take` forgets `CLOSED`: `[1, 100, 2]`, a message behind the last.
+//! * `push` overlooks `CLOSED`: `[1, 100, 2]`, a message behind the last;
+//! * `push` links a new node to the head with its marks: a pointer that is no node;
+//! * `take` goes below the stub: a node is freed twice;
+//! * `rest` as a load and a store; `rest` frees the stub before its swap; `pop` frees the last node, so that there is
+//!   no stub; `take` does not compare with the stub: what was freed is used, and the model crashes.
 //!
-//! The models of `claim` are the mailbox's, since it is there for the control word's sake.
+//! Freed blocks come back at once here, so a sender that has read the head before the stub was freed meets a new
+//! node at the same place. The models of `claim` are the mailbox's, since it is there for the control word's sake.
+//! Whether `push` and `close` are in one order with all else (`SeqCst`) loom cannot see: it is for the line, see
+//! `mailbox/model/room.rs`.
 
 use loom::sync::Arc;
 use loom::thread;

@@ -3,8 +3,9 @@
 //! What was weakened, and what loom said:
 //!
 //! * `Inbox::claim` without its release, or `Inbox::rest` without the acquire of it; `claim` that does not
-//!   call, or does not write over a head with messages; `Mailbox::rest` that does not look at the flags again: a
-//!   signal, readiness or a kill is lost (0 signals instead of 1);
+//!   call, or does not write over a head with messages or a stub; `Inbox::rest` that overlooks the call;
+//!   `Mailbox::rest` that does not look at the flags again: a signal, readiness or a kill is lost (0 signals instead
+//!   of 1);
 //! * `claim` without its acquire: two turns write to the life at once;
 //! * `Control::raise` without its release, `lower` without its acquire: a wake-up is lost;
 //! * `park` without its release: two turns write to the life at once.

@@ -4,11 +4,13 @@
 //!
 //! * `try_push` or `steal` moves the tail without release, `steal` looks at it without acquire: a thief takes a
 //!   null, or reads a parcel that its making does not happen before;
-//! * `steal` looks at the head without acquire: it goes on looking at a tail that is older, and loom gives up;
-//! * `take` as a load and a store: a parcel is opened twice.
+//! * `steal` looks at the head without acquire, or `take` moves it without release: `steal` goes on looking at a tail
+//!   that is older, and loom gives up;
+//! * `take` as a load and a store: a parcel is opened twice, and the model crashes.
 //!
-//! What loom cannot see is the release in `take` with the acquire of `head` in `try_push`. It keeps a thief's read
-//! of a slot before the owner's next write to it, and in loom no load sees a store that comes later.
+//! What loom cannot see is the acquire of `head` in `try_push`, which pairs with the release in `take`. It keeps a
+//! thief's read of a slot before the owner's next write to it, and in loom no load sees a store that comes later.
+//! Nor does it see `steal` believe in more than a ring holds: then the swap fails.
 
 use loom::sync::Arc;
 use loom::thread;
