@@ -55,7 +55,7 @@ impl<A: Messages> Spawn<A> {
         }
     }
 
-    /// Gives the actor a name, by which [`lookup`](SystemHandle::lookup) finds it from now until it
+    /// Gives the actor a name, by which [`lookup`](crate::SystemHandle::lookup) finds it from now until it
     /// has ended; restarts do not free it.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
