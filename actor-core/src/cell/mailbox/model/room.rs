@@ -9,8 +9,10 @@
 //! * `leave_line` that keeps a grant, a send that gets a place and stays in the line, as it was once: one place
 //!   is in use for ever.
 //!
-//! Loom cannot see the load of `take_place` weakened to acquire: in `queue_for_room` it comes behind the one
-//! of `is_closed`, which is modelled with a fence. Without the step itself the model fails, see above.
+//! Loom cannot see `take_place` weakened, load or swap: in `queue_for_room` it comes behind the load of `is_closed`,
+//! which is modelled with a fence. Nor the subtraction in `give_places`: behind it comes `has_line`, with a fence as
+//! well. Without the steps themselves the models fail, see above. It takes the `SeqCst` of `push`, `close` and
+//! `Control::update` for acquire and release.
 
 use super::*;
 
