@@ -38,6 +38,10 @@ struct Arguments {
     #[arg(long, value_parser = value_parser!(u64).range(1..=1_000_000_000))]
     n: Option<u64>,
 
+    /// How many actors make up the ring, or send in fanin [default: 1000, 8]
+    #[arg(long, value_parser = value_parser!(u64).range(1..=100_000_000))]
+    actors: Option<u64>,
+
     /// Worker threads
     #[arg(long, default_value_t = 2, value_parser = value_parser!(u16).range(1..=1024))]
     workers: u16,
@@ -77,8 +81,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         workload => {
             signal::end_after(limit)?;
             let system = System::builder().workers(workers).stop_within(limit).build()?;
-            let n = workload.fit(arguments.n.unwrap_or(workload.default_n()));
-            let mut report = Run { system: &system, workload, n, secs: arguments.secs }.measure()?;
+            let actors = actors(arguments)?;
+            let n = workload.fit(arguments.n.unwrap_or(workload.default_n()), actors);
+            let mut report = Run { system: &system, workload, n, actors, secs: arguments.secs }.measure()?;
             if arguments.stop {
                 report.extra = stop(system, report.extra)?;
             }
@@ -86,6 +91,19 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             // Not in good order unless asked for: hogs are in work, and a million actors would be stopped.
             std::process::exit(0)
         }
+    }
+}
+
+/// How many actors share the work, where that can be chosen.
+fn actors(arguments: &Arguments) -> Result<u64, Box<dyn Error>> {
+    match (arguments.actors, arguments.workload.default_actors()) {
+        (None, default) => Ok(default.unwrap_or(1)),
+        (Some(actors), Some(_)) => Ok(actors),
+        (Some(_), None) => Err(format!(
+            "--actors is for ring, ring64, fanin and fanin_bounded, not for {}",
+            arguments.workload.name()
+        )
+        .into()),
     }
 }
 

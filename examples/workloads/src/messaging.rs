@@ -17,7 +17,7 @@ pub(crate) const PRODUCERS: u64 = 8;
 const BOUND: usize = 1024;
 
 /// How many actors the ring has.
-const RING: u64 = 1000;
+pub(crate) const RING: u64 = 1000;
 
 // ---- pingpong ------------------------------------------------------------------------------------
 
@@ -153,40 +153,40 @@ impl Producer {
     }
 }
 
-/// `n` messages from eight to one, who takes all that comes.
-pub(crate) fn fanin(system: &SystemHandle, n: u64) -> Result<Duration, Box<dyn Error>> {
+/// `n` messages from the senders to one, who takes all that comes.
+pub(crate) fn fanin(system: &SystemHandle, n: u64, senders: u64) -> Result<Duration, Box<dyn Error>> {
     let (done, finish) = finish();
     let collector = system.actor(move || Collector::new(n, done.clone())).start().wait()?;
-    let producers = producers(system, &collector)?;
+    let producers = producers(system, &collector, senders)?;
     let begin = Instant::now();
     for producer in &producers {
-        producer.tell_all(n / PRODUCERS).tell()?;
+        producer.tell_all(n / senders).tell()?;
     }
     let (end, sum) = finish.one()?;
-    all_came(sum, n / PRODUCERS, PRODUCERS)?;
+    all_came(sum, n / senders, senders)?;
     Ok(end - begin)
 }
 
-/// `n` messages from eight to one, whose mailbox makes them wait.
-pub(crate) fn fanin_bounded(system: &SystemHandle, n: u64) -> Result<Duration, Box<dyn Error>> {
+/// `n` messages from the senders to one, whose mailbox makes them wait.
+pub(crate) fn fanin_bounded(system: &SystemHandle, n: u64, senders: u64) -> Result<Duration, Box<dyn Error>> {
     let (done, finish) = finish();
     let collector = system.actor(move || Collector::new(n, done.clone())).mailbox(BOUND).start().wait()?;
-    let producers = producers(system, &collector)?;
+    let producers = producers(system, &collector, senders)?;
     let begin = Instant::now();
     for producer in &producers {
-        producer.send_all(n / PRODUCERS).tell()?;
+        producer.send_all(n / senders).tell()?;
     }
     let (end, sum) = finish.one()?;
-    all_came(sum, n / PRODUCERS, PRODUCERS)?;
+    all_came(sum, n / senders, senders)?;
     Ok(end - begin)
 }
 
-fn producers(system: &SystemHandle, to: &CollectorRef) -> Result<Vec<ProducerRef>, SpawnError> {
+fn producers(system: &SystemHandle, to: &CollectorRef, count: u64) -> Result<Vec<ProducerRef>, SpawnError> {
     let producer = |_| {
         let to = to.clone();
         system.actor(move || Producer { to: to.clone() }).start().wait()
     };
-    (0..PRODUCERS).map(producer).collect()
+    (0..count).map(producer).collect()
 }
 
 // ---- ring, ring64 --------------------------------------------------------------------------------
@@ -217,20 +217,25 @@ impl Node {
     }
 }
 
-/// `tokens` tokens in a ring of a thousand, `n` hops together.
-pub(crate) fn ring(system: &SystemHandle, n: u64, tokens: u64) -> Result<Duration, Box<dyn Error>> {
+/// `tokens` tokens in a ring, `n` hops together.
+pub(crate) fn ring(
+    system: &SystemHandle,
+    n: u64,
+    actors: u64,
+    tokens: u64,
+) -> Result<Duration, Box<dyn Error>> {
     let (done, finish) = finish();
     let node = |_| {
         let done = done.clone();
         system.spawn(move || Node { next: None, done: done.clone() })
     };
-    let nodes: Vec<NodeRef> = (0..RING).map(node).collect::<Result<_, _>>()?;
+    let nodes: Vec<NodeRef> = (0..actors).map(node).collect::<Result<_, _>>()?;
     for (node, next) in nodes.iter().zip(nodes.iter().cycle().skip(1)) {
         node.meet(next.clone()).wait()?;
     }
     let begin = Instant::now();
     for token in 0..tokens {
-        nodes[(token * RING / tokens) as usize].token(n / tokens).tell()?;
+        nodes[(token * actors / tokens) as usize].token(n / tokens).tell()?;
     }
     Ok(finish.all(tokens)?.0 - begin)
 }

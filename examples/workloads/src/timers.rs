@@ -1,4 +1,4 @@
-//! `timers`: very many of them, and how late their messages are.
+//! `timers`: very many of them, and how late their messages are; `idletimers`: what waiting costs.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use actor_core::SystemHandle;
 use actor_core::prelude::*;
 
+use crate::collector::{Collector, CollectorRef};
 use crate::probe::{self, Samples};
 use crate::report::Extra;
-use crate::signal::{Done, finish};
+use crate::signal::{Done, finish, sure};
 use crate::work::Random;
 
 /// How many actors arm timers.
@@ -78,4 +79,39 @@ pub(crate) fn timers(system: &SystemHandle, n: u64) -> Result<(Duration, Extra),
         .number("cpu_secs", cpu.as_secs_f64())
         .number("fired", late.len() as f64);
     Ok((end - begin, extra))
+}
+
+// ---- idletimers ----------------------------------------------------------------------------------
+
+/// Waits for a time that does not come.
+#[derive(Actor)]
+#[actor(mailbox = "unbounded")]
+struct Waiter {
+    to: CollectorRef,
+}
+
+#[messages]
+impl Waiter {
+    /// Arms the timer and says so.
+    #[started]
+    fn wait(&mut self, ctx: &mut Context<Self>) {
+        ctx.after(Duration::from_secs(3600), WaiterGetUp);
+        sure(self.to.take(1).tell());
+    }
+
+    /// It was an hour.
+    #[message]
+    fn get_up(&mut self) {}
+}
+
+/// `n` actors, each with a timer that is due in an hour.
+pub(crate) fn in_an_hour(system: &SystemHandle, n: u64) -> Result<Duration, Box<dyn Error>> {
+    let (done, finish) = finish();
+    let collector = system.actor(move || Collector::new(n, done.clone())).start().wait()?;
+    let begin = Instant::now();
+    for _ in 0..n {
+        let to = collector.clone();
+        system.spawn(move || Waiter { to: to.clone() })?;
+    }
+    Ok(finish.one()?.0 - begin)
 }

@@ -44,6 +44,8 @@ pub(crate) enum Workload {
     Hogyield,
     /// CPU time while many actors have nothing to do
     Idlecpu,
+    /// CPU time while as many actors wait for timers that are due in an hour
+    Idletimers,
     /// Very many timers, and how late they are
     Timers,
     /// Serves a TCP echo
@@ -70,17 +72,26 @@ impl Workload {
             Workload::Big => 2_400_000,
             Workload::Bank => 500_000,
             Workload::Ask => 300_000,
-            Workload::Skew | Workload::Idlecpu => 100_000,
+            Workload::Skew | Workload::Idlecpu | Workload::Idletimers => 100_000,
             Workload::Hog | Workload::Hogyield => 1_000,
             _ => 1_000_000,
         }
     }
 
+    /// How many actors share the work where that can be chosen, unless the command line says so.
+    pub(crate) fn default_actors(self) -> Option<u64> {
+        match self {
+            Workload::Fanin | Workload::FaninBounded => Some(messaging::PRODUCERS),
+            Workload::Ring | Workload::Ring64 => Some(messaging::RING),
+            _ => None,
+        }
+    }
+
     /// The nearest possible size that is not more, or the smallest one: the work must divide
     /// evenly among the actors.
-    pub(crate) fn fit(self, n: u64) -> u64 {
+    pub(crate) fn fit(self, n: u64, actors: u64) -> u64 {
         let parts = match self {
-            Workload::Fanin | Workload::FaninBounded => messaging::PRODUCERS,
+            Workload::Fanin | Workload::FaninBounded => actors,
             Workload::Ring64 => TOKENS,
             Workload::Big => savina::BIG_ACTORS,
             Workload::Skew => skew::ACTORS,
@@ -100,6 +111,8 @@ pub(crate) struct Run<'a> {
     pub(crate) workload: Workload,
     /// How much of it; one that [`Workload::fit`] gave.
     pub(crate) n: u64,
+    /// How many actors share it, where that can be chosen.
+    pub(crate) actors: u64,
     /// How long to watch, where that is not a matter of `n`.
     pub(crate) secs: Duration,
 }
@@ -107,14 +120,14 @@ pub(crate) struct Run<'a> {
 impl Run<'_> {
     /// Runs it and says how it went.
     pub(crate) fn measure(&self) -> Result<Report, Box<dyn Error>> {
-        let (system, n) = (self.system, self.n);
+        let (system, n, actors) = (self.system, self.n, self.actors);
         match self.workload {
             Workload::Pingpong => self.warmed(|n| messaging::pingpong(system, n)),
             Workload::Ask => self.warmed(|n| messaging::ask(system, n)),
-            Workload::Fanin => self.warmed(|n| messaging::fanin(system, n)),
-            Workload::FaninBounded => self.warmed(|n| messaging::fanin_bounded(system, n)),
-            Workload::Ring => self.warmed(|n| messaging::ring(system, n, 1)),
-            Workload::Ring64 => self.warmed(|n| messaging::ring(system, n, TOKENS)),
+            Workload::Fanin => self.warmed(|n| messaging::fanin(system, n, actors)),
+            Workload::FaninBounded => self.warmed(|n| messaging::fanin_bounded(system, n, actors)),
+            Workload::Ring => self.warmed(|n| messaging::ring(system, n, actors, 1)),
+            Workload::Ring64 => self.warmed(|n| messaging::ring(system, n, actors, TOKENS)),
             Workload::Churn => self.warmed(|n| spawning::churn(system, n)),
             Workload::Big => self.warmed(|n| savina::big(system, n)),
             Workload::Bank => self.warmed(|n| savina::bank(system, n)),
@@ -126,7 +139,8 @@ impl Run<'_> {
                 Ok(report)
             }
             Workload::Spawn => self.spawn(),
-            Workload::Idlecpu => self.idlecpu(),
+            Workload::Idlecpu => self.idle(spawning::spawn),
+            Workload::Idletimers => self.idle(timers::in_an_hour),
             Workload::Timers => {
                 let (took, extra) = timers::timers(system, n)?;
                 Ok(self.report(took, extra))
@@ -142,7 +156,7 @@ impl Run<'_> {
         &self,
         run: impl Fn(u64) -> Result<Duration, Box<dyn Error>>,
     ) -> Result<Report, Box<dyn Error>> {
-        run(self.workload.fit(self.n / 10))?;
+        run(self.workload.fit(self.n / 10, self.actors))?;
         let took = run(self.n)?;
         Ok(self.report(took, Extra::default()))
     }
@@ -157,8 +171,12 @@ impl Run<'_> {
         Ok(self.report(took, Extra::default().number("bytes_per_actor", each)))
     }
 
-    fn idlecpu(&self) -> Result<Report, Box<dyn Error>> {
-        spawning::spawn(self.system, self.n)?;
+    /// What the system takes while what `make` has made has nothing to do.
+    fn idle(
+        &self,
+        make: impl Fn(&SystemHandle, u64) -> Result<Duration, Box<dyn Error>>,
+    ) -> Result<Report, Box<dyn Error>> {
+        make(self.system, self.n)?;
         sleep(Duration::from_secs(1));
         let before = probe::cpu_time();
         sleep(self.secs);
@@ -185,15 +203,15 @@ mod tests {
     fn the_sizes_that_nobody_asked_for_divide_evenly() {
         for workload in Workload::value_variants() {
             let n = workload.default_n();
-            assert_eq!(workload.fit(n), n, "{workload:?}");
+            assert_eq!(workload.fit(n, workload.default_actors().unwrap_or(1)), n, "{workload:?}");
         }
     }
 
     #[test]
     fn a_size_is_rounded_down_but_not_to_nothing() {
-        assert_eq!(Workload::Fanin.fit(17), 16);
-        assert_eq!(Workload::Fanin.fit(3), 8);
-        assert_eq!(Workload::Ring.fit(0), 1);
-        assert_eq!(Workload::Ring.fit(17), 17);
+        assert_eq!(Workload::Fanin.fit(17, 8), 16);
+        assert_eq!(Workload::Fanin.fit(3, 8), 8);
+        assert_eq!(Workload::Ring.fit(0, 1000), 1);
+        assert_eq!(Workload::Ring.fit(17, 1000), 17);
     }
 }
