@@ -10,6 +10,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 binary=${1:-target/debug/workloads}
+if [[ ! -x $binary ]]; then
+    echo "there is no $binary; build it with: cargo build -p workloads" >&2
+    exit 2
+fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failed=()
@@ -80,6 +84,7 @@ clean hog --n 100 --secs 1
 clean hogyield --n 100 --secs 1
 clean idlecpu --n 2000 --secs 1
 clean timers --n 10000
+clean idletimers --n 1000 --secs 1
 serve echo-server echo_client
 serve chat-server chat_client
 
