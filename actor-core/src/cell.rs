@@ -257,16 +257,20 @@ impl<A: Messages> Cell<A> {
 
     /// A supervisor's children that were left are killed: nobody has stopped them.
     pub(crate) fn orphan_children(&self) {
-        if let Some(children) = self.mailbox.rare_if_made().and_then(|rare| rare.children.get()) {
+        if let Some(children) = self.children_if_made() {
             children.orphan();
         }
     }
 
     /// A supervisor that begins takes children, again if need be.
     pub(crate) fn open_to_children(&self) {
-        if let Some(children) = self.mailbox.rare_if_made().and_then(|rare| rare.children.get()) {
+        if let Some(children) = self.children_if_made() {
             children.open();
         }
+    }
+
+    fn children_if_made(&self) -> Option<&Arc<Children>> {
+        self.mailbox.rare_if_made()?.children.get()
     }
 
     /// Tells all watchers that the actor has ended, once.

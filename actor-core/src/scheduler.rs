@@ -97,8 +97,14 @@ impl Scheduler {
     /// Queues a turn of an actor that got something to do, and wakes a worker for it if need be.
     #[inline]
     pub(crate) fn schedule(&self, task: Task) {
-        match worker::push_local(self, task.sampled()) {
-            // It is the next that this worker runs: no other is needed.
+        self.pushed(worker::push_local(self, task.sampled()));
+    }
+
+    /// Sees to what a push has left to do; what was not pushed goes to the global queue.
+    #[inline]
+    fn pushed(&self, pushed: Result<Pushed, Task>) {
+        match pushed {
+            // It is the next that this worker runs, or comes to: no other is needed.
             Ok(Pushed::Next) => {}
             Ok(Pushed::Queued { urgent }) => self.wake_one(urgent),
             Err(task) => self.push_global(task),
@@ -124,12 +130,7 @@ impl Scheduler {
 
     /// Queues another turn of an actor that has not come to the end of its work, behind the others.
     pub(crate) fn schedule_again(&self, task: Task) {
-        match worker::push_back(self, task.sampled()) {
-            // This worker has nothing else to do, so it comes to it next.
-            Ok(Pushed::Next) => {}
-            Ok(Pushed::Queued { urgent }) => self.wake_one(urgent),
-            Err(task) => self.push_global(task),
-        }
+        self.pushed(worker::push_back(self, task.sampled()));
     }
 
     /// Wakes a worker for what was pushed, if none searches. One that naps comes to it by and by; if that is
@@ -234,8 +235,8 @@ impl Scheduler {
         Some(stolen)
     }
 
-    /// The other workers, in the order in which a thief looks at them if all are equally near. The retired ones too: one whose handler
-    /// has not returned has not handed its queue over.
+    /// The other workers, in the order in which a thief looks at them if all are equally near. The retired ones
+    /// too: one whose handler has not returned has not handed its queue over.
     fn victims(&self, thief: usize) -> impl Iterator<Item = usize> {
         let workers = self.workers();
         let start = clock::below(workers);

@@ -132,23 +132,22 @@ impl<T> Inbox<T> {
     /// Pushes. `Ok(true)`: the caller has taken the token and must schedule the actor.
     #[inline(always)]
     pub(crate) fn push(&self, item: T) -> Result<bool, T> {
-        // In here, so that the item is written once, where it stays.
-        let node = Node::new(item);
-        match self.push_node(node, 0) {
-            Pushed::Seen => Ok(false),
-            Pushed::Schedule => Ok(true),
-            // SAFETY: the node was not pushed, so it is still ours.
-            Pushed::Closed => Err(unsafe { Node::open(node) }),
-        }
+        self.push_marked(item, 0)
     }
 
     /// Pushes a last item, after which pushes are refused.
     pub(crate) fn push_last(&self, item: T) -> Result<bool, T> {
+        self.push_marked(item, CLOSED)
+    }
+
+    #[inline(always)]
+    fn push_marked(&self, item: T, mark: usize) -> Result<bool, T> {
+        // In here, so that the item is written once, where it stays.
         let node = Node::new(item);
-        match self.push_node(node, CLOSED) {
+        match self.push_node(node, mark) {
             Pushed::Seen => Ok(false),
             Pushed::Schedule => Ok(true),
-            // SAFETY: as in `push`.
+            // SAFETY: the node was not pushed, so it is still ours.
             Pushed::Closed => Err(unsafe { Node::open(node) }),
         }
     }

@@ -242,7 +242,13 @@ impl<M> Mailbox<M> {
         if sample::message_due() {
             return self.push_stamped(message);
         }
-        match self.inbox.push(Item::Message(message)) {
+        self.push_item(Item::Message(message))
+    }
+
+    /// Pushes what has its place, if it needs one.
+    #[inline(always)]
+    fn push_item(&self, item: Item<M>) -> Pushed<M> {
+        match self.inbox.push(item) {
             Ok(schedule) => Pushed::Taken { schedule },
             Err(item) => self.refused(item),
         }
@@ -252,10 +258,7 @@ impl<M> Mailbox<M> {
     #[cold]
     #[inline(never)]
     fn push_stamped(&self, message: M) -> Pushed<M> {
-        match self.inbox.push(Item::Stamped(Box::new((sample::message_stamp(), message)))) {
-            Ok(schedule) => Pushed::Taken { schedule },
-            Err(item) => self.refused(item),
-        }
+        self.push_item(Item::Stamped(Box::new((sample::message_stamp(), message))))
     }
 
     /// The mailbox is closed: its place is given back, and the message.

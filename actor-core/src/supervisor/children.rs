@@ -111,6 +111,7 @@ impl Nursery {
         cell.place.store(at, Ordering::Relaxed);
         true
     }
+
     /// Takes a child that has ended off the list, if it is there.
     pub(crate) fn remove(&self, at: u32, child: ActorId) {
         let waiter = {
@@ -135,12 +136,13 @@ impl Table {
         Some(at)
     }
 
-    fn is_at(&self, at: u32, child: ActorId) -> bool {
-        self.places.get(at as usize).copied().flatten().is_some_and(|listed| listed.id() == child)
+    /// The child, if it is there still.
+    fn get(&self, at: u32, child: ActorId) -> Option<Listed> {
+        self.places.get(at as usize).copied().flatten().filter(|listed| listed.id() == child)
     }
 
     fn remove(&mut self, at: u32, child: ActorId) {
-        if !self.is_at(at, child) {
+        if self.get(at, child).is_none() {
             return;
         }
         self.places[at as usize] = None;
@@ -224,10 +226,7 @@ impl Children {
     /// A child, and how long it may take to stop; `None` if it has ended.
     pub(super) fn find(&self, place: Place) -> Option<(Arc<dyn Control>, Duration)> {
         let table = self.nurseries[place.nursery].table.lock();
-        let listed = table.places.get(place.at as usize).copied().flatten()?;
-        if listed.id() != place.id {
-            return None;
-        }
+        let listed = table.get(place.at, place.id)?;
         let stop_within = table.stop_within.get(&place.at).copied().unwrap_or(STOP_WITHIN);
         Some((listed.cell(), stop_within))
     }
@@ -242,7 +241,7 @@ impl Children {
         let waker = cx.waker().clone();
         let _before = {
             let mut table = self.nurseries[place.nursery].table.lock();
-            if !table.is_at(place.at, place.id) {
+            if table.get(place.at, place.id).is_none() {
                 return Poll::Ready(());
             }
             table.waiter.replace(waker)
