@@ -10,7 +10,7 @@ use crate::cell::mailbox::{Refusal, Ticket};
 use crate::error::{AskError, SendError, TellError};
 use crate::message::Message;
 use crate::reply::{self, Answer, Outcome, Reply};
-use crate::scheduler::worker;
+use crate::scheduler::{soft, worker};
 use crate::system::SystemHandle;
 use crate::timer::Deadline;
 use crate::wait;
@@ -176,23 +176,26 @@ impl<D: Deliver<M> + ?Sized, M: Message> Ask<'_, D, M> {
             Outcome::Undelivered => Err(AskError::Undelivered),
         })
     }
+
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Result<M::Reply, AskError<M>>> {
+        if let Poll::Ready(Err(error)) = self.poll_accepted(cx) {
+            return Poll::Ready(Err(error));
+        }
+        if let Poll::Ready(reply) = self.poll_answer(cx) {
+            return Poll::Ready(reply);
+        }
+        self.deadline.poll(self.to.system_of(), cx).map(|()| match self.message.take() {
+            Some(message) => Err(AskError::Full(message)),
+            None => Err(AskError::TimedOut),
+        })
+    }
 }
 
 impl<D: Deliver<M> + ?Sized, M: Message> Future for Ask<'_, D, M> {
     type Output = Result<M::Reply, AskError<M>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let ask = self.get_mut();
-        if let Poll::Ready(Err(error)) = ask.poll_accepted(cx) {
-            return Poll::Ready(Err(error));
-        }
-        if let Poll::Ready(reply) = ask.poll_answer(cx) {
-            return Poll::Ready(reply);
-        }
-        ask.deadline.poll(ask.to.system_of(), cx).map(|()| match ask.message.take() {
-            Some(message) => Err(AskError::Full(message)),
-            None => Err(AskError::TimedOut),
-        })
+        soft::charged(cx, |cx| self.get_mut().poll_ended(cx))
     }
 }
 
@@ -229,27 +232,30 @@ impl<D: Deliver<M> + ?Sized, M: Message> Sending<'_, D, M> {
             }
         }
     }
+
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError<M>>> {
+        loop {
+            let message = self.message.take().expect("a send was polled after it had ended");
+            match self.to.offer(message, Reply::nowhere(), self.ticket, true) {
+                Ok(()) => {
+                    self.ticket = None;
+                    return Poll::Ready(Ok(()));
+                }
+                Err(Refusal::Closed(message)) => return Poll::Ready(Err(SendError::Closed(message))),
+                Err(Refusal::Full(message)) => self.message = Some(message),
+            }
+            if !self.to.queue_for_room(&mut self.ticket, cx.waker()) {
+                return Poll::Pending;
+            }
+        }
+    }
 }
 
 impl<D: Deliver<M> + ?Sized, M: Message> Future for Sending<'_, D, M> {
     type Output = Result<(), SendError<M>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let send = self.get_mut();
-        loop {
-            let message = send.message.take().expect("a send was polled after it had ended");
-            match send.to.offer(message, Reply::nowhere(), send.ticket, true) {
-                Ok(()) => {
-                    send.ticket = None;
-                    return Poll::Ready(Ok(()));
-                }
-                Err(Refusal::Closed(message)) => return Poll::Ready(Err(SendError::Closed(message))),
-                Err(Refusal::Full(message)) => send.message = Some(message),
-            }
-            if !send.to.queue_for_room(&mut send.ticket, cx.waker()) {
-                return Poll::Pending;
-            }
-        }
+        soft::charged(cx, |cx| self.get_mut().poll_sent(cx))
     }
 }
 

@@ -91,7 +91,7 @@ pub use call::{Ask, Call, Sending};
 pub use cell::mailbox::MailboxStats;
 pub use cell::pending::Pending;
 pub use cell::{ActorId, Path};
-pub use context::{Context, TimerId, TimerKey};
+pub use context::{Checkpoint, Context, TimerId, TimerKey};
 pub use dead_letter::{DeadLetter, DeadLetterReason, DeadLetters};
 pub use error::{AskError, LookupError, SendError, SpawnError, TellError};
 pub use message::{Envelope, Message};

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::cell::{ActorId, Control};
 use crate::reason::StopReason;
+use crate::scheduler::soft;
 use crate::sync::Mutex;
 use crate::timer::Deadline;
 use crate::wait;
@@ -161,10 +162,10 @@ impl Future for Monitor {
     type Output = Down;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Down> {
-        match self.poll_down(cx) {
+        soft::charged(cx, |cx| match self.poll_down(cx) {
             Poll::Ready(Some(down)) => Poll::Ready(down),
             _ => Poll::Pending,
-        }
+        })
     }
 }
 

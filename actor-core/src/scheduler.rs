@@ -8,6 +8,7 @@ mod parallelism;
 mod pinned;
 mod queue;
 mod sleep;
+pub(crate) mod soft;
 pub(crate) mod worker;
 
 use std::sync::Arc;

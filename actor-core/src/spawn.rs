@@ -19,7 +19,7 @@ use crate::error::SpawnError;
 use crate::port::MakePort;
 use crate::reason::StopReason;
 use crate::reply::{self, Answer, Outcome, Reply};
-use crate::scheduler::{PinnedThread, worker};
+use crate::scheduler::{PinnedThread, soft, worker};
 use crate::supervisor::{Restart, STOP_WITHIN, SupervisorRef};
 use crate::wait;
 
@@ -224,12 +224,8 @@ impl<A: Messages> Start<A> {
         }
         wait::block_on(self.into_future(), None)
     }
-}
 
-impl<A: Messages> Future for Start<A> {
-    type Output = Result<A::Ref, SpawnError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll_started(&mut self, cx: &mut Context<'_>) -> Poll<Result<A::Ref, SpawnError>> {
         loop {
             match std::mem::replace(&mut self.state, StartState::Done) {
                 StartState::Ready(spawn) => {
@@ -255,6 +251,14 @@ impl<A: Messages> Future for Start<A> {
                 StartState::Done => panic!("a start was polled after it had ended"),
             }
         }
+    }
+}
+
+impl<A: Messages> Future for Start<A> {
+    type Output = Result<A::Ref, SpawnError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        soft::charged(cx, |cx| self.get_mut().poll_started(cx))
     }
 }
 

@@ -38,8 +38,8 @@ pub(crate) use primitives::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Condvar, MutexGuard, OnceBox, OnceLock,
     Ordering, UnsafeCell, fence,
 };
-/// A counter in a static, which a model checker cannot have: what it checks ends with each run.
-pub(crate) use std::sync::atomic::AtomicU64 as StaticU64;
+/// What is in a static, which a model checker cannot have: what it checks ends with each run.
+pub(crate) use std::sync::atomic::{AtomicBool as StaticBool, AtomicU64 as StaticU64};
 
 use std::sync::PoisonError;
 

@@ -19,6 +19,7 @@ use crate::cell::turn::caught;
 use crate::clock;
 use crate::observe::{self, Count};
 use crate::port::Ready;
+use crate::scheduler::soft;
 use crate::slab::Key;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 use crate::system::SystemHandle;
@@ -334,7 +335,7 @@ impl Future for Sleep {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.deadline.poll(&this.system, cx)
+        soft::charged(cx, |cx| this.deadline.poll(&this.system, cx))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::actor::Messages;
 use crate::cell::kind::Kind;
 use crate::cell::mailbox::Mode;
 use crate::cell::{ActorId, Cell, Control, turn};
-use crate::scheduler::{Thin, worker};
+use crate::scheduler::{Thin, soft, worker};
 
 /// What every cell begins with.
 pub(crate) struct Header {
@@ -96,6 +96,7 @@ unsafe fn run<A: Messages>(header: NonNull<Header>) {
     // and given up only when the actor has ended.
     let cell = ManuallyDrop::new(unsafe { Arc::from_raw(cell) });
     worker::set_current(Arc::as_ptr(&cell).cast());
+    soft::turn_begins();
     // SAFETY: the caller hands the run token over.
     let mode = unsafe { turn::run(&cell) };
     worker::set_current(ptr::null());

@@ -22,7 +22,7 @@ use crate::message::Envelope;
 use crate::port::{Again, Drain, MakePort, Port, Readiness, Ready};
 use crate::reason::{Failure, StopReason};
 use crate::reply::Reply;
-use crate::scheduler::worker;
+use crate::scheduler::{soft, worker};
 use crate::slab::Key;
 
 /// The most messages of one turn.
@@ -468,7 +468,7 @@ impl Budget {
     #[inline]
     fn allows_another(&mut self) -> bool {
         self.steps += 1;
-        if self.steps == MESSAGES {
+        if self.steps == MESSAGES || soft::raised() {
             return false;
         }
         match self.end {

@@ -16,7 +16,7 @@ use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::Driver;
 use crate::error::SpawnError;
-use crate::scheduler::worker;
+use crate::scheduler::{soft, worker};
 use crate::sync::{Condvar, Mutex};
 use crate::system::SystemHandle;
 
@@ -225,6 +225,7 @@ pub(super) fn any_driver() -> Option<Arc<dyn Driver>> {
 
 fn run(system: &SystemHandle, seat: &Seat) {
     HERE.with(|here| drop(here.set(system.clone())));
+    let _flag = soft::adopt();
     while let Some(task) = seat.next() {
         worker::turn_begins();
         if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {

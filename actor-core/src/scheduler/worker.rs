@@ -9,7 +9,7 @@ use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::Driver;
 use crate::observe::{self, Count, Record, Watch};
-use crate::scheduler::{Queue, Scheduler, pinned};
+use crate::scheduler::{Queue, Scheduler, pinned, soft};
 use crate::sync::Ordering;
 use crate::system::SystemHandle;
 
@@ -195,6 +195,7 @@ pub(super) fn run(system: SystemHandle, index: usize, queue: Queue<Task>) {
         let local = local.get_or_init(|| Local { system, index, queue });
         let scheduler = local.system.scheduler();
         ACTIVE_IN.set(scheduler);
+        let _flag = soft::adopt();
         let driver = &*scheduler.remote(index).driver;
         Worker {
             local,
