@@ -13,7 +13,7 @@ use crate::cell::{ActorId, Cell, Control, Path};
 use crate::message::Message;
 use crate::monitor::Monitor;
 use crate::reply::Reply;
-use crate::scheduler::worker;
+use crate::scheduler::local;
 use crate::system::SystemHandle;
 
 /// The address of an actor. It stays good through restarts, may be cloned and sent anywhere, and
@@ -162,7 +162,7 @@ impl<A: Accepts<M>, M: Message> Deliver<M> for ActorRef<A> {
     }
 
     fn is_running_here(&self) -> bool {
-        worker::is_turn_of(Arc::as_ptr(&self.0).cast())
+        local::is_turn_of(Arc::as_ptr(&self.0).cast())
     }
 
     fn system_of(&self) -> &SystemHandle {

@@ -10,7 +10,7 @@ use crate::cell::mailbox::{Refusal, Ticket};
 use crate::error::{AskError, SendError, TellError};
 use crate::message::Message;
 use crate::reply::{self, Answer, Outcome, Reply};
-use crate::scheduler::{soft, worker};
+use crate::scheduler::{local, soft};
 use crate::system::SystemHandle;
 use crate::timer::Deadline;
 use crate::wait;
@@ -87,7 +87,7 @@ impl<'a, D: Deliver<M> + ?Sized, M: Message> Call<'a, D, M> {
     /// # Errors
     /// See [`AskError`]; an ask always ends.
     pub fn wait(self) -> Result<M::Reply, AskError<M>> {
-        if worker::is_current() {
+        if local::is_current() {
             return Err(AskError::Deadlock(self.message));
         }
         let mut ask = self.into_future();
@@ -225,7 +225,7 @@ impl<D: Deliver<M> + ?Sized, M: Message> Sending<'_, D, M> {
     /// Gives the message back if the actor has ended, or on a worker.
     pub fn wait(mut self) -> Result<(), SendError<M>> {
         match self.message.take() {
-            Some(message) if worker::is_current() => Err(SendError::Deadlock(message)),
+            Some(message) if local::is_current() => Err(SendError::Deadlock(message)),
             message => {
                 self.message = message;
                 wait::block_on(self, None)

@@ -225,6 +225,10 @@ impl<A: Messages> Cell<A> {
         }
     }
 
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned
+    }
+
     /// The thread of a pinned actor.
     fn thread(&self) -> Option<&PinnedThread> {
         self.mailbox.rare_if_made()?.pinned.get()

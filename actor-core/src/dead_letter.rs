@@ -3,11 +3,12 @@
 
 use std::fmt;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::Receiver;
 
 use crate::cell::{ActorId, Control};
+use crate::observe::topic::Topic;
 use crate::reason::StopReason;
-use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 /// Why a message became a dead letter.
 #[derive(Clone, Debug)]
@@ -50,10 +51,7 @@ pub struct DeadLetter {
 #[derive(Debug, Default)]
 pub struct DeadLetters {
     count: AtomicU64,
-    missed: AtomicU64,
-    /// The length of `subscribers`, so that nobody locks them in vain.
-    subscribed: AtomicUsize,
-    subscribers: Mutex<Vec<Sender<DeadLetter>>>,
+    topic: Topic<DeadLetter>,
 }
 
 impl DeadLetters {
@@ -66,42 +64,25 @@ impl DeadLetters {
     /// How many a subscriber did not get because its channel was full.
     #[must_use]
     pub fn missed(&self) -> u64 {
-        self.missed.load(Ordering::Relaxed)
+        self.topic.missed()
     }
 
     /// A channel that gets all dead letters from now on, and holds at most `capacity` of them;
     /// what finds it full is not waited for, but counted as [`missed`](Self::missed). Dropping the
     /// receiver ends the subscription.
     pub fn subscribe(&self, capacity: usize) -> Receiver<DeadLetter> {
-        let (sender, receiver) = bounded(capacity.max(1));
-        let mut subscribers = self.subscribers.lock();
-        subscribers.push(sender);
-        self.subscribed.store(subscribers.len(), Ordering::Relaxed);
-        receiver
+        self.topic.subscribe(capacity)
     }
 
     pub(crate) fn announce(&self, cell: &dyn Control, message: &'static str, reason: DeadLetterReason) {
-        // Relaxed throughout: the counts order nothing, and one who subscribes while a letter is on
-        // its way may or may not get it.
+        // Relaxed: it orders nothing.
         self.count.fetch_add(1, Ordering::Relaxed);
         if matches!(reason, DeadLetterReason::HandlerFailed(_)) {
             tracing::warn!(path = %cell.path(), message, %reason, "dead letter");
         } else {
             tracing::debug!(path = %cell.path(), message, %reason, "dead letter");
         }
-        if self.subscribed.load(Ordering::Relaxed) == 0 {
-            return;
-        }
-        let letter = DeadLetter { actor: cell.id(), path: cell.path().to_string(), message, reason };
-        let mut subscribers = self.subscribers.lock();
-        subscribers.retain(|subscriber| match subscriber.try_send(letter.clone()) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_)) => {
-                self.missed.fetch_add(1, Ordering::Relaxed);
-                true
-            }
-            Err(TrySendError::Disconnected(_)) => false,
-        });
-        self.subscribed.store(subscribers.len(), Ordering::Relaxed);
+        let (actor, path) = (cell.id(), || cell.path().to_string());
+        self.topic.publish(|| DeadLetter { actor, path: path(), message, reason });
     }
 }

@@ -52,5 +52,5 @@ impl Driver for Parker {
 /// A driver finds itself again with `(&*driver as &dyn Any).downcast_ref()`.
 #[must_use]
 pub fn current() -> Option<Arc<dyn Driver>> {
-    crate::scheduler::worker::current_driver()
+    crate::scheduler::local::current_driver()
 }

@@ -98,7 +98,7 @@ pub use message::{Envelope, Message};
 pub use monitor::{Down, Monitor, MonitorId};
 pub use reason::{Failure, StopReason};
 pub use reply::Reply;
-pub use scheduler::ParallelismError;
+pub use scheduler::{OutOfThreads, ParallelismError};
 pub use spawn::{Spawn, Start};
 pub use supervisor::{CountChildren, Late, Restart, Supervisor, SupervisorBuilder, SupervisorRef};
 pub use system::{BuildError, Builder, Contradiction, Placement, Report, System, SystemHandle};

@@ -16,7 +16,13 @@ pub trait Message: Send + 'static {
 /// The enum of all messages of one actor.
 pub trait Envelope: Send + 'static {
     /// The handler's name.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &'static str {
+        self.label()
+    }
+
+    /// The handler's name as one word, which a thread can show to others with a single store.
+    #[doc(hidden)]
+    fn label(&self) -> &'static &'static str;
 
     /// Whether this is the runtime's own affair, of which dead letters say nothing.
     #[doc(hidden)]

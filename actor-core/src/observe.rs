@@ -14,8 +14,10 @@
 mod census;
 mod counters;
 mod histogram;
+mod preemption;
 pub(crate) mod sample;
 mod snapshot;
+pub(crate) mod topic;
 pub(crate) mod trace;
 
 use std::time::Duration;
@@ -23,6 +25,8 @@ use std::time::Duration;
 pub use counters::Counters;
 pub(crate) use counters::{Count, add, count};
 pub use histogram::Histogram;
+pub(crate) use preemption::Tallies;
+pub use preemption::{Event, Events, LongTurn, Preemptions};
 pub use snapshot::{ActorGroup, Snapshot, WorkerSnapshot};
 
 use crate::cell::kind::Kind;
@@ -100,11 +104,13 @@ pub(crate) struct Outside {
     actors: Census,
     /// Workers that such threads have woken.
     wakes: AtomicU64,
+    /// What threads have counted that had lost their worker, or ran turns in the background lane.
+    counters: Block,
 }
 
 impl Outside {
     pub(crate) fn new() -> Self {
-        Outside { actors: Census::new(), wakes: AtomicU64::new(0) }
+        Outside { actors: Census::new(), wakes: AtomicU64::new(0), counters: Block::new() }
     }
 
     /// Counts a wake-up that was sent: to the worker that this thread is, or here.
@@ -114,6 +120,15 @@ impl Outside {
         } else {
             self.wakes.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Adds what this thread has counted, which is no worker's (any more).
+    pub(crate) fn add_counted(&self) {
+        self.counters.add_counted_anywhere();
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters.read()
     }
 
     pub(crate) fn wakes(&self) -> u64 {

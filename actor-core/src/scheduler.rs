@@ -2,29 +2,44 @@
 //! outside. `worker` has the loop, `sleep` the protocol of parking and waking.
 
 pub(crate) mod automatic;
+mod background;
+mod claim;
+mod crew;
+mod doze;
 mod global;
+mod hand;
+pub(crate) mod local;
 mod near;
+mod pace;
 mod parallelism;
 mod pinned;
 mod queue;
 mod sleep;
 pub(crate) mod soft;
-pub(crate) mod worker;
+pub(crate) mod sysmon;
+mod worker;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
+use crate::cell::ActorId;
 use crate::cell::kind::Kind;
 use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::{Driver, MakeDriver};
-use crate::observe::{self, Count, Outside, Record};
-use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Condvar, Mutex, OnceLock, Ordering};
+use crate::observe::{self, Count, Events, LongTurn, Outside, Preemptions, Record, Tallies};
+use crate::platform;
+use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Mutex, OnceLock, Ordering, fence};
 use crate::timer::TimerQueue;
-use automatic::Automatic;
+use background::Background;
+use claim::Claimed;
+use crew::Crew;
+use doze::Doze;
 use global::Global;
+use hand::Hand;
+use local::Pushed;
 use near::Near;
 pub use parallelism::ParallelismError;
 use parallelism::{Active, Recipe};
@@ -33,7 +48,9 @@ pub(crate) use pinned::PinnedThread;
 use queue::Stealer;
 pub(crate) use queue::{Queue, Thin};
 use sleep::Sleep;
-use worker::{Pushed, Watched};
+pub use sysmon::OutOfThreads;
+use sysmon::Sysmon;
+use worker::Watched;
 
 pub(crate) struct Scheduler {
     /// Work from threads that are not workers of this system, and what overflows a worker's queue.
@@ -49,18 +66,39 @@ pub(crate) struct Scheduler {
     /// Held while the parallelism changes, and while the end begins.
     changing: Mutex<()>,
     recipe: Recipe,
-    automatic: Automatic,
-    /// How many worker threads have not ended.
+    /// How the thread of the automatic parallelism sleeps.
+    automatic: Doze,
+    /// How many workers have not ended.
     live: Mutex<usize>,
-    ended: Condvar,
+    crew: Crew,
+    sysmon: Sysmon,
+    background: Background,
+    tallies: Tallies,
+    events: Events,
     pinned: Pinned,
+}
+
+/// Settings of a scheduler.
+pub(crate) struct Settings {
+    /// What the threads are called, before their number.
+    pub(crate) name: String,
+    pub(crate) max_workers: usize,
+    pub(crate) max_pinned: usize,
+    pub(crate) max_threads: usize,
+    pub(crate) background_threads: usize,
+    pub(crate) quanta: sysmon::Quanta,
+    pub(crate) out_of_threads: OutOfThreads,
+    pub(crate) make_driver: Box<MakeDriver>,
 }
 
 /// What all threads see of a worker.
 struct Remote {
     stealer: Stealer<Task>,
-    /// The other end of the queue, until the worker's thread takes it.
-    queue: Mutex<Option<Queue<Task>>>,
+    /// The other end of the queue, for the thread that runs the worker.
+    queue: Claimed<Queue<Task>>,
+    /// The thread that runs the worker; none before its start and after its end.
+    hand: Mutex<Option<Arc<Hand>>>,
+    ended: AtomicBool,
     driver: Arc<dyn Driver>,
     timers: TimerQueue,
     /// Where it steals first.
@@ -72,33 +110,33 @@ struct Remote {
 
 impl Scheduler {
     /// A scheduler without workers; [`set_parallelism`](Self::set_parallelism) starts some.
-    pub(crate) fn new(
-        name: String,
-        max_workers: usize,
-        max_pinned: usize,
-        make_driver: Box<MakeDriver>,
-    ) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
+        platform::thread::prepare_barriers();
         Scheduler {
             global: CachePadded::new(Global::new()),
             sleep: CachePadded::default(),
-            slots: (0..max_workers).map(|_| OnceLock::new()).collect(),
+            slots: (0..settings.max_workers).map(|_| OnceLock::new()).collect(),
             started: AtomicUsize::new(0),
             active: Active::default(),
             outside: Outside::new(),
             stopping: AtomicBool::new(false),
             changing: Mutex::new(()),
-            recipe: Recipe { name, make_driver },
-            automatic: Automatic::default(),
+            recipe: Recipe { name: settings.name.into(), make_driver: settings.make_driver },
+            automatic: Doze::default(),
             live: Mutex::new(0),
-            ended: Condvar::new(),
-            pinned: Pinned::new(max_pinned),
+            crew: Crew::new(settings.max_threads),
+            sysmon: Sysmon::new(settings.quanta, settings.out_of_threads),
+            background: Background::new(settings.background_threads),
+            tallies: Tallies::default(),
+            events: Events::default(),
+            pinned: Pinned::new(settings.max_pinned),
         }
     }
 
     /// Queues a turn of an actor that got something to do, and wakes a worker for it if need be.
     #[inline]
     pub(crate) fn schedule(&self, task: Task) {
-        self.pushed(worker::push_local(self, task.sampled()));
+        self.pushed(local::push_next(self, task.sampled()));
     }
 
     /// Sees to what a push has left to do; what was not pushed goes to the global queue.
@@ -131,7 +169,7 @@ impl Scheduler {
 
     /// Queues another turn of an actor that has not come to the end of its work, behind the others.
     pub(crate) fn schedule_again(&self, task: Task) {
-        self.pushed(worker::push_back(self, task.sampled()));
+        self.pushed(local::push_back(self, task.sampled()));
     }
 
     /// Wakes a worker for what was pushed, if none searches. One that naps comes to it by and by; if that is
@@ -140,7 +178,7 @@ impl Scheduler {
         let worker = self.sleep.worker_to_wake();
         let worker = if urgent { worker.or_else(|| self.sleep.napper_to_wake()) } else { worker };
         if let Some(worker) = worker {
-            self.outside.wake_sent(self.current_worker().is_some());
+            self.outside.wake_sent(local::is_worker_of(self));
             self.unpark(worker);
         }
     }
@@ -160,7 +198,7 @@ impl Scheduler {
         self.slots[worker].get().expect("a worker that has been started")
     }
 
-    fn remotes(&self) -> impl DoubleEndedIterator<Item = &Remote> {
+    fn remotes(&self) -> impl DoubleEndedIterator<Item = &Remote> + Clone {
         (0..self.workers()).map(|worker| self.remote(worker))
     }
 
@@ -172,9 +210,52 @@ impl Scheduler {
         &self.remote(worker).timers
     }
 
-    /// The number of the worker that this thread is, if it is one of this system.
+    /// The driver of one of the active workers.
+    fn any_driver(&self) -> Option<Arc<dyn Driver>> {
+        self.driver(clock::below(self.parallelism())).cloned()
+    }
+
+    /// The number of the worker that this thread runs, if it runs one. Another thread may run it by the time that
+    /// this is used.
     pub(crate) fn current_worker(&self) -> Option<usize> {
-        worker::index_in(self)
+        self.as_worker(|worker| worker).ok()
+    }
+
+    /// Calls `f` with the number of the worker that this thread runs, which no other thread takes over meanwhile.
+    /// Gives `f` back if it runs none.
+    pub(crate) fn as_worker<R, F: FnOnce(usize) -> R>(&self, f: F) -> Result<R, F> {
+        let mut f = Some(f);
+        let done = local::inside_as(self, |worker| f.take().map(|f| f(worker)));
+        done.flatten().ok_or_else(|| f.expect("it was not called"))
+    }
+
+    /// Puts an actor that is too slow for workers into the background lane, if this thread is a worker's. Gives
+    /// the task back if its turn belongs here.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn divert(&self, task: Task, actor: ActorId, kind: &'static Kind) -> Result<(), Task> {
+        if !local::is_worker_of(self) || self.is_stopping() || !self.background.conduct.is_slow(actor, kind) {
+            return Err(task);
+        }
+        if self.background.push(task)? {
+            self.sysmon.wake();
+        }
+        Ok(())
+    }
+
+    /// A worker has left the idle list.
+    fn worker_woke(&self) {
+        // Pairs with the fences in `Doze::limit`, of both who may sleep.
+        fence(Ordering::SeqCst);
+        self.automatic.worker_woke();
+        self.sysmon.worker_woke();
+    }
+
+    /// Whether work waits for a worker that is in a turn, and nobody else can do it.
+    fn waits_for(&self, worker: usize) -> bool {
+        let stealer = &self.remote(worker).stealer;
+        let free = || self.sleep.idle() > 0 || self.sleep.is_searching();
+        stealer.has_next() || (!stealer.is_empty() || !self.global.is_empty()) && !free()
     }
 
     // ---- looking in ----------------------------------------------------------------------------
@@ -187,18 +268,47 @@ impl Scheduler {
         &self.outside
     }
 
-    fn here(&self) -> Option<&Record> {
-        self.current_worker().map(|here| self.record(here))
-    }
-
     /// Counts an actor that begins.
     pub(crate) fn actor_started(&self, kind: &'static Kind) {
-        self.outside.actor_started(self.here(), kind);
+        let count = |worker| self.outside.actor_started(Some(self.record(worker)), kind);
+        if self.as_worker(count).is_err() {
+            self.outside.actor_started(None, kind);
+        }
     }
 
     /// Counts an actor that has ended.
     pub(crate) fn actor_ended(&self, kind: &'static Kind) {
-        self.outside.actor_ended(self.here(), kind);
+        let count = |worker| self.outside.actor_ended(Some(self.record(worker)), kind);
+        if self.as_worker(count).is_err() {
+            self.outside.actor_ended(None, kind);
+        }
+    }
+
+    /// How many actors of the kind live.
+    fn alive(&self, kind: &'static Kind) -> u64 {
+        self.outside.population(self.remotes().map(|remote| &remote.record), kind.index()).0
+    }
+
+    pub(crate) fn preemptions(&self) -> Preemptions {
+        self.tallies.read()
+    }
+
+    pub(crate) fn events(&self) -> &Events {
+        &self.events
+    }
+
+    pub(crate) fn long_turns(&self) -> Vec<LongTurn> {
+        self.sysmon.long_turns()
+    }
+
+    /// How many threads the scheduler has, and how many of them are spare.
+    pub(crate) fn threads(&self) -> (usize, usize) {
+        self.crew.count()
+    }
+
+    /// How many threads run the background lane, and how many turns wait there.
+    pub(crate) fn background_load(&self) -> (usize, usize) {
+        self.background.count()
     }
 
     /// How many tasks the worker's queue holds, beside the one that it runs next.
@@ -213,11 +323,7 @@ impl Scheduler {
 
     // ---- for workers ---------------------------------------------------------------------------
 
-    /// Takes up to `most` from the global queue, or half of what another worker has, if that is worth it.
-    fn steal(&self, thief: usize, queue: &Queue<Task>, most: usize, watched: &mut Watched) -> Option<Task> {
-        self.steal_global(queue, most).or_else(|| self.steal_from_others(thief, queue, watched))
-    }
-
+    /// Takes half of what another worker has, if that is worth it.
     fn steal_from_others(&self, thief: usize, queue: &Queue<Task>, watched: &mut Watched) -> Option<Task> {
         observe::count(Count::StealAttempts);
         let now = clock::now();
@@ -299,29 +405,21 @@ impl Scheduler {
         // Release: pairs with the workers' Acquire load, so that what was done before is seen.
         self.stopping.store(true, Ordering::Release);
         self.automatic.wake();
+        for task in self.background.stop() {
+            self.push_global(task);
+        }
         for worker in 0..self.workers() {
             self.timers(worker).end();
             self.unpark(worker);
         }
         self.pinned.stop();
+        self.sysmon.wake();
     }
 
     /// Waits for the threads of the workers and of the pinned actors until `until`; returns how many have not
     /// ended.
     pub(crate) fn wait_for_threads(&self, until: Instant) -> usize {
-        self.wait_for_workers(until) + self.pinned.wait(until)
-    }
-
-    fn wait_for_workers(&self, until: Instant) -> usize {
-        let mut live = self.live.lock();
-        while *live > 0 {
-            let left = until.saturating_duration_since(clock::now());
-            if left.is_zero() {
-                break;
-            }
-            live = self.ended.wait_timeout(live, left).unwrap_or_else(|e| e.into_inner()).0;
-        }
-        *live
+        self.crew.wait(until) + self.pinned.wait(until)
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -329,7 +427,16 @@ impl Scheduler {
         self.stopping.load(Ordering::Acquire)
     }
 
-    fn worker_ended(&self) {
+    /// Whether all workers have ended.
+    fn is_over(&self) -> bool {
+        self.is_stopping() && *self.live.lock() == 0
+    }
+
+    fn worker_ended(&self, worker: usize) {
+        let remote = self.remote(worker);
+        *remote.hand.lock() = None;
+        // Relaxed: for sysmon, which looks again and again.
+        remote.ended.store(true, Ordering::Relaxed);
         let last = {
             let mut live = self.live.lock();
             *live -= 1;
@@ -337,7 +444,15 @@ impl Scheduler {
         };
         if last && self.is_stopping() {
             self.run_leftovers();
+            self.crew.stop();
+            self.sysmon.wake();
         }
-        self.ended.notify_all();
+    }
+}
+
+impl Remote {
+    /// Whether a thread is to run the worker.
+    fn is_wanted(&self) -> bool {
+        !self.ended.load(Ordering::Relaxed)
     }
 }

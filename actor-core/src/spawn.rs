@@ -19,7 +19,7 @@ use crate::error::SpawnError;
 use crate::port::MakePort;
 use crate::reason::StopReason;
 use crate::reply::{self, Answer, Outcome, Reply};
-use crate::scheduler::{PinnedThread, soft, worker};
+use crate::scheduler::{PinnedThread, local, soft};
 use crate::supervisor::{Restart, STOP_WITHIN, SupervisorRef};
 use crate::wait;
 
@@ -219,7 +219,7 @@ impl<A: Messages> Start<A> {
     /// # Errors
     /// Those of [`Spawn::spawn`], and [`SpawnError::Failed`] with the reason of the actor's end.
     pub fn wait(self) -> Result<A::Ref, SpawnError> {
-        if worker::is_current() {
+        if local::is_current() {
             return Err(SpawnError::Deadlock);
         }
         wait::block_on(self.into_future(), None)

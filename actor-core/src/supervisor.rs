@@ -113,10 +113,10 @@ impl Message for CountChildren {
 
 #[diagnostic::do_not_recommend]
 impl Envelope for SupervisorMessage {
-    fn name(&self) -> &'static str {
+    fn label(&self) -> &'static &'static str {
         match &self.0 {
-            Event::Exited { .. } => "exited",
-            Event::Count(_) => CountChildren::NAME,
+            Event::Exited { .. } => &"exited",
+            Event::Count(_) => &CountChildren::NAME,
         }
     }
 

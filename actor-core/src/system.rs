@@ -21,8 +21,8 @@ use crate::dead_letter::DeadLetters;
 use crate::driver::Driver;
 use crate::error::{LookupError, SpawnError};
 use crate::monitor::Monitor;
-use crate::observe::Snapshot;
 use crate::observe::trace::Trace;
+use crate::observe::{Events, Snapshot};
 use crate::reason::StopReason;
 use crate::scheduler::{ParallelismError, Scheduler};
 use crate::spawn::Spawn;
@@ -142,6 +142,12 @@ impl SystemHandle {
     #[must_use]
     pub fn dead_letters(&self) -> &DeadLetters {
         &self.0.dead_letters
+    }
+
+    /// The system's events: a way to get them.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        self.0.scheduler.events()
     }
 
     /// What there is to see of the system at this moment: what its workers do and have done, how long

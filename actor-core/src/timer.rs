@@ -8,6 +8,7 @@
 mod model;
 mod wheel;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Weak;
@@ -210,18 +211,18 @@ pub(crate) struct Armed {
 impl Armed {
     pub(crate) fn new(system: &SystemHandle, when: When, target: Target) -> Armed {
         let scheduler = system.scheduler();
-        let (worker, key) = match scheduler.current_worker() {
-            // A worker looks at its own timers before it parks.
-            Some(here) => (here, scheduler.timers(here).arm(when, target)),
-            None => {
-                let worker = clock::below(scheduler.parallelism());
-                let (key, sooner) = scheduler.timers(worker).arm_from_afar(when, target);
-                if sooner {
-                    scheduler.unpark(worker);
-                }
-                (worker, key)
+        let target = Cell::new(Some(target));
+        let take = || target.take().expect("it is armed once");
+        // A worker looks at its own timers before it parks.
+        let own = scheduler.as_worker(|here| (here, scheduler.timers(here).arm(when, take())));
+        let (worker, key) = own.unwrap_or_else(|_| {
+            let worker = clock::below(scheduler.parallelism());
+            let (key, sooner) = scheduler.timers(worker).arm_from_afar(when, take());
+            if sooner {
+                scheduler.unpark(worker);
             }
-        };
+            (worker, key)
+        });
         Armed { worker: worker as u32, key }
     }
 

@@ -27,6 +27,7 @@ mod observe;
 mod parallelism;
 mod pinned;
 mod placement;
+mod preemption;
 mod safepoints;
 mod scheduling;
 mod shutdown;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actor_core::observe::{ActorGroup, Snapshot, WorkerState};
 use actor_core::prelude::*;
 
-use crate::support::{Gate, LIMIT, eventually, system};
+use crate::support::{Gate, LIMIT, eventually, patient, system};
 
 /// Passes a number on until it is zero.
 #[derive(Actor)]
@@ -132,7 +132,7 @@ impl Sleeper {
 #[test]
 fn what_waits_behind_a_long_turn_shows_in_all_histograms() {
     const LONG: Duration = Duration::from_millis(5);
-    let system = system(1);
+    let system = patient(1).build().unwrap();
     let long = |snapshot: &Snapshot| {
         // Messages and turns are sampled: more are sent until each histogram has caught some.
         let sleepers: Vec<_> = (0..4).map(|_| system.spawn(|| Sleeper).unwrap()).collect();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actor_core::{ParallelismError, prelude::*};
 
 use crate::net_support::Setup;
-use crate::support::{Log, eventually, system};
+use crate::support::{Log, eventually, patient, system};
 
 /// Tells on what it is told, so that work comes from workers as well as from outside.
 #[derive(Actor)]
@@ -263,7 +263,7 @@ fn retired_workers_do_not_hold_up_the_end() {
 
 #[test]
 fn blocked_handlers_get_more_workers_if_the_parallelism_is_automatic() {
-    let system = System::builder().workers(2).max_workers(9).automatic_parallelism(1).build().unwrap();
+    let system = patient(2).max_workers(9).automatic_parallelism(1).build().unwrap();
     let (visitors, ..) = visitors(&system, 4);
     for round in 0..3 {
         system.set_parallelism(2).unwrap();

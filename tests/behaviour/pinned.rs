@@ -296,7 +296,9 @@ fn a_handler_that_does_not_return_is_reported_and_hangs_no_shutdown() {
 
 #[test]
 fn one_whose_thread_has_ended_with_the_system_still_comes_to_its_end() {
-    let system = System::builder().workers(1).stop_within(Duration::from_millis(100)).build().unwrap();
+    // Without a thread that could take over the worker.
+    let builder = System::builder().workers(1).max_threads(1);
+    let system = builder.stop_within(Duration::from_millis(100)).build().unwrap();
     let (seen, blocked) = (Seen::default(), Seen::default());
     let pinned = hand(&system, &seen).pinned().start().wait().unwrap();
     let other = hand(&system, &blocked).spawn().unwrap();

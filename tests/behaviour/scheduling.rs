@@ -6,7 +6,7 @@ use std::thread::ThreadId;
 
 use actor_core::prelude::*;
 
-use crate::support::{Log, eventually, system};
+use crate::support::{Log, eventually, patient, system};
 
 #[derive(Actor)]
 #[actor(mailbox = "unbounded")]
@@ -36,7 +36,7 @@ impl Parent {
 
 #[test]
 fn work_made_on_one_worker_is_stolen_by_the_others() {
-    let system = system(4);
+    let system = patient(4).build().unwrap();
     let (meet, threads) = (Arc::new(Barrier::new(4)), Arc::<Mutex<HashSet<ThreadId>>>::default());
     let inside = (meet, threads.clone());
     let parent = system.spawn(move || Parent { meet: inside.0.clone(), threads: inside.1.clone() }).unwrap();
@@ -121,7 +121,7 @@ fn idle_workers_use_no_cpu() {
     let actor = system.spawn(|| Chatterbox { peer: None, seen: Log::default() }).unwrap();
     actor.say().wait().unwrap();
     // A thread gives itself its name.
-    eventually("all workers run", || threads_named("idlers").len() == 3);
+    eventually("all workers run, and the thread that watches them", || threads_named("idlers").len() == 4);
     let workers = threads_named("idlers");
     // An ask has just ended; its worker goes to sleep in its own time.
     let mut last = cpu_of(&workers);

@@ -4,7 +4,7 @@ use std::panic;
 use std::sync::{Arc, Condvar, Mutex, Once};
 use std::time::{Duration, Instant};
 
-use actor_core::System;
+use actor_core::{Builder, System};
 
 /// Far longer than anything here takes; a test that gets here has failed.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -21,8 +21,18 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// A system with `workers` workers and an intensity that no test exceeds unless it means to.
 pub(crate) fn system(workers: usize) -> System {
+    builder(workers).build().expect("a system")
+}
+
+/// The same, which takes no worker over from a handler that takes long.
+pub(crate) fn patient(workers: usize) -> Builder {
+    builder(workers).soft_quantum(2 * LIMIT).hard_quantum(2 * LIMIT)
+}
+
+/// The settings of [`system`].
+pub(crate) fn builder(workers: usize) -> Builder {
     quiet_panics();
-    System::builder().workers(workers).intensity(1_000_000, LIMIT).build().expect("a system")
+    System::builder().workers(workers).intensity(1_000_000, LIMIT)
 }
 
 /// The panic message that is not printed.

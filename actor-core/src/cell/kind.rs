@@ -9,6 +9,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
+// From the standard library even in models, which end while kinds stay.
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use crate::actor::Messages;
@@ -30,6 +32,11 @@ pub(crate) struct Kind {
     type_name: &'static str,
     site: &'static Location<'static>,
     index: usize,
+    /// How many reasons there are, in all systems, to look closer where a turn of this kind belongs: slow actors, and
+    /// systems in which the whole kind is slow.
+    watched: AtomicI32,
+    /// In how many systems the whole kind is slow.
+    slow: AtomicI32,
 }
 
 impl Kind {
@@ -63,6 +70,8 @@ impl Kind {
                     type_name: type_name::<A>(),
                     site,
                     index,
+                    watched: AtomicI32::new(0),
+                    slow: AtomicI32::new(0),
                 }))
             };
             let kind = *kinds.by_key.entry(key).or_insert_with(new);
@@ -85,7 +94,31 @@ impl Kind {
             type_name: "(none)",
             site,
             index: usize::MAX,
+            watched: AtomicI32::new(0),
+            slow: AtomicI32::new(0),
         }
+    }
+
+    /// The kind with this index.
+    pub(crate) fn with_index(index: usize) -> Option<&'static Kind> {
+        KINDS.lock().unwrap_or_else(PoisonError::into_inner).all.get(index).copied()
+    }
+
+    /// Whether it is to be asked where a turn of this kind belongs: to a worker, or into the background lane.
+    #[inline]
+    pub(super) fn is_watched(&self) -> bool {
+        // Relaxed, as below: a hint.
+        self.watched.load(Ordering::Relaxed) != 0
+    }
+
+    pub(crate) fn is_slow_somewhere(&self) -> bool {
+        self.slow.load(Ordering::Relaxed) != 0
+    }
+
+    /// So many reasons more to look closer, and so many systems more in which the whole kind is slow.
+    pub(crate) fn watch(&self, reasons: i32, slow: i32) {
+        self.slow.fetch_add(slow, Ordering::Relaxed);
+        self.watched.fetch_add(reasons, Ordering::Relaxed);
     }
 
     /// All kinds there are by now, in the order of their indices.

@@ -5,14 +5,14 @@ mod probe;
 
 use std::mem::ManuallyDrop;
 use std::panic::Location;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use crate::actor::Messages;
 use crate::cell::kind::Kind;
 use crate::cell::mailbox::Mode;
 use crate::cell::{ActorId, Cell, Control, turn};
-use crate::scheduler::{Thin, soft, worker};
+use crate::scheduler::{Thin, local, soft};
 
 /// What every cell begins with.
 pub(crate) struct Header {
@@ -95,11 +95,18 @@ unsafe fn run<A: Messages>(header: NonNull<Header>) {
     // SAFETY: the cell is in an `Arc` whose count for the actor's life is still there; it is borrowed,
     // and given up only when the actor has ended.
     let cell = ManuallyDrop::new(unsafe { Arc::from_raw(cell) });
-    worker::set_current(Arc::as_ptr(&cell).cast());
+    let (id, kind) = (cell.id(), cell.header.kind());
+    if kind.is_watched()
+        && !cell.is_pinned()
+        && cell.system().scheduler().divert(Task::of(&cell), id, kind).is_ok()
+    {
+        return;
+    }
+    local::begin_turn_of(Arc::as_ptr(&cell).cast(), id, kind);
     soft::turn_begins();
     // SAFETY: the caller hands the run token over.
     let mode = unsafe { turn::run(&cell) };
-    worker::set_current(ptr::null());
+    local::end_turn();
     if mode == Mode::Ended {
         drop(ManuallyDrop::into_inner(cell));
     }

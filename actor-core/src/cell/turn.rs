@@ -22,7 +22,7 @@ use crate::message::Envelope;
 use crate::port::{Again, Drain, MakePort, Port, Readiness, Ready};
 use crate::reason::{Failure, StopReason};
 use crate::reply::Reply;
-use crate::scheduler::{soft, worker};
+use crate::scheduler::{local, soft};
 use crate::slab::Key;
 
 /// The most messages of one turn.
@@ -178,7 +178,7 @@ impl<A: Messages> Turn<'_, A> {
         self.port_ready();
         let mut budget = Budget::new();
         while self.step() == Next::More && budget.allows_another() {}
-        worker::set_steps(budget.steps);
+        local::set_steps(budget.steps);
         self.port_turn_ended();
     }
 
@@ -317,7 +317,9 @@ impl<A: Messages> Turn<'_, A> {
 
     #[inline]
     fn handle(&mut self, message: A::Message, counted: bool) -> Next {
-        self.in_work = Some(InWork { message: message.name(), counted });
+        let message_name = message.label();
+        local::note_message(message_name);
+        self.in_work = Some(InWork { message: message_name, counted });
         self.begin(|state, ctx| state.handle(message, ctx))
     }
 
@@ -461,7 +463,7 @@ struct Budget {
 
 impl Budget {
     fn new() -> Self {
-        Budget { steps: 0, end: worker::is_slow().then(|| clock::now() + TIME) }
+        Budget { steps: 0, end: local::is_slow().then(|| clock::now() + TIME) }
     }
 
     /// Counts a step.
@@ -476,7 +478,7 @@ impl Budget {
             None => {
                 // Not after the first: most turns have one message, and what comes next tells soon enough.
                 let few = self.steps > 1 && self.steps.is_power_of_two();
-                !((few || self.steps.is_multiple_of(LOOK_EVERY)) && worker::turn_is_long())
+                !((few || self.steps.is_multiple_of(LOOK_EVERY)) && local::turn_is_long())
             }
         }
     }

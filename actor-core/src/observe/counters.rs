@@ -129,6 +129,19 @@ impl Block {
         });
     }
 
+    /// The same for a block that several threads write to, by this only.
+    pub(super) fn add_counted_anywhere(&self) {
+        COUNTED.with(|counted| {
+            for (total, counted) in self.0.iter().zip(counted) {
+                let more = counted.take();
+                if more > 0 {
+                    // Relaxed: counters order nothing.
+                    total.fetch_add(more, Ordering::Relaxed);
+                }
+            }
+        });
+    }
+
     pub(super) fn read(&self) -> Counters {
         Counters::from_array(std::array::from_fn(|count| self.0[count].load(Ordering::Relaxed)))
     }

@@ -19,7 +19,7 @@ use std::cell::Cell;
 use std::time::Instant;
 
 use crate::clock;
-use crate::scheduler::worker;
+use crate::scheduler::local;
 
 /// How many turns and messages there are for one that is measured.
 #[derive(Clone, Copy)]
@@ -102,7 +102,7 @@ pub(crate) fn message_stamp() -> Stamp {
 #[cold]
 pub(crate) fn message_taken(stamp: Stamp) {
     let waited = clock::now().saturating_duration_since(stamp.at);
-    worker::with_record(|record| record.message_sampled(waited, stamp.weight.into()));
+    local::with_record(|record| record.message_sampled(waited, stamp.weight.into()));
 }
 
 /// A measured turn was scheduled at `stamp`, and ran from `begun` until now.
@@ -110,7 +110,7 @@ pub(crate) fn message_taken(stamp: Stamp) {
 pub(crate) fn turn_ended(stamp: Stamp, begun: Instant) {
     let took = clock::now().saturating_duration_since(begun);
     let delay = begun.saturating_duration_since(stamp.at);
-    worker::with_record(|record| record.turn_sampled(delay, took, stamp.weight.into()));
+    local::with_record(|record| record.turn_sampled(delay, took, stamp.weight.into()));
 }
 
 #[cfg(all(test, not(loom)))]

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use crate::cell::kind::Kind;
-use crate::observe::{Counters, Histogram, Record, WorkerState};
+use crate::observe::{Counters, Histogram, LongTurn, Preemptions, Record, WorkerState};
 use crate::scheduler::Scheduler;
 
 /// What there is to see of a system: its workers, queues, times and actors.
@@ -26,6 +26,21 @@ pub struct Snapshot {
     pub global_queue: usize,
     /// How many workers such threads have woken.
     pub wakes_from_outside: u64,
+    /// What was counted by threads that had lost their worker to another one, and in the background lane.
+    pub elsewhere: Counters,
+    /// What was done about turns that took long.
+    pub preemptions: Preemptions,
+    /// The turns that have exceeded the soft quantum and have not ended, as of a millisecond or so ago. Those in the
+    /// background lane are not among them.
+    pub long_turns: Vec<LongTurn>,
+    /// The threads that run workers, run or wait for the background lane, or are spare.
+    pub threads: usize,
+    /// Those that wait to take a worker over.
+    pub spare_threads: usize,
+    /// Those that run actors in the background lane.
+    pub background_threads: usize,
+    /// How many turns wait in the background lane.
+    pub background_queue: usize,
     /// From the time that an actor is scheduled to the time that its turn begins.
     pub runnable_delay: Histogram,
     /// How long turns take.
@@ -76,12 +91,21 @@ impl Snapshot {
             records().for_each(|record| of(record, &mut histogram));
             histogram
         };
+        let (threads, spare_threads) = scheduler.threads();
+        let (background_threads, background_queue) = scheduler.background_load();
         Snapshot {
             uptime,
             parallelism: scheduler.workers(),
             workers: (0..scheduler.workers()).map(|worker| WorkerSnapshot::of(scheduler, worker)).collect(),
             global_queue: scheduler.global_len(),
             wakes_from_outside: scheduler.outside().wakes(),
+            elsewhere: scheduler.outside().counters(),
+            preemptions: scheduler.preemptions(),
+            long_turns: scheduler.long_turns(),
+            threads,
+            spare_threads,
+            background_threads,
+            background_queue,
             runnable_delay: merged(|record, into| record.delays.add_to(into)),
             turn_time: merged(|record, into| record.turns.add_to(into)),
             mailbox_wait: merged(|record, into| record.waits.add_to(into)),
@@ -90,10 +114,10 @@ impl Snapshot {
         }
     }
 
-    /// What all workers together have done.
+    /// What all workers together have done, and what was counted [elsewhere](Self::elsewhere).
     #[must_use]
     pub fn totals(&self) -> Counters {
-        self.workers.iter().fold(Counters::default(), |mut sum, worker| {
+        self.workers.iter().fold(self.elsewhere, |mut sum, worker| {
             sum += worker.counters;
             sum
         })
@@ -160,6 +184,16 @@ impl fmt::Display for Snapshot {
         for (number, worker) in self.workers.iter().enumerate() {
             let WorkerSnapshot { state, queue, timers, counters } = worker;
             writeln!(f, "worker {number}: {state:<9} queue={queue} timers={timers} {counters}")?;
+        }
+        let Snapshot { threads, spare_threads, background_threads, background_queue, .. } = self;
+        write!(
+            f,
+            "threads {threads}, {spare_threads} of them spare, {background_threads} for the background lane, "
+        )?;
+        writeln!(f, "where {background_queue} turns wait")?;
+        writeln!(f, "preemptions: {}", self.preemptions)?;
+        for turn in &self.long_turns {
+            writeln!(f, "long turn: {turn}")?;
         }
         writeln!(f, "runnable delay  {}", self.runnable_delay)?;
         writeln!(f, "turn time       {}", self.turn_time)?;

@@ -112,7 +112,9 @@ impl fmt::Display for Line<'_> {
         let wakes = new.wakes_sent + now.wakes_from_outside.saturating_sub(before.wakes_from_outside);
         write!(f, "wakes={wakes} timers={} fired={} ", now.timers(), new.timers_fired)?;
         let dead = now.dead_letters.saturating_sub(before.dead_letters);
-        write!(f, "actors={} dead_letters={dead}", now.actors_alive())
+        write!(f, "actors={} dead_letters={dead} ", now.actors_alive())?;
+        write!(f, "threads={} spare={} long={} ", now.threads, now.spare_threads, now.long_turns.len())?;
+        write!(f, "background={}+{} {}", now.background_threads, now.background_queue, now.preemptions)
     }
 }
 

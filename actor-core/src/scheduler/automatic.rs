@@ -2,8 +2,6 @@
 //! with what the [`Controller`] says. There is none unless it is asked for, and it sleeps while all workers do.
 
 mod controller;
-#[cfg(all(test, loom))]
-mod model;
 
 use std::io;
 use std::time::Duration;
@@ -11,56 +9,11 @@ use std::time::Duration;
 use crate::clock;
 use crate::platform;
 use crate::scheduler::Scheduler;
-use crate::sync::{AtomicBool, Ordering, fence};
 use crate::system::SystemHandle;
-use crate::wait::Token;
 use controller::{Controller, Sample};
 
 /// The time between two looks.
 const EVERY: Duration = Duration::from_millis(50);
-
-/// What wakes the thread.
-#[derive(Default)]
-pub(super) struct Automatic {
-    /// It sleeps until a worker wakes up.
-    asleep: AtomicBool,
-    token: Token,
-}
-
-impl Automatic {
-    /// A worker has left the idle list.
-    pub(super) fn worker_woke(&self) {
-        // Pairs with the fence in `limit`: either this sees it asleep, or it sees that not all are idle.
-        fence(Ordering::SeqCst);
-        if self.asleep.load(Ordering::Relaxed) {
-            self.wake();
-        }
-    }
-
-    /// Ends the sleep, or the time to the next look.
-    pub(super) fn wake(&self) {
-        self.token.set();
-    }
-
-    /// Sleeps until the next look, or, if all workers are idle, until one is not.
-    fn sleep(&self, all_idle: impl FnOnce() -> bool) {
-        let limit = self.limit(all_idle);
-        self.token.wait(limit);
-        self.asleep.store(false, Ordering::Relaxed);
-    }
-
-    /// How long to sleep, unless woken.
-    fn limit(&self, all_idle: impl FnOnce() -> bool) -> Option<Duration> {
-        self.asleep.store(true, Ordering::Relaxed);
-        // Pairs with the fence in `worker_woke`.
-        fence(Ordering::SeqCst);
-        if all_idle() {
-            return None;
-        }
-        self.asleep.store(false, Ordering::Relaxed);
-        Some(EVERY)
-    }
-}
 
 /// Starts the thread; it ends with the system. It never goes below `floor`.
 pub(crate) fn start(system: SystemHandle, floor: usize) -> io::Result<()> {
@@ -73,7 +26,7 @@ fn run(system: &SystemHandle, floor: usize) {
     let mut controller = Controller::new(floor, scheduler.max_workers());
     let mut looks = Looks::new(scheduler);
     while !scheduler.is_stopping() {
-        scheduler.automatic.sleep(|| scheduler.is_idle() && !scheduler.is_stopping());
+        scheduler.automatic.sleep(EVERY, || scheduler.is_idle() && !scheduler.is_stopping());
         let (sample, parallelism) = (looks.look(scheduler), scheduler.parallelism());
         if let Some(wanted) = controller.look(parallelism, &sample) {
             match Scheduler::set_parallelism(system, wanted) {
@@ -129,7 +82,7 @@ impl Scheduler {
     }
 
     /// Whether all active workers are idle.
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.idle() >= self.parallelism()
     }
 }

@@ -14,17 +14,20 @@ use std::sync::Arc;
 use crate::clock;
 use crate::driver::{Driver, MakeDriver};
 use crate::observe::Record;
+use crate::scheduler::claim::Claimed;
+use crate::scheduler::crew::NoSpare;
+use crate::scheduler::hand::Order;
 use crate::scheduler::near::Near;
 use crate::scheduler::queue::Queue;
-use crate::scheduler::{Remote, Scheduler, worker};
-use crate::sync::{AtomicU32, AtomicUsize, Mutex, Ordering};
+use crate::scheduler::{Remote, Scheduler, local};
+use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Mutex, Ordering};
 use crate::system::SystemHandle;
 use crate::timer::TimerQueue;
 
 /// What new workers are made with.
 pub(super) struct Recipe {
     /// What the threads are called, before their number.
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(super) make_driver: Box<MakeDriver>,
 }
 
@@ -81,7 +84,7 @@ impl Scheduler {
         for (index, driver) in (first..).zip(&drivers) {
             // Another change may have started it meanwhile.
             if index >= scheduler.workers() {
-                scheduler.start(system, index, driver.clone()).map_err(ParallelismError::Thread)?;
+                scheduler.start(system, index, driver.clone())?;
             }
         }
         for worker in scheduler.active.change(count) {
@@ -91,33 +94,44 @@ impl Scheduler {
     }
 
     /// Starts the next worker. For the holder of `changing`.
-    fn start(&self, system: &SystemHandle, index: usize, driver: Arc<dyn Driver>) -> io::Result<()> {
-        // It is there already if its thread could not be started before.
-        self.slots[index].get_or_init(|| {
+    fn start(
+        &self,
+        system: &SystemHandle,
+        index: usize,
+        driver: Arc<dyn Driver>,
+    ) -> Result<(), ParallelismError> {
+        // It is there already if it could not be given a thread before.
+        let remote = self.slots[index].get_or_init(|| {
             let queue = Queue::new();
-            let (stealer, queue) = (queue.stealer(), Mutex::new(Some(queue)));
+            let (stealer, queue) = (queue.stealer(), Claimed::new(queue));
             let near = Near::new(system.placement().near(index));
             let (timers, record) = (TimerQueue::new(clock::now()), Record::new());
             let turn_nanos = AtomicU32::new(u32::MAX);
-            Remote { stealer, queue, driver, timers, near, record, turn_nanos }.into()
+            let (hand, ended) = (Mutex::new(None), AtomicBool::new(false));
+            Remote { stealer, queue, hand, ended, driver, timers, near, record, turn_nanos }.into()
         });
-        // Release: pairs with the Acquire in `workers`, so that the slot is seen filled. Before the thread, so that
-        // what it pushes is looked for here.
-        self.started.store(index + 1, Ordering::Release);
-        *self.live.lock() += 1;
-        let thread = std::thread::Builder::new().name(format!("{}-{index}", self.recipe.name));
-        let system = system.clone();
-        let started = thread.spawn(move || {
-            let queue = system.scheduler().remote(index).queue.lock().take();
-            system.placement().settle(system.placement().core(index));
-            worker::run(system, index, queue.expect("it is taken by the one thread of this worker"));
-        });
-        if started.is_err() {
-            // Relaxed: what has been published stays where it is.
-            self.started.store(index, Ordering::Relaxed);
-            self.worker_ended();
+        if local::makes_no_threads() {
+            // A new thread has its maker's priority, and this one's is the lowest. Sysmon gives it one.
+            self.publish_started(index);
+            self.sysmon.wake();
+            return Ok(());
         }
-        started.map(drop)
+        let hand = self.crew.spare(system).map_err(|why| match why {
+            NoSpare::AtLimit { max } => ParallelismError::TooManyThreads { max },
+            NoSpare::Failed(error) => ParallelismError::Thread(error),
+            NoSpare::Over => ParallelismError::Ended,
+        })?;
+        *remote.hand.lock() = Some(hand.clone());
+        // Before the thread has its order, so that what it pushes is looked for here.
+        self.publish_started(index);
+        hand.order(Order::Run(index));
+        Ok(())
+    }
+
+    fn publish_started(&self, index: usize) {
+        *self.live.lock() += 1;
+        // Release: pairs with the Acquire in `workers`, so that the slot is seen filled.
+        self.started.store(index + 1, Ordering::Release);
     }
 }
 
@@ -136,6 +150,11 @@ pub enum ParallelismError {
     Driver(io::Error),
     /// The thread of a new worker could not be started.
     Thread(io::Error),
+    /// A new worker's thread would be one too many.
+    TooManyThreads {
+        /// The most threads; see [`Builder::max_threads`](crate::Builder::max_threads).
+        max: usize,
+    },
     /// The system has ended.
     Ended,
 }
@@ -149,6 +168,10 @@ impl fmt::Display for ParallelismError {
             ),
             ParallelismError::Driver(error) => write!(f, "a worker's driver could not be made: {error}"),
             ParallelismError::Thread(error) => write!(f, "a worker's thread could not be started: {error}"),
+            ParallelismError::TooManyThreads { max } => write!(
+                f,
+                "a new worker needs a thread, and there are {max} already; Builder::max_threads makes room for more"
+            ),
             ParallelismError::Ended => f.write_str("the system has ended"),
         }
     }
@@ -158,7 +181,9 @@ impl Error for ParallelismError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             ParallelismError::Driver(error) | ParallelismError::Thread(error) => Some(error),
-            ParallelismError::OutOfRange { .. } | ParallelismError::Ended => None,
+            ParallelismError::OutOfRange { .. }
+            | ParallelismError::TooManyThreads { .. }
+            | ParallelismError::Ended => None,
         }
     }
 }

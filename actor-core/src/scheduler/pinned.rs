@@ -16,7 +16,7 @@ use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::Driver;
 use crate::error::SpawnError;
-use crate::scheduler::{soft, worker};
+use crate::scheduler::{local, soft};
 use crate::sync::{Condvar, Mutex};
 use crate::system::SystemHandle;
 
@@ -216,18 +216,14 @@ pub(super) fn is_current() -> bool {
 
 /// The driver of one of the active workers, for a pinned actor that has a socket: it has no driver of its own.
 pub(super) fn any_driver() -> Option<Arc<dyn Driver>> {
-    with_here(|system| {
-        let scheduler = system.scheduler();
-        scheduler.driver(clock::below(scheduler.parallelism())).cloned()
-    })
-    .flatten()
+    with_here(|system| system.scheduler().any_driver()).flatten()
 }
 
 fn run(system: &SystemHandle, seat: &Seat) {
     HERE.with(|here| drop(here.set(system.clone())));
     let _flag = soft::adopt();
     while let Some(task) = seat.next() {
-        worker::turn_begins();
+        local::turn_begins();
         if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {
             tracing::error!("a turn panicked outside of any handler: a bug in the runtime");
         }

@@ -5,6 +5,8 @@
 //! compare-and-swap, by whoever takes something out, *after* reading what he takes. So a value that was
 //! read is his only if the swap succeeds; if it fails, somebody else has it, and what was read is
 //! forgotten. Both indices count up for ever and wrap around.
+//!
+//! Beside the ring is a place for one value, the *next*, that only the owner puts and takes.
 #![allow(unsafe_code)]
 
 #[cfg(all(test, loom))]
@@ -60,6 +62,8 @@ struct Ring<T> {
     /// Where the next is put.
     tail: CachePadded<AtomicUsize>,
     slots: [AtomicPtr<()>; LENGTH],
+    /// What the owner takes before all others; nobody can steal it. Null if there is none.
+    next: CachePadded<AtomicPtr<()>>,
     _of: PhantomData<fn() -> T>,
 }
 
@@ -73,6 +77,7 @@ impl<T: Thin> Queue<T> {
             head: CachePadded::new(AtomicUsize::new(index)),
             tail: CachePadded::new(AtomicUsize::new(index)),
             slots: [(); LENGTH].map(|()| AtomicPtr::new(ptr::null_mut())),
+            next: CachePadded::new(AtomicPtr::new(ptr::null_mut())),
             _of: PhantomData,
         };
         Queue { ring: Arc::new(ring), _not_sync: PhantomData }
@@ -163,12 +168,39 @@ impl<T: Thin> Queue<T> {
         }
     }
 
+    /// Makes a value the next, and gives back the one that was.
+    #[inline]
+    pub(super) fn replace_next(&self, value: T) -> Option<T> {
+        self.swap_next(value.into_raw())
+    }
+
+    /// Takes the next, which is before the first.
+    #[inline]
+    pub(super) fn take_next(&self) -> Option<T> {
+        self.swap_next(ptr::null_mut())
+    }
+
+    #[inline]
+    fn swap_next(&self, next: *mut ()) -> Option<T> {
+        // Relaxed, and no swap: only this thread writes it, and others only look whether there is one.
+        let before = self.ring.next.load(Ordering::Relaxed);
+        self.ring.next.store(next, Ordering::Relaxed);
+        // SAFETY: what was there was put by this thread, and is not there any more.
+        (!before.is_null()).then(|| unsafe { T::from_raw(before) })
+    }
+
+    /// Whether there is a next.
+    #[inline]
+    pub(super) fn has_next(&self) -> bool {
+        self.ring.has_next()
+    }
+
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }
 
-    /// How much there is. Others may take some at any time.
+    /// How much there is, beside the next. Others may take some at any time.
     pub(super) fn len(&self) -> usize {
         LENGTH - self.room()
     }
@@ -237,6 +269,11 @@ impl<T: Thin> Stealer<T> {
         self.0.tail.load(Ordering::Relaxed).wrapping_sub(head).min(LENGTH)
     }
 
+    /// Whether the owner had a next a moment ago.
+    pub(super) fn has_next(&self) -> bool {
+        self.0.has_next()
+    }
+
     /// How much has been taken out so far. Wraps around.
     pub(super) fn taken(&self) -> usize {
         self.0.head.load(Ordering::Relaxed)
@@ -266,6 +303,11 @@ impl<T> Ring<T> {
         self.head.compare_exchange(head, next, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
+    fn has_next(&self) -> bool {
+        // Relaxed: the owner knows, and to others it is a hint.
+        !self.next.load(Ordering::Relaxed).is_null()
+    }
+
     fn is_empty(&self) -> bool {
         // Relaxed: who must not miss a push has a fence before this (`sleep`).
         let head = self.head.load(Ordering::Relaxed);
@@ -276,6 +318,7 @@ impl<T> Ring<T> {
 impl<T: Thin> Drop for Queue<T> {
     /// With its owner a queue loses the thread that runs what is in it.
     fn drop(&mut self) {
+        drop(self.take_next());
         while self.pop().is_some() {}
     }
 }

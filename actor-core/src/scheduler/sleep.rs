@@ -61,6 +61,12 @@ impl Sleep {
         let _ = self.napper.compare_exchange(worker + 1, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    /// Whether a worker searches for work.
+    pub(crate) fn is_searching(&self) -> bool {
+        // Relaxed: a hint.
+        self.searching.load(Ordering::Relaxed) > 0
+    }
+
     /// How many workers are idle.
     pub(crate) fn idle(&self) -> usize {
         self.idle_count.load(Ordering::Relaxed)

@@ -56,7 +56,6 @@ impl Left {
 
 impl Flag {
     /// Asks the turn that runs on the flag's thread to come to an end at its next safepoint.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the thread that watches the workers"))]
     pub(crate) fn raise(self) {
         // Relaxed: it tells nothing but itself.
         self.0.store(true, Ordering::Relaxed);
@@ -82,7 +81,6 @@ pub(crate) fn adopt() -> Adopted {
 
 impl Adopted {
     /// The flag, for those who raise it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the thread that watches the workers"))]
     pub(crate) fn flag(&self) -> Flag {
         self.0
     }

@@ -18,7 +18,8 @@ use crate::driver::{Driver, MakeDriver, Parker};
 use crate::observe::trace::{self, Trace};
 use crate::platform;
 use crate::platform::topology::Topology;
-use crate::scheduler::{ParallelismError, Scheduler, automatic};
+use crate::scheduler::sysmon::{self, Quanta};
+use crate::scheduler::{self, OutOfThreads, ParallelismError, Scheduler, automatic};
 use crate::supervisor::children::Nursery;
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::{Restart, Supervisor};
@@ -33,6 +34,18 @@ const MOST_WORKERS: usize = 1024;
 /// The most pinned actors unless said.
 const MAX_PINNED: usize = 64;
 
+/// The most threads that run workers and the background lane, unless said, beside one for each worker.
+const MORE_THREADS: usize = 256;
+
+/// The threads of the background lane, unless said.
+const BACKGROUND_THREADS: usize = 16;
+
+/// How long a turn may take before it is asked to end, unless said.
+const SOFT_QUANTUM: Duration = Duration::from_millis(1);
+
+/// How long a turn may take before its worker is taken over, unless said.
+const HARD_QUANTUM: Duration = Duration::from_millis(10);
+
 /// Settings of a system that is to be started.
 #[must_use = "nothing runs until `build` is called"]
 pub struct Builder {
@@ -42,6 +55,10 @@ pub struct Builder {
     floor: Option<usize>,
     pinning: Pinning,
     max_pinned: usize,
+    max_threads: Option<usize>,
+    background_threads: usize,
+    quanta: Quanta,
+    out_of_threads: OutOfThreads,
     make_driver: Box<MakeDriver>,
     restarts: u32,
     window: Duration,
@@ -58,6 +75,10 @@ impl Default for Builder {
             floor: None,
             pinning: Pinning::Free,
             max_pinned: MAX_PINNED,
+            max_threads: None,
+            background_threads: BACKGROUND_THREADS,
+            quanta: Quanta { soft: SOFT_QUANTUM, hard: HARD_QUANTUM },
+            out_of_threads: OutOfThreads::default(),
             make_driver: Box::new(|_| Ok(Arc::new(Parker::default()))),
             restarts: Intensity::RESTARTS,
             window: Intensity::WINDOW,
@@ -127,6 +148,44 @@ impl Builder {
         self
     }
 
+    /// How long a turn may take, 1 ms unless said (and at least that), before it is asked to end: the actor goes to the
+    /// end of the queue at its next safepoint, which is the end of a message, a future of ours that it awaits, or
+    /// [`Context::checkpoint`](crate::Context::checkpoint). Go's is 10 ms, at any instruction; BEAM's 4000 reductions.
+    pub fn soft_quantum(mut self, quantum: Duration) -> Self {
+        self.quanta.soft = quantum.max(Duration::from_millis(1));
+        self
+    }
+
+    /// How long a turn may take, 10 ms unless said, before its worker is taken over by a spare thread; where work waits
+    /// for the worker that nobody else can do, twice the soft quantum, if that is less. What the worker has queued, its
+    /// timers and its sockets go on with the new thread, and the old one is left with its handler. If that burns
+    /// processor time, its thread gets the lowest priority (on Linux).
+    pub fn hard_quantum(mut self, quantum: Duration) -> Self {
+        self.quanta.hard = quantum;
+        self
+    }
+
+    /// The most threads that there may be to run workers and the background lane, those included that wait to take a
+    /// worker over and those whose handlers do not return. Unless said, 256 more than [`workers`](Self::workers). What
+    /// happens when it is reached is [`out_of_threads`](Self::out_of_threads)'s.
+    pub fn max_threads(mut self, max_threads: usize) -> Self {
+        self.max_threads = Some(max_threads);
+        self
+    }
+
+    /// What happens when a turn has exceeded the hard quantum, and there are as many threads as there may be.
+    pub fn out_of_threads(mut self, policy: OutOfThreads) -> Self {
+        self.out_of_threads = policy;
+        self
+    }
+
+    /// How many threads of the lowest priority run actors whose turns keep taking long; 16 unless said, at least 1. Only
+    /// if none of their turns ends for a second there are more.
+    pub fn background_threads(mut self, threads: usize) -> Self {
+        self.background_threads = threads.max(1);
+        self
+    }
+
     /// What workers park in. `actor-net` has one for sockets.
     pub fn driver(
         mut self,
@@ -181,11 +240,27 @@ impl Builder {
         {
             return Err(BuildError::Floor { floor, workers });
         }
+        let max_threads = self.max_threads.unwrap_or(workers + MORE_THREADS);
+        if max_threads < workers {
+            return Err(BuildError::MaxThreads { max: max_threads, workers });
+        }
+        if self.quanta.hard < self.quanta.soft {
+            return Err(BuildError::Quanta { soft: self.quanta.soft, hard: self.quanta.hard });
+        }
         let mask = platform::affinity::allowed();
         let placement = Placement::plan(&self.pinning, workers, max, mask.as_deref())
             .knowing(|| Topology::read(Path::new("/")));
         placement.warn();
-        let scheduler = Scheduler::new(self.name, max, self.max_pinned, self.make_driver);
+        let scheduler = Scheduler::new(scheduler::Settings {
+            name: self.name,
+            max_workers: max,
+            max_pinned: self.max_pinned,
+            max_threads,
+            background_threads: self.background_threads,
+            quanta: self.quanta,
+            out_of_threads: self.out_of_threads,
+            make_driver: self.make_driver,
+        });
         let handle = SystemHandle(Arc::new(Shared {
             scheduler,
             placement,
@@ -205,8 +280,11 @@ impl Builder {
         handle.set_parallelism(workers).map_err(|error| match error {
             ParallelismError::Driver(error) => BuildError::Driver(error),
             ParallelismError::Thread(error) => BuildError::Thread(error),
-            ParallelismError::OutOfRange { .. } | ParallelismError::Ended => unreachable!("{error}"),
+            ParallelismError::OutOfRange { .. }
+            | ParallelismError::TooManyThreads { .. }
+            | ParallelismError::Ended => unreachable!("{error}"),
         })?;
+        sysmon::start(handle.clone()).map_err(BuildError::Thread)?;
         if let Some(floor) = self.floor {
             automatic::start(handle.clone(), floor).map_err(BuildError::Thread)?;
         }
@@ -252,6 +330,10 @@ impl fmt::Debug for Builder {
             .field("floor", &self.floor)
             .field("pinning", &self.pinning)
             .field("max_pinned", &self.max_pinned)
+            .field("max_threads", &self.max_threads)
+            .field("background_threads", &self.background_threads)
+            .field("quanta", &self.quanta)
+            .field("out_of_threads", &self.out_of_threads)
             .field("intensity", &(self.restarts, self.window))
             .field("stop_within", &self.stop_within)
             .field("schedtrace", &self.schedtrace)
@@ -279,6 +361,20 @@ pub enum BuildError {
         /// With how many workers the system was to begin.
         workers: usize,
     },
+    /// There may be fewer threads than workers.
+    MaxThreads {
+        /// The most threads asked for.
+        max: usize,
+        /// With how many workers the system was to begin.
+        workers: usize,
+    },
+    /// The hard quantum is less than the soft one.
+    Quanta {
+        /// The soft quantum.
+        soft: Duration,
+        /// The hard quantum asked for.
+        hard: Duration,
+    },
     /// A driver could not be made.
     Driver(io::Error),
     /// A thread could not be started.
@@ -301,6 +397,17 @@ impl fmt::Display for BuildError {
                     "a parallelism of at least {floor}: this system begins with {workers}, so 1 to {workers} are possible"
                 )
             }
+            BuildError::MaxThreads { max, workers } => write!(
+                f,
+                "at most {max} threads: this system begins with {workers} workers, and each needs one; more are needed to \
+                 take over the workers of handlers that do not return"
+            ),
+            BuildError::Quanta { soft, hard } => {
+                write!(
+                    f,
+                    "a hard quantum of {hard:?}: it cannot be less than the soft one, which is {soft:?}"
+                )
+            }
             BuildError::Driver(error) => write!(f, "a worker's driver could not be made: {error}"),
             BuildError::Thread(error) => write!(f, "a worker's thread could not be started: {error}"),
         }
@@ -310,7 +417,11 @@ impl fmt::Display for BuildError {
 impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            BuildError::Workers(_) | BuildError::MaxWorkers { .. } | BuildError::Floor { .. } => None,
+            BuildError::Workers(_)
+            | BuildError::MaxWorkers { .. }
+            | BuildError::Floor { .. }
+            | BuildError::MaxThreads { .. }
+            | BuildError::Quanta { .. } => None,
             BuildError::Driver(error) | BuildError::Thread(error) => Some(error),
         }
     }

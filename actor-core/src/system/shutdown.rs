@@ -9,7 +9,7 @@ use crate::cell::mailbox::Order;
 use crate::clock;
 use crate::monitor::Monitor;
 use crate::reason::StopReason;
-use crate::scheduler::worker;
+use crate::scheduler::local;
 use crate::supervisor::Late;
 use crate::sync::Ordering;
 use crate::system::{System, SystemHandle};
@@ -68,7 +68,7 @@ impl System {
     pub fn shutdown(&self) -> Report {
         self.order_stop();
         let mut stuck_workers = 0;
-        if !worker::is_current() {
+        if !local::is_current() {
             self.wait_for_root();
             stuck_workers = self.scheduler().wait_for_threads(clock::now() + GRACE);
         }

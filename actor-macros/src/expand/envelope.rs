@@ -57,7 +57,7 @@ fn implementation(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
     let never = never(quote!(Self), unheld);
     let names = expansion.messages.iter().map(|message| {
         let (cfg, variant, name) = (&message.handler.carried.cfg, &message.name, message.plain_name());
-        quote!(#(#cfg)* Self::#variant(..) => #name,)
+        quote!(#(#cfg)* Self::#variant(..) => &#name,)
     });
     let undelivered = expansion.messages.iter().map(|message| {
         let (cfg, variant) = (&message.handler.carried.cfg, &message.name);
@@ -68,7 +68,7 @@ fn implementation(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
         #[automatically_derived]
         #[diagnostic::do_not_recommend]
         impl #impl_generics ::actor_core::Envelope for #name #ty_generics #clause {
-            fn name(&self) -> &'static ::core::primitive::str {
+            fn label(&self) -> &'static &'static ::core::primitive::str {
                 // Behind the reference: an enum without variants has no arms.
                 match *self { #(#names)* #never }
             }

@@ -1,0 +1,172 @@
+//! What is seen of handlers that take long: counts, events, and which ones run at the moment.
+
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use crossbeam_channel::Receiver;
+
+use crate::cell::ActorId;
+use crate::observe::topic::Topic;
+use crate::sync::{AtomicU64, Ordering};
+
+/// A turn that takes long, or took long.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LongTurn {
+    /// The actor whose turn it is.
+    pub actor: ActorId,
+    /// The name of its type, without its path.
+    pub name: &'static str,
+    /// Where it was spawned.
+    pub site: &'static Location<'static>,
+    /// The message whose handler runs, if one does.
+    pub message: Option<&'static str>,
+    /// How long the turn has taken so far, as far as was seen: to a millisecond or two.
+    pub took: Duration,
+    /// The name of the thread that runs it.
+    pub thread: String,
+    /// The worker that the thread runs; `None` if another thread has taken that over, or in the background lane.
+    pub worker: Option<usize>,
+    /// Whether the thread has been given the lowest priority.
+    pub demoted: bool,
+}
+
+impl fmt::Display for LongTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LongTurn { actor, name, site, message, took, thread, .. } = self;
+        write!(f, "{name}{actor}, spawned at {}:{}, in ", site.file(), site.line())?;
+        write!(f, "{} for {took:.1?} on {thread}", message.unwrap_or("(no message)"))?;
+        f.write_str(if self.demoted { ", demoted" } else { "" })
+    }
+}
+
+/// What the system has done about turns that take long, and what came of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A turn has exceeded the soft quantum: it is asked to end at its next safepoint.
+    SoftPreempted(LongTurn),
+    /// A turn has exceeded the hard quantum, or work waited behind it: another thread has taken its worker over.
+    Replaced(LongTurn),
+    /// A turn whose thread was replaced burns processor time: the thread was given the lowest priority.
+    Demoted(LongTurn),
+    /// A turn whose thread was replaced has ended.
+    Returned(LongTurn),
+    /// A turn has exceeded the hard quantum, and there are as many threads as there may be: its worker stays with it.
+    OutOfThreads {
+        /// The turn.
+        turn: LongTurn,
+        /// The most threads; see [`Builder::max_threads`](crate::Builder::max_threads).
+        max: usize,
+    },
+    /// A thread could not be started to take a worker over. It is tried again.
+    NoThread {
+        /// What the operating system said.
+        error: String,
+    },
+    /// An actor's turns run in the background lane from now on, since too many of them have taken long.
+    ToBackground {
+        /// The actor; `None` for all actors of the type that were spawned at the place.
+        actor: Option<ActorId>,
+        /// The name of its type, without its path.
+        name: &'static str,
+        /// Where it was spawned.
+        site: &'static Location<'static>,
+    },
+    /// They have been short for a while, so workers run them again.
+    FromBackground {
+        /// As in [`ToBackground`](Event::ToBackground).
+        actor: Option<ActorId>,
+        /// The name of its type, without its path.
+        name: &'static str,
+        /// Where it was spawned.
+        site: &'static Location<'static>,
+    },
+}
+
+/// The events of a system, for those who subscribe. All but [`SoftPreempted`](Event::SoftPreempted) are `tracing`
+/// events as well.
+#[derive(Debug, Default)]
+pub struct Events(Topic<Event>);
+
+impl Events {
+    /// A channel that gets all events from now on, and holds at most `capacity` of them (at least 1); what finds it
+    /// full is not waited for, but counted as [`missed`](Self::missed). Dropping the receiver ends the subscription.
+    pub fn subscribe(&self, capacity: usize) -> Receiver<Event> {
+        self.0.subscribe(capacity)
+    }
+
+    /// How many a subscriber did not get because its channel was full.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.0.missed()
+    }
+
+    pub(crate) fn publish(&self, make: impl FnOnce() -> Event) {
+        self.0.publish(make);
+    }
+
+    /// Publishes an event, if there is one.
+    pub(crate) fn publish_some(&self, event: Option<Event>) {
+        if let Some(event) = event {
+            self.publish(|| event);
+        }
+    }
+}
+
+/// How often the system has done something about turns that take long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Preemptions {
+    /// Turns that were asked to end, since they had exceeded the soft quantum.
+    pub soft: u64,
+    /// Threads whose workers were taken over.
+    pub replaced: u64,
+    /// Threads that were given the lowest priority.
+    pub demoted: u64,
+    /// Turns that have ended on threads whose workers had been taken over.
+    pub returned: u64,
+    /// Turns that kept their worker, since there were as many threads as there may be.
+    pub out_of_threads: u64,
+    /// Turns that ran in the background lane.
+    pub background: u64,
+}
+
+/// Defines the counters, as they are counted.
+macro_rules! tallies {
+    ($($field:ident),*) => {
+        /// Counts what [`Preemptions`] says.
+        #[derive(Debug, Default)]
+        pub(crate) struct Tallies {
+            $(pub(crate) $field: Tally,)*
+        }
+
+        impl Tallies {
+            pub(crate) fn read(&self) -> Preemptions {
+                Preemptions { $($field: self.$field.0.load(Ordering::Relaxed),)* }
+            }
+        }
+    };
+}
+
+tallies!(soft, replaced, demoted, returned, out_of_threads, background);
+
+/// A counter for any thread.
+#[derive(Debug, Default)]
+pub(crate) struct Tally(AtomicU64);
+
+impl Tally {
+    pub(crate) fn count(&self) {
+        // Relaxed: it orders nothing.
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Display for Preemptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Preemptions { soft, replaced, demoted, returned, out_of_threads, background } = self;
+        write!(f, "soft={soft} replaced={replaced} demoted={demoted} returned={returned} ")?;
+        write!(f, "out_of_threads={out_of_threads} background={background}")
+    }
+}

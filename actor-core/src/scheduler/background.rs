@@ -1,0 +1,171 @@
+//! The background lane: threads of the lowest priority for actors whose turns keep taking long, so that a thousand of
+//! them cost a few threads and no worker.
+//!
+//! Who goes there, and who comes back, is [`conduct`]'s. An actor is sent there when a worker comes to its turn, and
+//! by its own turns there as long as it stays.
+
+pub(super) mod conduct;
+
+use std::cell::{Cell, OnceCell};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::cell::task::Task;
+use crate::clock;
+use crate::driver::Driver;
+use crate::scheduler::hand::{Hand, Order};
+use crate::scheduler::{Scheduler, local};
+use crate::sync::{Condvar, Mutex};
+use crate::system::SystemHandle;
+use conduct::Conduct;
+
+/// A thread that has had nothing to do for this long ends.
+const IDLE_FOR: Duration = Duration::from_secs(1);
+/// If no turn has ended here for this long, and some wait, there is one more thread.
+const STANDS_STILL: Duration = Duration::from_secs(1);
+
+pub(super) struct Background {
+    /// The most threads, as long as turns end here.
+    threads: usize,
+    lane: Mutex<Lane>,
+    work: Condvar,
+    pub(super) conduct: Conduct,
+}
+
+#[derive(Default)]
+struct Lane {
+    queue: VecDeque<Task>,
+    threads: usize,
+    /// Those that wait for work.
+    idle: usize,
+    /// When a turn ended here last, or a thread came.
+    moved: Option<Instant>,
+    /// Turns are run by workers from now on.
+    over: bool,
+}
+
+impl Background {
+    pub(super) fn new(threads: usize) -> Self {
+        Background { threads, lane: Mutex::default(), work: Condvar::new(), conduct: Conduct::default() }
+    }
+
+    /// Queues a turn; gives it back if the system is ending. True if a thread must be started for it.
+    pub(super) fn push(&self, task: Task) -> Result<bool, Task> {
+        let mut lane = self.lane.lock();
+        if lane.over {
+            return Err(task);
+        }
+        lane.queue.push_back(task);
+        self.work.notify_one();
+        Ok(lane.idle < lane.queue.len())
+    }
+
+    /// Starts threads if some are wanted. Called by sysmon.
+    pub(super) fn tend(&self, system: &SystemHandle, now: Instant) {
+        self.conduct.tend(now);
+        while self.wants_thread(now) {
+            let Ok(spare) = system.scheduler().crew.spare(system) else { return };
+            {
+                let mut lane = self.lane.lock();
+                lane.threads += 1;
+                lane.moved = Some(now);
+            }
+            spare.order(Order::Background);
+        }
+    }
+
+    fn wants_thread(&self, now: Instant) -> bool {
+        let lane = self.lane.lock();
+        let stands_still =
+            lane.moved.is_none_or(|moved| now.saturating_duration_since(moved) >= STANDS_STILL);
+        lane.idle < lane.queue.len() && (lane.threads < self.threads || stands_still) && !lane.over
+    }
+
+    /// How many threads there are, and how many turns wait.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let lane = self.lane.lock();
+        (lane.threads, lane.queue.len())
+    }
+
+    /// Has the workers run what waits here, and what will come.
+    pub(super) fn stop(&self) -> VecDeque<Task> {
+        let mut lane = self.lane.lock();
+        lane.over = true;
+        self.work.notify_all();
+        std::mem::take(&mut lane.queue)
+    }
+
+    /// Waits for a turn; `None` if this thread is to end.
+    fn next(&self) -> Option<Task> {
+        let mut lane = self.lane.lock();
+        let until = clock::now() + IDLE_FOR;
+        loop {
+            if let Some(task) = lane.queue.pop_front() {
+                return Some(task);
+            }
+            let left = until.saturating_duration_since(clock::now());
+            if lane.over || left.is_zero() {
+                lane.threads -= 1;
+                return None;
+            }
+            lane.idle += 1;
+            lane = self.work.wait_timeout(lane, left).unwrap_or_else(|e| e.into_inner()).0;
+            lane.idle -= 1;
+        }
+    }
+
+    fn turn_ended(&self) {
+        self.lane.lock().moved = Some(clock::now());
+    }
+}
+
+thread_local! {
+    /// The system in whose background lane this thread runs actors.
+    static HERE: OnceCell<SystemHandle> = const { OnceCell::new() };
+    /// Whether it is one; apart, for a look that costs nothing.
+    static IS_HERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread runs actors in the background lane of any system.
+#[inline]
+pub(super) fn is_current() -> bool {
+    IS_HERE.get()
+}
+
+/// The driver of one of the active workers, for an actor that opens a socket here.
+pub(super) fn any_driver() -> Option<Arc<dyn Driver>> {
+    let any = |here: &OnceCell<SystemHandle>| here.get().and_then(|system| system.scheduler().any_driver());
+    HERE.try_with(any).ok().flatten()
+}
+
+/// Runs turns until there are none for a while. The thread ends after that: it cannot have its priority back.
+pub(super) fn run(system: &SystemHandle, hand: &Arc<Hand>) {
+    hand.demote(hand.doing.turn());
+    HERE.with(|here| drop(here.set(system.clone())));
+    IS_HERE.set(true);
+    let scheduler = system.scheduler();
+    while let Some(task) = scheduler.background.next() {
+        run_turn(scheduler, hand, task);
+    }
+    scheduler.outside.add_counted();
+}
+
+fn run_turn(scheduler: &Scheduler, hand: &Hand, task: Task) {
+    let begun = clock::now();
+    local::turn_begins();
+    hand.doing.begin();
+    if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {
+        tracing::error!("a turn panicked outside of any handler: a bug in the runtime");
+    }
+    let subject = hand.doing.subject(hand.doing.turn());
+    hand.doing.end();
+    scheduler.tallies.background.count();
+    scheduler.background.turn_ended();
+    if let Some(subject) = subject {
+        let now = clock::now();
+        let took = now.saturating_duration_since(begun);
+        scheduler.background.conduct.ended(scheduler, subject, took);
+    }
+}

@@ -1,0 +1,169 @@
+//! The threads that run workers: who runs which, who waits as a spare to take over, and how many there may be.
+//!
+//! A thread is a [`Hand`]. It runs a worker until the system ends, or until it has lost its claim on the worker and its
+//! handler returns; then it waits as a *spare*, if there are not enough of these and it was not demoted, or ends. Hands
+//! are started by threads that were never demoted, since a new thread has its maker's priority.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use crate::clock;
+use crate::scheduler::hand::{Hand, Order};
+use crate::scheduler::{background, local, soft, worker};
+use crate::sync::{Condvar, Mutex};
+use crate::system::SystemHandle;
+
+/// So many spares are kept when their handlers have returned.
+const SPARES: usize = 2;
+
+pub(super) struct Crew {
+    /// The most threads at a time.
+    max: usize,
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// All that have not ended.
+    hands: Vec<Arc<Hand>>,
+    /// Those that wait for something to do.
+    spares: Vec<Arc<Hand>>,
+    /// How many have been started.
+    started: usize,
+    /// No more are started, and spares end.
+    over: bool,
+}
+
+/// Why there is no spare thread.
+pub(super) enum NoSpare {
+    /// There are as many threads as there may be.
+    AtLimit { max: usize },
+    /// None could be started.
+    Failed(io::Error),
+    /// The system is ending.
+    Over,
+}
+
+impl Crew {
+    pub(super) fn new(max: usize) -> Self {
+        Crew { max, state: Mutex::default(), ended: Condvar::new() }
+    }
+
+    /// A thread that has nothing to do, for one order. Not for threads that were demoted.
+    pub(super) fn spare(&self, system: &SystemHandle) -> Result<Arc<Hand>, NoSpare> {
+        let hand = {
+            let mut state = self.state.lock();
+            if let Some(hand) = state.spares.pop() {
+                return Ok(hand);
+            }
+            if state.over {
+                return Err(NoSpare::Over);
+            }
+            if state.hands.len() >= self.max {
+                return Err(NoSpare::AtLimit { max: self.max });
+            }
+            let hand = Arc::new(Hand::new(system.scheduler().recipe.name.clone(), state.started));
+            state.started += 1;
+            state.hands.push(hand.clone());
+            hand
+        };
+        match start(system, &hand) {
+            Ok(()) => Ok(hand),
+            Err(error) => {
+                self.remove(&hand);
+                Err(NoSpare::Failed(error))
+            }
+        }
+    }
+
+    /// Takes back a spare that was not needed.
+    pub(super) fn put_back(&self, hand: Arc<Hand>) {
+        let mut state = self.state.lock();
+        if state.over {
+            hand.order(Order::End);
+        } else {
+            state.spares.push(hand);
+        }
+    }
+
+    /// Whether a spare waits.
+    pub(super) fn has_spare(&self) -> bool {
+        !self.state.lock().spares.is_empty()
+    }
+
+    /// A thread has come to the end of what it was ordered to do. True if it is to wait as a spare.
+    fn comes_back(&self, hand: &Arc<Hand>) -> bool {
+        let mut state = self.state.lock();
+        let stays = !state.over && state.spares.len() < SPARES && !hand.is_demoted();
+        if stays {
+            state.spares.push(hand.clone());
+        }
+        stays
+    }
+
+    fn remove(&self, hand: &Arc<Hand>) {
+        self.state.lock().hands.retain(|other| !Arc::ptr_eq(other, hand));
+        self.ended.notify_all();
+    }
+
+    /// How many threads there are, and how many of them are spare.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.hands.len(), state.spares.len())
+    }
+
+    /// Ends the spares; the others end when they have done what they were ordered to.
+    pub(super) fn stop(&self) {
+        let spares = {
+            let mut state = self.state.lock();
+            state.over = true;
+            std::mem::take(&mut state.spares)
+        };
+        spares.iter().for_each(|hand| hand.order(Order::End));
+    }
+
+    /// Waits until all have ended, or until `until`; returns how many have not.
+    pub(super) fn wait(&self, until: Instant) -> usize {
+        let mut state = self.state.lock();
+        while !state.hands.is_empty() {
+            let left = until.saturating_duration_since(clock::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self.ended.wait_timeout(state, left).unwrap_or_else(|e| e.into_inner()).0;
+        }
+        state.hands.len()
+    }
+}
+
+fn start(system: &SystemHandle, hand: &Arc<Hand>) -> io::Result<()> {
+    let thread = thread::Builder::new().name(hand.name());
+    let (system, hand) = (system.clone(), hand.clone());
+    thread
+        .spawn(move || {
+            let adopted = soft::adopt();
+            hand.begins(adopted.flag());
+            local::with_doing_of(&hand.doing, || run(&system, &hand));
+            system.scheduler().crew.remove(&hand);
+        })
+        .map(drop)
+}
+
+/// Does what the thread is ordered to, until there is nothing more for it.
+fn run(system: &SystemHandle, hand: &Arc<Hand>) {
+    loop {
+        match hand.wait() {
+            Order::Run(index) => worker::run(system, index, hand),
+            Order::Background => background::run(system, hand),
+            Order::End => return,
+        }
+        if !system.scheduler().crew.comes_back(hand) {
+            return;
+        }
+        // A turn may be waiting for one to take its worker over.
+        system.scheduler().sysmon.wake();
+    }
+}

@@ -1,0 +1,205 @@
+//! A thread that runs workers, as others see it: what it is about, its claim, and what it is ordered to do next.
+#![allow(unsafe_code)]
+
+use std::ptr;
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+
+use crate::cell::ActorId;
+use crate::cell::kind::Kind;
+use crate::platform::thread::{self as platform, ThreadId, Usage};
+use crate::scheduler::claim::Claim;
+use crate::scheduler::soft::Flag;
+use crate::sync::{AtomicPtr, AtomicU64, Condvar, Mutex, OnceLock, Ordering};
+
+/// What a thread is to do next.
+pub(super) enum Order {
+    /// Run the worker with this number.
+    Run(usize),
+    /// Run actors of the background lane.
+    Background,
+    End,
+}
+
+pub(super) struct Hand {
+    /// Of its own cache line: the thread writes to it in each turn, and others look at it once a millisecond.
+    pub(super) claim: CachePadded<Claim>,
+    pub(super) doing: Doing,
+    /// What the thread is called, before its number.
+    prefix: Arc<str>,
+    number: usize,
+    /// What the thread has told of itself.
+    thread: OnceLock<(ThreadId, Flag)>,
+    orders: Mutex<Option<Order>>,
+    ordered: Condvar,
+    /// Held while it is demoted, and while it looks whether it was.
+    demoted: Mutex<bool>,
+}
+
+/// What a thread runs. Written by that thread, with stores alone.
+#[repr(align(64))]
+pub(super) struct Doing {
+    /// How many turns have begun, and how many have ended, together: odd in a turn.
+    turns: AtomicU64,
+    /// Whose turn it is.
+    actor: AtomicU64,
+    kind: AtomicPtr<Kind>,
+    /// The message whose handler runs.
+    message: AtomicPtr<&'static str>,
+}
+
+/// Whose turn a thread runs.
+#[derive(Clone, Copy)]
+pub(super) struct Subject {
+    pub(super) actor: ActorId,
+    /// There is none if it has not been noted yet.
+    pub(super) kind: Option<&'static Kind>,
+    /// The message whose handler runs.
+    pub(super) message: Option<&'static str>,
+}
+
+impl Hand {
+    pub(super) fn new(prefix: Arc<str>, number: usize) -> Self {
+        Hand {
+            prefix,
+            claim: CachePadded::new(Claim::none()),
+            doing: Doing::new(),
+            number,
+            thread: OnceLock::new(),
+            orders: Mutex::new(None),
+            ordered: Condvar::new(),
+            demoted: Mutex::new(false),
+        }
+    }
+
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// What the thread is called.
+    pub(super) fn name(&self) -> String {
+        format!("{}-{}", self.prefix, self.number)
+    }
+
+    /// Called by the thread, first of all; with its soft flag.
+    pub(super) fn begins(&self, flag: Flag) {
+        self.thread.get_or_init(|| (platform::current(), flag));
+    }
+
+    /// Gives the thread something to do. It must be spare.
+    pub(super) fn order(&self, order: Order) {
+        if matches!(order, Order::Run(_)) {
+            self.claim.renew();
+        }
+        *self.orders.lock() = Some(order);
+        self.ordered.notify_one();
+    }
+
+    /// Waits for an order; called by the thread.
+    pub(super) fn wait(&self) -> Order {
+        let mut order = self.orders.lock();
+        loop {
+            match order.take() {
+                Some(order) => return order,
+                None => order = self.ordered.wait(order).unwrap_or_else(|e| e.into_inner()),
+            }
+        }
+    }
+
+    /// How the thread has spent its time so far.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        platform::usage(self.thread.get()?.0)
+    }
+
+    pub(super) fn is_demoted(&self) -> bool {
+        *self.demoted.lock()
+    }
+
+    /// Gives the thread the lowest priority for the rest of its life, if it still is in this turn. True if it did.
+    pub(super) fn demote(&self, turn: u64) -> bool {
+        let mut demoted = self.demoted.lock();
+        // The thread looks whether it was demoted after its turn: so it either has not got there, or is left alone.
+        if *demoted || self.doing.turn() != turn {
+            return false;
+        }
+        *demoted = self.thread.get().is_some_and(|(id, _)| platform::demote(*id).is_ok());
+        *demoted
+    }
+
+    /// Asks the turn that runs on the thread to end at its next safepoint.
+    pub(super) fn raise(&self) {
+        if let Some((_, flag)) = self.thread.get() {
+            flag.raise();
+        }
+    }
+}
+
+impl Doing {
+    fn new() -> Self {
+        Doing {
+            turns: AtomicU64::new(0),
+            actor: AtomicU64::new(0),
+            kind: AtomicPtr::new(ptr::null_mut()),
+            message: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// A turn begins.
+    #[inline]
+    pub(super) fn begin(&self) {
+        self.count();
+    }
+
+    /// A turn has ended.
+    #[inline]
+    pub(super) fn end(&self) {
+        self.count();
+    }
+
+    #[inline]
+    fn count(&self) {
+        // Relaxed: only this thread writes it, and it orders nothing.
+        let turns = self.turns.load(Ordering::Relaxed);
+        self.turns.store(turns.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Which turn runs: odd, or between which two nothing does.
+    #[inline]
+    pub(super) fn turn(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn is_in_turn(&self) -> bool {
+        self.turn() % 2 == 1
+    }
+
+    /// Whose turn it was a moment ago, if `turn` still runs.
+    pub(super) fn subject(&self, turn: u64) -> Option<Subject> {
+        let actor = ActorId(self.actor.load(Ordering::Relaxed));
+        let kind = self.kind.load(Ordering::Relaxed);
+        // SAFETY: it was made of a static reference, whoever reads it.
+        let kind = unsafe { kind.as_ref() };
+        let message = self.message.load(Ordering::Relaxed);
+        // SAFETY: as above.
+        let message = unsafe { message.as_ref() }.copied();
+        Some(Subject { actor, kind, message }).filter(|_| self.turn() == turn)
+    }
+
+    /// Notes whose turn it is.
+    #[inline]
+    pub(super) fn set_subject(&self, actor: ActorId, kind: &'static Kind) {
+        // Relaxed: what is read is for people to look at.
+        self.actor.store(actor.0, Ordering::Relaxed);
+        self.kind.store(ptr::from_ref(kind).cast_mut(), Ordering::Relaxed);
+        self.message.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    /// Notes which message's handler runs.
+    #[inline]
+    pub(super) fn set_message(&self, label: &'static &'static str) {
+        // Relaxed: as above; and what it points at has always been there.
+        self.message.store(ptr::from_ref(label).cast_mut(), Ordering::Relaxed);
+    }
+}

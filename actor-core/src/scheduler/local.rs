@@ -1,0 +1,243 @@
+//! What a thread knows of the worker that it runs: where it puts what is scheduled, and how its turns go.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+use std::ptr;
+use std::sync::Arc;
+
+use crate::cell::ActorId;
+use crate::cell::kind::Kind;
+use crate::cell::task::Task;
+use crate::clock;
+use crate::driver::Driver;
+use crate::observe::Record;
+use crate::scheduler::hand::{Doing, Hand};
+use crate::scheduler::{Queue, Remote, Scheduler, background, pinned};
+
+thread_local! {
+    /// Whether turns on this thread have taken long of late.
+    static SLOW: Cell<bool> = const { Cell::new(false) };
+    /// What the coarse clock said before the turn that runs on this thread, or a few turns before.
+    static TURN_BEGAN: Cell<u64> = const { Cell::new(0) };
+    /// How many steps the last turn on this thread took.
+    static STEPS: Cell<u32> = const { Cell::new(0) };
+    /// The actor whose turn runs on this thread, by the address of its cell.
+    static CURRENT: Cell<*const ()> = const { Cell::new(ptr::null()) };
+}
+
+/// Whether turns on this thread have taken long of late, so that a look at the clock costs little.
+pub(crate) fn is_slow() -> bool {
+    SLOW.get()
+}
+
+pub(super) fn set_slow(slow: bool) {
+    SLOW.set(slow);
+}
+
+/// Whether the coarse clock has ticked since the turn on this thread began.
+pub(crate) fn turn_is_long() -> bool {
+    clock::coarse() != TURN_BEGAN.get()
+}
+
+/// Whether the coarse clock has ticked since it was last asked so, or a turn after a rest began.
+pub(super) fn coarse_ticked() -> bool {
+    let now = clock::coarse();
+    TURN_BEGAN.replace(now) != now
+}
+
+/// Notes that a turn begins, after a rest.
+pub(super) fn turn_begins() {
+    TURN_BEGAN.set(clock::coarse());
+}
+
+/// Notes how many steps the turn on this thread took.
+#[inline]
+pub(crate) fn set_steps(steps: u32) {
+    STEPS.set(steps);
+}
+
+/// How many steps the last turn on this thread took.
+#[inline]
+pub(super) fn steps() -> u32 {
+    STEPS.get()
+}
+
+/// Notes whose turn runs on this thread: the actor's cell, by its address, its number and its kind.
+#[inline]
+pub(crate) fn begin_turn_of(cell: *const (), actor: ActorId, kind: &'static Kind) {
+    CURRENT.set(cell);
+    with_doing(|doing| doing.set_subject(actor, kind));
+}
+
+/// Notes which message's handler runs now.
+#[inline]
+pub(crate) fn note_message(label: &'static &'static str) {
+    with_doing(|doing| doing.set_message(label));
+}
+
+/// Notes that the turn has ended.
+#[inline]
+pub(crate) fn end_turn() {
+    CURRENT.set(ptr::null());
+}
+
+/// Whether the turn that runs on this thread, if there is one, is this actor's.
+pub(crate) fn is_turn_of(cell: *const ()) -> bool {
+    CURRENT.get() == cell
+}
+
+/// The worker that this thread runs, for as long as it does.
+pub(super) struct Post<'a> {
+    pub(super) scheduler: &'a Scheduler,
+    pub(super) remote: &'a Remote,
+    pub(super) hand: &'a Hand,
+    pub(super) index: usize,
+    /// Whether the worker runs actors, and so takes what is scheduled.
+    pub(super) active: Cell<bool>,
+    /// How many turns, at the present pace, are worth stealing.
+    pub(super) much: Cell<usize>,
+}
+
+thread_local! {
+    // Without a destructor, so that an access is one instruction: every schedule has one.
+    static POST: Cell<*const Post<'static>> = const { Cell::new(ptr::null()) };
+    /// What this thread notes for others of the turns that it runs.
+    static DOING: Cell<*const Doing> = const { Cell::new(ptr::null()) };
+}
+
+/// Makes `post` this thread's, while `f` runs.
+pub(super) fn with_post_of<R>(post: &Post<'_>, f: impl FnOnce() -> R) -> R {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            POST.set(ptr::null());
+        }
+    }
+    let _leave = Leave;
+    POST.set(ptr::from_ref(post).cast());
+    f()
+}
+
+/// Calls `f` with this thread's post, if it has one.
+#[inline]
+fn with_post<R>(f: impl FnOnce(&Post<'_>) -> R) -> Option<R> {
+    let post = POST.get();
+    // SAFETY: `with_post_of` borrows the post for as long as it is there, on this very thread.
+    unsafe { post.as_ref() }.map(f)
+}
+
+impl Post<'_> {
+    fn is_of(&self, scheduler: &Scheduler) -> bool {
+        ptr::eq(self.scheduler, scheduler)
+    }
+
+    /// Calls `f` while the thread is inside with its claim on the worker.
+    #[inline]
+    fn inside<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
+        let _inside = self.hand.claim.inside()?;
+        Some(f())
+    }
+
+    /// Puts a task at the end of the queue. True if that holds so much now that others should help.
+    #[inline]
+    fn push(&self, task: Task, queue: &Queue<Task>) -> bool {
+        queue.push(task, &self.scheduler.global);
+        queue.len() >= self.much.get()
+    }
+}
+
+/// Where a task went.
+pub(super) enum Pushed {
+    /// This worker runs it next.
+    Next,
+    /// Into this worker's queue, where others can steal it. If `urgent`, they should: it holds much.
+    Queued { urgent: bool },
+}
+
+/// Makes the task the next that this thread runs; the one that was next before goes into the queue. Gives the task
+/// back if this thread does not run an active worker of `scheduler`.
+#[inline]
+pub(super) fn push_next(scheduler: &Scheduler, task: Task) -> Result<Pushed, Task> {
+    let Some(post) = active_post(scheduler) else { return Err(task) };
+    let Some(_inside) = post.hand.claim.inside() else { return Err(task) };
+    // SAFETY: the claim is on this worker, and this thread is inside.
+    let queue = unsafe { post.remote.queue.get() };
+    Ok(match queue.replace_next(task) {
+        None => Pushed::Next,
+        Some(before) => Pushed::Queued { urgent: post.push(before, queue) },
+    })
+}
+
+/// Pushes to the end of this thread's own queue; gives the task back if it does not run an active worker of
+/// `scheduler`.
+pub(super) fn push_back(scheduler: &Scheduler, task: Task) -> Result<Pushed, Task> {
+    let Some(post) = active_post(scheduler) else { return Err(task) };
+    let Some(_inside) = post.hand.claim.inside() else { return Err(task) };
+    // SAFETY: as in `push_next`.
+    let queue = unsafe { post.remote.queue.get() };
+    let alone = queue.is_empty();
+    let urgent = post.push(task, queue);
+    Ok(if alone { Pushed::Next } else { Pushed::Queued { urgent } })
+}
+
+/// This thread's post, if it is an active worker of `scheduler`. Not to be kept beyond the caller.
+#[inline]
+fn active_post<'a>(scheduler: &'a Scheduler) -> Option<&'a Post<'a>> {
+    let post = POST.get();
+    // SAFETY: as in `with_post`; the caller runs within what `with_post_of` runs, and returns before that does.
+    let post: &Post<'_> = unsafe { post.as_ref() }?;
+    (ptr::eq(post.scheduler, scheduler) && post.active.get()).then_some(post)
+}
+
+/// Whether this thread runs actors, of any system: as a worker's, or a pinned actor's.
+pub(crate) fn is_current() -> bool {
+    with_post(|_| ()).is_some() || background::is_current() || pinned::is_current()
+}
+
+/// Whether this thread runs a worker of `scheduler`, or did when the turn on it began.
+pub(super) fn is_worker_of(scheduler: &Scheduler) -> bool {
+    with_post(|post| post.is_of(scheduler)) == Some(true)
+}
+
+/// Calls `f` with the number of the worker that this thread runs, while nobody else can take it over; `None` if
+/// it runs none of this system.
+pub(super) fn inside_as<R>(scheduler: &Scheduler, f: impl FnOnce(usize) -> R) -> Option<R> {
+    with_post(|post| post.is_of(scheduler).then(|| post.inside(|| f(post.index))).flatten()).flatten()
+}
+
+pub(crate) fn current_driver() -> Option<Arc<dyn Driver>> {
+    let own = with_post(|post| post.inside(|| post.remote.driver.clone())).flatten();
+    own.or_else(background::any_driver).or_else(pinned::any_driver)
+}
+
+/// Calls `f` with the record of the worker that this thread runs, if it does.
+pub(crate) fn with_record(f: impl FnOnce(&Record)) {
+    with_post(|post| post.inside(|| f(&post.remote.record)));
+}
+
+/// Whether this thread must not start others, which would have its low priority.
+pub(super) fn makes_no_threads() -> bool {
+    background::is_current() || with_post(|post| post.hand.is_demoted()) == Some(true)
+}
+
+/// Has this thread note its turns in `doing`, while `f` runs.
+pub(super) fn with_doing_of(doing: &Doing, f: impl FnOnce()) {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            DOING.set(ptr::null());
+        }
+    }
+    let _leave = Leave;
+    DOING.set(ptr::from_ref(doing));
+    f();
+}
+
+#[inline]
+fn with_doing(f: impl FnOnce(&Doing)) {
+    let doing = DOING.get();
+    // SAFETY: `with_doing_of` borrows it for as long as it is there, on this very thread.
+    if let Some(doing) = unsafe { doing.as_ref() } {
+        f(doing);
+    }
+}

@@ -1,0 +1,304 @@
+//! The thread that watches turns: it asks those that take long to end, has spare threads take over the workers of those
+//! that do not, and gives those that burn processor time meanwhile the lowest priority. After Go's `sysmon`.
+//!
+//! It looks at what each thread notes of its turns once a millisecond, while a worker runs turns, and sleeps without a
+//! limit while all are idle. What it thinks of what it sees is [`watch`]'s, which is pure.
+
+mod watch;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::observe::{Event, LongTurn};
+use crate::scheduler::Scheduler;
+use crate::scheduler::crew::NoSpare;
+use crate::scheduler::doze::Doze;
+use crate::scheduler::hand::{Hand, Order};
+use crate::sync::Mutex;
+use crate::system::SystemHandle;
+use watch::{Advice, Seen};
+
+/// The time between two looks.
+const TICK: Duration = Duration::from_millis(1);
+/// The same while nothing runs but turns whose workers were taken over.
+const SLOW_TICK: Duration = Duration::from_millis(10);
+/// So many looks in a row without a turn that runs come before a sleep without a limit.
+const QUIET_LOOKS: u32 = 10;
+/// After a thread could not be started, this long no other one is tried.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+/// After how long what is done about a turn.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quanta {
+    /// It is asked to end.
+    pub(crate) soft: Duration,
+    /// Its worker is taken over.
+    pub(crate) hard: Duration,
+}
+
+/// What happens when a turn has exceeded the hard quantum, and there are as many threads as there may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutOfThreads {
+    /// The turn keeps its worker until it ends, or until another one has ended; it is counted and reported.
+    #[default]
+    Report,
+    /// The process is aborted, for something outside to start it again.
+    Abort,
+}
+
+pub(super) struct Sysmon {
+    doze: Doze,
+    quanta: Quanta,
+    out_of_threads: OutOfThreads,
+    /// Turns on threads whose workers were taken over, and in the background lane: for the snapshot.
+    long: Mutex<Vec<LongTurn>>,
+}
+
+impl Sysmon {
+    pub(super) fn new(quanta: Quanta, out_of_threads: OutOfThreads) -> Self {
+        Sysmon { doze: Doze::default(), quanta, out_of_threads, long: Mutex::default() }
+    }
+
+    /// A worker has left the idle list, and passed a full fence since.
+    #[inline]
+    pub(super) fn worker_woke(&self) {
+        self.doze.worker_woke();
+    }
+
+    /// Has it look now: a spare has come, or there is something to start a thread for.
+    pub(super) fn wake(&self) {
+        self.doze.wake();
+    }
+
+    /// Turns that are shorter are short.
+    pub(super) fn soft_quantum(&self) -> Duration {
+        self.quanta.soft
+    }
+
+    /// The turns that have exceeded the soft quantum, as of the last look.
+    pub(super) fn long_turns(&self) -> Vec<LongTurn> {
+        self.long.lock().clone()
+    }
+}
+
+/// Starts the thread, which ends after the last worker.
+pub(crate) fn start(system: SystemHandle) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name(format!("{}-sysmon", system.scheduler().recipe.name));
+    thread.spawn(move || run(&system)).map(drop)
+}
+
+fn run(system: &SystemHandle) {
+    let scheduler = system.scheduler();
+    let mut watcher = Watcher::new(system);
+    while !scheduler.is_over() {
+        watcher.look();
+        let quiet = watcher.quiet_looks >= QUIET_LOOKS;
+        let until_look = if quiet { SLOW_TICK } else { TICK };
+        let may_sleep = quiet && watcher.sees_nothing();
+        scheduler
+            .sysmon
+            .doze
+            .sleep(until_look, || may_sleep && scheduler.is_idle() && !scheduler.is_stopping());
+    }
+}
+
+/// A thread that lost its worker, and is in the turn for which it did.
+struct Stuck {
+    hand: Arc<Hand>,
+    seen: Seen,
+}
+
+struct Watcher<'a> {
+    system: &'a SystemHandle,
+    scheduler: &'a Scheduler,
+    last: Instant,
+    /// What was seen of the threads that run workers, by the numbers of these.
+    seen: HashMap<usize, Seen>,
+    stuck: Vec<Stuck>,
+    quiet_looks: u32,
+    /// No thread is started before this.
+    not_before: Instant,
+}
+
+impl<'a> Watcher<'a> {
+    fn new(system: &'a SystemHandle) -> Self {
+        let now = clock::now();
+        Watcher {
+            system,
+            scheduler: system.scheduler(),
+            last: now,
+            seen: HashMap::new(),
+            stuck: Vec::new(),
+            quiet_looks: 0,
+            not_before: now,
+        }
+    }
+
+    fn sees_nothing(&self) -> bool {
+        self.seen.is_empty() && self.stuck.is_empty()
+    }
+
+    fn look(&mut self) {
+        let now = clock::now();
+        // Where this thread was late itself (the machine was paused, say), the others may have been as well.
+        let passed = now.saturating_duration_since(std::mem::replace(&mut self.last, now)).min(2 * SLOW_TICK);
+        let mut any = false;
+        for worker in 0..self.scheduler.workers() {
+            any |= self.look_at(worker, passed, now);
+        }
+        self.quiet_looks = if any { 0 } else { self.quiet_looks.saturating_add(1) };
+        self.look_at_stuck(passed);
+        self.scheduler.background.tend(self.system, now);
+        self.publish();
+    }
+
+    /// Looks at a worker; whether a turn runs there.
+    fn look_at(&mut self, worker: usize, passed: Duration, now: Instant) -> bool {
+        let Some(hand) = self.scheduler.remote(worker).hand.lock().clone() else {
+            self.man(worker, now);
+            return false;
+        };
+        let turn = hand.doing.turn();
+        if !hand.doing.is_in_turn() {
+            self.seen.remove(&worker);
+            return false;
+        }
+        let seen = self.seen.entry(worker).or_insert_with(|| Seen::first(&hand, turn));
+        if !seen.is_of(&hand, turn) {
+            *seen = Seen::first(&hand, turn);
+            return true;
+        }
+        seen.passes(passed);
+        let waits = || self.scheduler.waits_for(worker);
+        match seen.advise(self.scheduler.sysmon.quanta, || hand.usage(), waits) {
+            Advice::Leave => {}
+            Advice::Ask => {
+                hand.raise();
+                self.scheduler.tallies.soft.count();
+                let turn = seen.describe(&hand, Some(worker));
+                self.scheduler.events.publish_some(turn.map(Event::SoftPreempted));
+                self.keep_warm(now);
+            }
+            Advice::Replace => self.replace(worker, &hand, now),
+        }
+        true
+    }
+
+    /// Has a spare thread take the worker over.
+    fn replace(&mut self, worker: usize, hand: &Arc<Hand>, now: Instant) {
+        let Some(spare) = self.spare(now, worker) else { return };
+        if !hand.claim.revoke() {
+            // It is between two turns, or is just scheduling something. If it goes on, all is well.
+            return self.scheduler.crew.put_back(spare);
+        }
+        let mut seen = self.seen.remove(&worker).expect("it is what the advice was about");
+        *self.scheduler.remote(worker).hand.lock() = Some(spare.clone());
+        spare.order(Order::Run(worker));
+        self.scheduler.tallies.replaced.count();
+        if let Some(turn) = seen.describe(hand, None) {
+            tracing::warn!(%turn, worker, "a turn takes long: another thread has taken its worker over");
+            self.scheduler.events.publish(|| Event::Replaced(turn));
+        }
+        if let Some(subject) = hand.doing.subject(seen.turn()) {
+            self.scheduler.background.conduct.exceeded(self.scheduler, subject, now);
+        }
+        self.stuck.push(Stuck { hand: hand.clone(), seen });
+    }
+
+    /// A thread that can take over, in hand before anything is taken from anybody.
+    fn spare(&mut self, now: Instant, worker: usize) -> Option<Arc<Hand>> {
+        if now < self.not_before {
+            return None;
+        }
+        match self.scheduler.crew.spare(self.system) {
+            Ok(spare) => Some(spare),
+            Err(NoSpare::Over) => None,
+            Err(NoSpare::Failed(error)) => {
+                self.not_before = now + AFTER_FAILURE;
+                tracing::error!(%error, "no thread can be started to take a worker over");
+                self.scheduler.events.publish(|| Event::NoThread { error: error.to_string() });
+                None
+            }
+            Err(NoSpare::AtLimit { max }) => {
+                self.out_of_threads(worker, max);
+                None
+            }
+        }
+    }
+
+    fn out_of_threads(&mut self, worker: usize, max: usize) {
+        let Some(seen) = self.seen.get_mut(&worker) else { return };
+        if !seen.reports_limit() {
+            return;
+        }
+        self.scheduler.tallies.out_of_threads.count();
+        let hand = self.scheduler.remote(worker).hand.lock().clone();
+        if let Some(turn) = hand.and_then(|hand| seen.describe(&hand, Some(worker))) {
+            tracing::error!(%turn, max, "a turn takes long, and there are as many threads as there may be");
+            self.scheduler.events.publish(|| Event::OutOfThreads { turn, max });
+        }
+        if self.scheduler.sysmon.out_of_threads == OutOfThreads::Abort {
+            std::process::abort();
+        }
+    }
+
+    /// Sees to it that a spare is there before it is needed.
+    fn keep_warm(&mut self, now: Instant) {
+        if now >= self.not_before
+            && !self.scheduler.crew.has_spare()
+            && let Ok(spare) = self.scheduler.crew.spare(self.system)
+        {
+            self.scheduler.crew.put_back(spare);
+        }
+    }
+
+    /// Gives a thread to a worker that has none: it was to be started by a thread that must not do that.
+    fn man(&mut self, worker: usize, now: Instant) {
+        if !self.scheduler.remote(worker).is_wanted() || now < self.not_before {
+            return;
+        }
+        if let Ok(spare) = self.scheduler.crew.spare(self.system) {
+            *self.scheduler.remote(worker).hand.lock() = Some(spare.clone());
+            spare.order(Order::Run(worker));
+        }
+    }
+
+    /// Looks at the threads whose workers were taken over.
+    fn look_at_stuck(&mut self, passed: Duration) {
+        let (scheduler, hard) = (self.scheduler, self.scheduler.sysmon.quanta.hard);
+        self.stuck.retain_mut(|Stuck { hand, seen }| {
+            if !seen.is_of(hand, hand.doing.turn()) {
+                scheduler.tallies.returned.count();
+                scheduler.events.publish_some(seen.described().map(Event::Returned));
+                return false;
+            }
+            seen.passes(passed);
+            if seen.is_to_be_demoted(hard, || hand.usage()) && hand.demote(seen.turn()) {
+                scheduler.tallies.demoted.count();
+                seen.was_demoted();
+                if let Some(turn) = seen.describe(hand, None) {
+                    tracing::warn!(%turn, "a turn burns processor time: its thread has the lowest priority now");
+                    scheduler.events.publish(|| Event::Demoted(turn));
+                }
+            }
+            true
+        });
+    }
+
+    /// Shows the long turns to those who look in.
+    fn publish(&mut self) {
+        let soft = self.scheduler.sysmon.quanta.soft;
+        let workers = self.seen.iter_mut().filter(|(_, seen)| seen.took() >= soft);
+        let on_workers = workers.filter_map(|(worker, seen)| {
+            let hand = self.scheduler.remote(*worker).hand.lock().clone()?;
+            seen.describe(&hand, Some(*worker))
+        });
+        let mut long: Vec<_> = on_workers.collect();
+        long.extend(self.stuck.iter_mut().filter_map(|Stuck { hand, seen }| seen.describe(hand, None)));
+        *self.scheduler.sysmon.long.lock() = long;
+    }
+}

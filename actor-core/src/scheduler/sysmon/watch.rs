@@ -1,0 +1,166 @@
+//! What was seen of a turn, and what to do about it. Reads no clock: the time comes with the looks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::observe::LongTurn;
+use crate::platform::thread::Usage;
+use crate::scheduler::hand::Hand;
+use crate::scheduler::sysmon::Quanta;
+
+/// Where work waits for a worker, and nobody else can do it, its turn is given so many soft quanta.
+const SOFT_QUANTA_BEFORE_WAITING_WORK: u32 = 2;
+/// A thread that could have run for this long and was not given a processor is not what holds its worker up, but not
+/// for ever.
+const STARVED_AT_MOST: u32 = 10;
+
+/// What to do about a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Advice {
+    Leave,
+    /// Ask it to end at its next safepoint.
+    Ask,
+    /// Have another thread take its worker over.
+    Replace,
+}
+
+/// How a thread spends its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// On a processor.
+    Burns,
+    /// In a system call, or waiting for something.
+    Blocks,
+    /// It would run if it were given a processor.
+    Starves,
+}
+
+/// A turn on a thread.
+pub(super) struct Seen {
+    hand: usize,
+    turn: u64,
+    /// How long it has been seen to run.
+    took: Duration,
+    asked: bool,
+    reported: bool,
+    demoted: bool,
+    /// How much processor time the thread had had, and when in the turn that was.
+    baseline: Option<(Duration, Usage)>,
+    described: Option<LongTurn>,
+}
+
+impl Seen {
+    /// A turn that is seen for the first time.
+    pub(super) fn first(hand: &Hand, turn: u64) -> Seen {
+        Seen {
+            hand: hand.number(),
+            turn,
+            took: Duration::ZERO,
+            asked: false,
+            reported: false,
+            demoted: false,
+            baseline: None,
+            described: None,
+        }
+    }
+
+    pub(super) fn is_of(&self, hand: &Hand, turn: u64) -> bool {
+        (self.hand, self.turn) == (hand.number(), turn)
+    }
+
+    pub(super) fn turn(&self) -> u64 {
+        self.turn
+    }
+
+    pub(super) fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// It was seen to run on for so long.
+    pub(super) fn passes(&mut self, passed: Duration) {
+        self.took += passed;
+    }
+
+    /// What to do about it. `waits` tells whether work waits for its worker that nobody else can do.
+    pub(super) fn advise(
+        &mut self,
+        quanta: Quanta,
+        usage: impl FnOnce() -> Option<Usage>,
+        waits: impl FnOnce() -> bool,
+    ) -> Advice {
+        if self.took < quanta.soft {
+            return Advice::Leave;
+        }
+        if !self.asked {
+            self.asked = true;
+            self.baseline = usage().map(|usage| (self.took, usage));
+            return Advice::Ask;
+        }
+        let early = quanta.soft * SOFT_QUANTA_BEFORE_WAITING_WORK;
+        let due = self.took >= quanta.hard || self.took >= early && waits();
+        if !due {
+            return Advice::Leave;
+        }
+        // Another thread would fight for the same processors, if that is what this one waits for.
+        let starves = self.manner(usage) == Some(Manner::Starves);
+        if starves && self.took < quanta.hard * STARVED_AT_MOST { Advice::Leave } else { Advice::Replace }
+    }
+
+    /// How it has spent its time since the baseline, if that can be told.
+    fn manner(&self, usage: impl FnOnce() -> Option<Usage>) -> Option<Manner> {
+        let (since, before) = self.baseline?;
+        let now = usage()?;
+        let (cpu, passed) = (now.cpu.saturating_sub(before.cpu), self.took.saturating_sub(since));
+        Some(match now.runnable {
+            _ if cpu >= passed / 2 => Manner::Burns,
+            true if cpu < passed / 8 => Manner::Starves,
+            true => Manner::Burns,
+            false => Manner::Blocks,
+        })
+    }
+
+    /// Whether a thread that lost its worker is to have the lowest priority. Looked at once for each hard quantum.
+    pub(super) fn is_to_be_demoted(&mut self, hard: Duration, usage: impl Fn() -> Option<Usage>) -> bool {
+        let since = self.baseline.map_or(Duration::ZERO, |(since, _)| since);
+        let window = if since < hard { hard.saturating_sub(since) } else { hard };
+        if self.demoted || self.took.saturating_sub(since) < window {
+            return false;
+        }
+        let burns = self.manner(&usage) == Some(Manner::Burns);
+        self.baseline = usage().map(|usage| (self.took, usage));
+        burns
+    }
+
+    pub(super) fn was_demoted(&mut self) {
+        self.demoted = true;
+    }
+
+    /// Whether it is to be reported that there is no thread to take its worker over: once.
+    pub(super) fn reports_limit(&mut self) -> bool {
+        !std::mem::replace(&mut self.reported, true)
+    }
+
+    /// The turn for people to look at; `None` if it has ended and was not described before.
+    pub(super) fn describe(&mut self, hand: &Arc<Hand>, worker: Option<usize>) -> Option<LongTurn> {
+        if let Some(subject) = hand.doing.subject(self.turn) {
+            let kind = subject.kind?;
+            self.described = Some(LongTurn {
+                actor: subject.actor,
+                name: kind.name(),
+                site: kind.site(),
+                message: subject.message,
+                took: self.took,
+                thread: hand.name(),
+                worker,
+                demoted: self.demoted,
+            });
+        }
+        self.described()
+    }
+
+    /// The turn as it was described last, and how long it has taken by now.
+    pub(super) fn described(&self) -> Option<LongTurn> {
+        let described = self.described.clone();
+        described.map(|turn| LongTurn { took: self.took, ..turn })
+    }
+}
