@@ -15,6 +15,7 @@ use crate::cell::{ActorId, Cell, Control, Path};
 use crate::error::SpawnError;
 use crate::message::Message;
 use crate::monitor::{MonitorId, Watcher};
+use crate::platform::prefetch::Hint;
 use crate::reason::{Failure, StopReason};
 use crate::scheduler::soft;
 use crate::slab::Key;
@@ -276,7 +277,7 @@ impl<A: Messages> Context<A> {
     fn arm(&mut self, when: When, due: Due<A>, key: Option<TimerKey>) -> TimerId {
         let Context { cell, incarnation, extras, .. } = self;
         let timers = extras.get_or_insert_default().timers.get_mut();
-        let arm = |timer| arm(cell, *incarnation, timer, when);
+        let arm = |timer, entry| arm(cell, *incarnation, (timer, entry), when);
         TimerId { timer: timers.add(cell.system(), key, due, arm), incarnation: *incarnation }
     }
 
@@ -284,7 +285,7 @@ impl<A: Messages> Context<A> {
     pub(crate) fn timer_due(&mut self, timer: Key) -> Option<A::Message> {
         let Context { cell, incarnation, extras, .. } = self;
         let timers = extras.as_mut()?.timers.get_mut();
-        timers.due(timer, |next| arm(cell, *incarnation, timer, When::At(next)))
+        timers.due(timer, |next, entry| arm(cell, *incarnation, (timer, entry), When::At(next)))
     }
 
     // ---- monitors ----------------------------------------------------------------------------
@@ -322,10 +323,10 @@ impl<A: Messages> Context<A> {
     }
 }
 
-/// Arms a timer of an actor; what is left of it when it is due is its key.
-fn arm<A: Messages>(cell: &Arc<Cell<A>>, incarnation: u32, timer: Key, when: When) -> Armed {
+/// Arms a timer of an actor; what is left of it when it is due is its key, and where its entry is.
+fn arm<A: Messages>(cell: &Arc<Cell<A>>, incarnation: u32, (timer, entry): (Key, Hint), when: When) -> Armed {
     let weak: Weak<Cell<A>> = Arc::downgrade(cell);
-    Armed::new(cell.system(), when, Target::Actor { cell: weak, timer, incarnation: incarnation.into() })
+    Armed::new(cell.system(), when, Target::Actor { cell: weak, timer, incarnation, entry })
 }
 
 impl<A: Messages> Default for Extras<A> {

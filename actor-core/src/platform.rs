@@ -2,11 +2,13 @@
 //!
 //! * [`affinity`]: the cores that this process may use, and a thread that is to stay on one;
 //! * [`quota`]: how much processor time its control groups allow;
+//! * [`prefetch`]: having memory fetched before it is needed;
 //! * [`topology`]: which cores are near one another;
 //! * [`thread`]: what the system knows of a thread, its priority, and a barrier that one thread pays for;
 //! * here: a cheap clock, and how many workers there are if nobody says.
 
 pub(crate) mod affinity;
+pub(crate) mod prefetch;
 pub(crate) mod quota;
 pub(crate) mod thread;
 pub(crate) mod topology;

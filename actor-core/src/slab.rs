@@ -1,8 +1,14 @@
-//! A slab: values in one array, each found by its key at once, and a key finds no other value than
-//! its own, however often its place has been used again.
+//! A slab: values that are each found by their key at once, and a key finds no other value than its own, however
+//! often its place has been used again. A value stays where it is in memory: the slab grows by pages, each as long as
+//! all before it together.
+
+use crate::platform::prefetch::Hint;
 
 /// No place.
 pub(crate) const NONE: u32 = u32::MAX;
+
+/// How many places the first page has; a power of two.
+const FIRST_PAGE: usize = 4;
 
 /// An empty slab that has more places than this gives its memory back.
 const KEPT: usize = 1024;
@@ -23,7 +29,11 @@ impl Key {
 }
 
 pub(crate) struct Slab<T> {
-    places: Vec<Place<T>>,
+    /// The first page has `FIRST_PAGE` places, each of the others twice as many as the one before. They are made
+    /// with room for all of them, so that they never move.
+    pages: Vec<Vec<Place<T>>>,
+    /// How many places there are.
+    places: usize,
     /// The place that was freed last; each free place leads to the one before.
     free: u32,
     len: usize,
@@ -43,45 +53,71 @@ enum Content<T> {
 
 impl<T> Slab<T> {
     pub(crate) const fn new() -> Self {
-        Slab { places: Vec::new(), free: NONE, len: 0, first: 0 }
+        Slab { pages: Vec::new(), places: 0, free: NONE, len: 0, first: 0 }
     }
 
     /// Whether it is as good as new.
     pub(crate) fn has_no_memory(&self) -> bool {
-        self.places.capacity() == 0
+        self.pages.is_empty()
     }
 
     pub(crate) fn insert(&mut self, value: T) -> Key {
-        self.insert_with(|_| value)
+        self.insert_with(|_, _| value)
     }
 
-    /// Adds what `make` gives, which is told the key beforehand.
-    pub(crate) fn insert_with(&mut self, make: impl FnOnce(Key) -> T) -> Key {
-        if let Some(place) = self.places.get_mut(self.free as usize) {
-            let key = Key { index: self.free, generation: place.generation };
-            let value = Content::Value(make(key));
-            if let Content::Free { next } = std::mem::replace(&mut place.content, value) {
-                self.free = next;
-            }
-            self.len += 1;
-            return key;
+    /// Adds what `make` gives, which is told the key beforehand, and where it will be.
+    pub(crate) fn insert_with(&mut self, make: impl FnOnce(Key, Hint) -> T) -> Key {
+        let index = self.free;
+        let Some(place) = (index != NONE).then(|| self.place_mut(index)).flatten() else {
+            return self.insert_new(make);
+        };
+        let key = Key { index, generation: place.generation };
+        let value = Content::Value(make(key, Hint::at(place)));
+        if let Content::Free { next } = std::mem::replace(&mut place.content, value) {
+            self.free = next;
         }
-        let index = u32::try_from(self.places.len()).ok().filter(|index| *index != NONE);
-        let index = index.expect("there is no memory for so many values");
-        let key = Key { index, generation: self.first };
-        let content = Content::Value(make(key));
-        self.places.push(Place { generation: self.first, content });
         self.len += 1;
         key
     }
 
+    fn insert_new(&mut self, make: impl FnOnce(Key, Hint) -> T) -> Key {
+        let index = u32::try_from(self.places).ok().filter(|index| *index != NONE);
+        let index = index.expect("there is no memory for so many values");
+        let (page, _) = spot(index);
+        if page == self.pages.len() {
+            // Exactly, since most slabs have one page.
+            self.pages.reserve_exact(1);
+            self.pages.push(Vec::with_capacity(FIRST_PAGE << page));
+        }
+        let page = &mut self.pages[page];
+        let key = Key { index, generation: self.first };
+        let content = Content::Value(make(key, Hint::at(page.as_ptr().wrapping_add(page.len()))));
+        page.push(Place { generation: self.first, content });
+        self.places += 1;
+        self.len += 1;
+        key
+    }
+
+    #[inline]
+    fn place_mut(&mut self, index: u32) -> Option<&mut Place<T>> {
+        let (page, at) = spot(index);
+        self.pages.get_mut(page)?.get_mut(at)
+    }
+
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        match self.places.get_mut(key.index as usize) {
+        match self.place_mut(key.index) {
             Some(Place { generation, content: Content::Value(value) }) if *generation == key.generation => {
                 Some(value)
             }
             _ => None,
         }
+    }
+
+    /// Where a value is, to have it fetched before it is needed.
+    #[inline]
+    pub(crate) fn hint(&self, index: u32) -> Option<Hint> {
+        let (page, at) = spot(index);
+        self.pages.get(page)?.get(at).map(|place| Hint::at(place))
     }
 
     /// Takes a value out. `None` if it is gone already.
@@ -92,8 +128,9 @@ impl<T> Slab<T> {
 
     /// Takes out the value of a place that is not free.
     pub(crate) fn remove_at(&mut self, index: u32) -> T {
-        let place = &mut self.places[index as usize];
-        let Content::Value(value) = std::mem::replace(&mut place.content, Content::Free { next: self.free })
+        let free = self.free;
+        let place = self.place_mut(index).expect("a place that was made");
+        let Content::Value(value) = std::mem::replace(&mut place.content, Content::Free { next: free })
         else {
             unreachable!("this place has no value");
         };
@@ -103,7 +140,7 @@ impl<T> Slab<T> {
             self.free = index;
         }
         self.len -= 1;
-        if self.len == 0 && self.places.len() > KEPT {
+        if self.len == 0 && self.places > KEPT {
             self.give_back();
         }
         value
@@ -115,18 +152,26 @@ impl<T> Slab<T> {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.places.iter().filter_map(|place| match &place.content {
+        self.pages.iter().flatten().filter_map(|place| match &place.content {
             Content::Value(value) => Some(value),
             Content::Free { .. } => None,
         })
     }
 
     fn give_back(&mut self) {
-        let newest = self.places.iter().map(|place| place.generation).max();
+        let newest = self.pages.iter().flatten().map(|place| place.generation).max();
         if let Some(first) = newest.and_then(|newest| newest.checked_add(1)) {
             *self = Slab { first, ..Slab::new() };
         }
     }
+}
+
+/// The page of a place, and where it is there.
+#[inline]
+fn spot(index: u32) -> (usize, usize) {
+    let from_first = index as usize + FIRST_PAGE;
+    let page = from_first.ilog2() - FIRST_PAGE.ilog2();
+    (page as usize, from_first - (FIRST_PAGE << page))
 }
 
 #[cfg(test)]
@@ -174,7 +219,7 @@ mod tests {
         for key in &old {
             slab.remove(*key);
         }
-        assert_eq!(slab.places.capacity(), 0);
+        assert!(slab.has_no_memory());
         let new = slab.insert(7);
         assert!(old.iter().all(|key| slab.remove(*key).is_none()));
         assert_eq!(slab.remove(new), Some(7));

@@ -16,9 +16,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::cell::Control;
+use crate::cell::task;
 use crate::cell::turn::caught;
 use crate::clock;
 use crate::observe::{self, Count};
+use crate::platform::prefetch::Hint;
 use crate::port::Ready;
 use crate::scheduler::soft;
 use crate::slab::Key;
@@ -30,10 +32,19 @@ use wheel::Wheel;
 /// How many timers are taken, or moved within the wheel, in one hold of the lock.
 const BATCH: usize = 1024;
 
+/// How many timers ahead what firing them needs is fetched.
+const AHEAD: usize = 8;
+
 /// What happens when a timer is due.
 pub(crate) enum Target {
     /// A timer of an actor's context: goes to its system lane.
-    Actor { cell: Weak<dyn Control>, timer: Key, incarnation: u64 },
+    Actor {
+        cell: Weak<dyn Control>,
+        timer: Key,
+        incarnation: u32,
+        /// Where the context has what it says.
+        entry: Hint,
+    },
     /// A timer of a port.
     Ready(Weak<dyn Control>),
     /// A deadline of a future.
@@ -41,11 +52,20 @@ pub(crate) enum Target {
 }
 
 impl Target {
+    /// Has what will be needed fetched: with many timers little of it is in the cache.
+    fn fetch(&self) {
+        if let Target::Actor { cell, entry, .. } = self {
+            task::fetch(Hint::at(cell.as_ptr()));
+            entry.fetch(0);
+            entry.fetch(64);
+        }
+    }
+
     fn fire(self) {
         match self {
-            Target::Actor { cell, timer, incarnation } => {
+            Target::Actor { cell, timer, incarnation, .. } => {
                 if let Some(cell) = cell.upgrade() {
-                    cell.timer_due(timer, incarnation);
+                    cell.timer_due(timer, incarnation.into());
                 }
             }
             Target::Ready(cell) => {
@@ -145,7 +165,10 @@ impl TimerQueue {
                 }
             }
             observe::add(Count::TimersFired, due.len() as u64);
-            for target in due.drain(..) {
+            let mut targets = due.drain(..);
+            targets.as_slice().iter().take(AHEAD).for_each(Target::fetch);
+            while let Some(target) = targets.next() {
+                targets.as_slice().get(AHEAD).inspect(|later| later.fetch());
                 // The others must not suffer from a waker that panics.
                 if let Err(why) = caught(|| target.fire()) {
                     tracing::error!(%why, "panicked while firing a timer");

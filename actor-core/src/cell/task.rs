@@ -12,6 +12,7 @@ use crate::actor::Messages;
 use crate::cell::kind::Kind;
 use crate::cell::mailbox::Mode;
 use crate::cell::{ActorId, Cell, Control, turn};
+use crate::platform::prefetch::Hint;
 use crate::scheduler::{Thin, local, soft};
 
 /// What every cell begins with.
@@ -55,18 +56,15 @@ impl Thin for Task {
 
     #[inline]
     fn prefetch(raw: *mut ()) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let cell = raw.cast::<i8>().cast_const();
-            // A cell is in three cache lines at most.
-            for offset in [0, 64, 112] {
-                // SAFETY: a hint: it has no effect on memory, and none at all if there is none there.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(cell.wrapping_add(offset)) };
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = raw;
+        fetch(Hint::at(raw));
+    }
+}
+
+/// Has a cell fetched into the cache, that is or was at `cell`: it is in three cache lines at most.
+#[inline]
+pub(crate) fn fetch(cell: Hint) {
+    for offset in [0, 64, 112] {
+        cell.fetch(offset);
     }
 }
 

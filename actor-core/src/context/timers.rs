@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::actor::{Accepts, Messages};
 use crate::clock;
 use crate::message::Message;
+use crate::platform::prefetch::Hint;
 use crate::reply::Reply;
 use crate::slab::{Key, Slab};
 use crate::system::SystemHandle;
@@ -98,10 +99,11 @@ impl<A: Messages> Timers<A> {
         system: &SystemHandle,
         key: Option<TimerKey>,
         due: Due<A>,
-        arm: impl FnOnce(Key) -> Armed,
+        arm: impl FnOnce(Key, Hint) -> Armed,
     ) -> Key {
         let boxed = key.clone().map(Box::new);
-        let timer = self.entries.insert_with(|timer| Entry { armed: arm(timer), due, key: boxed });
+        let timer =
+            self.entries.insert_with(|timer, hint| Entry { armed: arm(timer, hint), due, key: boxed });
         if let Some(replaced) = key.and_then(|key| self.keys.insert(key, timer)) {
             self.forget(system, replaced);
         }
@@ -137,11 +139,12 @@ impl<A: Messages> Timers<A> {
 
     /// What a timer that has fired says; `None` if it was cancelled in the meantime. A repeated one
     /// is armed again by `arm`.
-    pub(super) fn due(&mut self, timer: Key, arm: impl FnOnce(Instant) -> Armed) -> Option<A::Message> {
+    pub(super) fn due(&mut self, timer: Key, arm: impl FnOnce(Instant, Hint) -> Armed) -> Option<A::Message> {
         let entry = self.entries.get_mut(timer)?;
+        let hint = Hint::at(entry);
         if let Due::Every(every) = &mut entry.due {
             let (message, next) = every.beat();
-            entry.armed = arm(next);
+            entry.armed = arm(next, hint);
             return Some(message);
         }
         let Entry { due, key, .. } = self.entries.remove(timer)?;

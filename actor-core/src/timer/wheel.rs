@@ -6,14 +6,26 @@
 //! due before anything at the next, and when time enters the slot of a higher level, what is in
 //! there moves to lower ones; each timer moves at most once a level.
 //!
+//! With very many timers most of the time goes into waiting for memory. So what is in a slot is an array, not a
+//! list through the timers: what comes next is known ahead, and fetched.
+//!
 //! The wheel is told the time and reads no clock.
 
+mod slot;
+
+use crate::platform::prefetch::Hint;
 use crate::slab::{Key, NONE, Slab};
+use slot::Slot;
 
 const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
 /// Enough for 8900 years of milliseconds.
 const LEVELS: usize = 8;
+/// How many timers ahead what is next is fetched.
+const AHEAD: usize = 12;
+/// So much memory for empty slots is kept: so many of them, each for so many timers.
+const SPARE: usize = 64;
+const SPARE_LENGTH: usize = 512;
 /// The last tick that there is. It is never reached, so what is later is kept there.
 const LAST: u64 = (1 << (BITS * LEVELS as u32)) - 1;
 
@@ -22,25 +34,22 @@ pub(super) struct Wheel<T> {
     now: u64,
     /// For each level, which slots are not empty.
     occupied: [u64; LEVELS],
-    slots: [List; SLOTS * LEVELS],
+    slots: [Slot; SLOTS * LEVELS],
+    /// Memory for slots, of those that have become empty.
+    spare: Vec<Vec<u32>>,
     values: Slab<T>,
     /// Where each value is, by its index. Apart from the values, so that moving a timer to a lower
     /// level touches a quarter of a cache line: with many timers, a miss costs more than the rest.
     nodes: Vec<Node>,
 }
 
-/// A queue through the nodes.
+/// Packed, so that all that there is of a timer takes no more than a cache line.
 #[derive(Clone, Copy)]
-struct List {
-    first: u32,
-    last: u32,
-}
-
-#[derive(Clone, Copy)]
+#[repr(C, packed(4))]
 struct Node {
     spot: Spot,
-    next: u32,
-    previous: u32,
+    /// Where it is in the slot.
+    position: u32,
 }
 
 /// A tick, and beside it, where it leaves room, the slot that the node is in.
@@ -64,8 +73,14 @@ impl Spot {
 impl<T> Wheel<T> {
     /// An empty wheel at tick 0.
     pub(super) const fn new() -> Self {
-        let slots = [List::EMPTY; SLOTS * LEVELS];
-        Wheel { now: 0, occupied: [0; LEVELS], slots, values: Slab::new(), nodes: Vec::new() }
+        Wheel {
+            now: 0,
+            occupied: [0; LEVELS],
+            slots: [const { Slot::EMPTY }; SLOTS * LEVELS],
+            spare: Vec::new(),
+            values: Slab::new(),
+            nodes: Vec::new(),
+        }
     }
 
     /// Adds a timer that is due at tick `at`, or at once if that is over.
@@ -74,7 +89,7 @@ impl<T> Wheel<T> {
         let key = self.values.insert(value);
         let index = key.index();
         if index as usize == self.nodes.len() {
-            self.nodes.push(Node { spot: Spot(0), next: NONE, previous: NONE });
+            self.nodes.push(Node { spot: Spot(0), position: NONE });
         }
         self.link(index, at);
         key
@@ -106,26 +121,36 @@ impl<T> Wheel<T> {
 
     /// Takes out what is in a slot, or moves it to lower levels. False if that is more than `work`.
     fn empty(&mut self, slot: usize, work: &mut usize, due: &mut Vec<T>) -> bool {
-        let List { first: mut index, last } = std::mem::replace(&mut self.slots[slot], List::EMPTY);
-        self.occupied[slot / SLOTS] &= !(1 << (slot % SLOTS));
-        // Nobody sees the list meanwhile, so its links need no repair at each step.
-        while index != NONE {
+        // What is moved goes elsewhere, so nobody misses it meanwhile.
+        let mut content = std::mem::replace(&mut self.slots[slot], Slot::EMPTY);
+        while !content.is_empty() {
             if *work == 0 {
-                self.nodes[index as usize].previous = NONE;
-                self.slots[slot] = List { first: index, last };
-                self.occupied[slot / SLOTS] |= 1 << (slot % SLOTS);
+                self.slots[slot] = content;
                 return false;
             }
             *work -= 1;
-            let Node { spot, next, .. } = self.nodes[index as usize];
+            let index = content.take_first();
+            let next = content.ahead(AHEAD);
             if slot < SLOTS {
+                next.and_then(|next| self.values.hint(next)).inspect(|value| value.fetch(0));
                 due.push(self.values.remove_at(index));
             } else {
+                next.inspect(|next| Hint::at(self.nodes.as_ptr().wrapping_add(*next as usize)).fetch(0));
+                let spot = self.nodes[index as usize].spot;
                 self.link(index, spot.tick());
             }
-            index = next;
         }
+        self.emptied(slot, content);
         true
+    }
+
+    /// Notes that nothing is left in a slot, and keeps its memory for another.
+    fn emptied(&mut self, slot: usize, content: Slot) {
+        self.occupied[slot / SLOTS] &= !(1 << (slot % SLOTS));
+        let memory = content.into_memory();
+        if memory.capacity() <= SPARE_LENGTH && self.spare.len() < SPARE {
+            self.spare.push(memory);
+        }
     }
 
     /// The tick at which `advance` has something to do next: the first deadline, or before that
@@ -174,31 +199,25 @@ impl<T> Wheel<T> {
     /// Puts a timer into the slot for `at`, as the last one there.
     fn link(&mut self, index: u32, at: u64) {
         let slot = self.slot_of(at);
-        let list = &mut self.slots[slot];
-        let previous = std::mem::replace(&mut list.last, index);
-        if previous == NONE {
-            list.first = index;
+        let content = &mut self.slots[slot];
+        if content.is_empty() {
             self.occupied[slot / SLOTS] |= 1 << (slot % SLOTS);
-        } else {
-            self.nodes[previous as usize].next = index;
+            *content = Slot::with_memory(self.spare.pop().unwrap_or_default());
         }
-        self.nodes[index as usize] = Node { spot: Spot::new(at, slot), next: NONE, previous };
+        let position = content.push(index);
+        self.nodes[index as usize] = Node { spot: Spot::new(at, slot), position };
     }
 
     fn unlink(&mut self, index: u32) {
-        let Node { spot, next, previous } = self.nodes[index as usize];
-        let slot = spot.slot();
-        let list = &mut self.slots[slot];
-        match previous {
-            NONE => list.first = next,
-            _ => self.nodes[previous as usize].next = next,
-        }
-        match next {
-            NONE => list.last = previous,
-            _ => self.nodes[next as usize].previous = previous,
-        }
-        if list.first == NONE {
-            self.occupied[slot / SLOTS] &= !(1 << (slot % SLOTS));
+        let Node { spot, position } = self.nodes[index as usize];
+        let content = &mut self.slots[spot.slot()];
+        content.remove(position);
+        if content.is_empty() {
+            let content = std::mem::replace(content, Slot::EMPTY);
+            self.emptied(spot.slot(), content);
+        } else if content.has_many_gaps() {
+            let nodes = &mut self.nodes;
+            content.close_gaps(|index, position| nodes[index as usize].position = position);
         }
     }
 
@@ -206,12 +225,9 @@ impl<T> Wheel<T> {
     fn give_back(&mut self) {
         if self.values.has_no_memory() {
             self.nodes = Vec::new();
+            self.spare = Vec::new();
         }
     }
-}
-
-impl List {
-    const EMPTY: List = List { first: NONE, last: NONE };
 }
 
 #[cfg(test)]

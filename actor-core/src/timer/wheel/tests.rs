@@ -187,5 +187,24 @@ fn what_lies_beyond_the_last_tick_is_never_due() {
 
 #[test]
 fn a_timer_takes_a_cache_line_in_all() {
-    assert_eq!(Slab::<crate::timer::Target>::PLACE + size_of::<Node>(), 64);
+    assert_eq!(Slab::<crate::timer::Target>::PLACE + size_of::<Node>() + size_of::<u32>(), 64);
+}
+
+#[test]
+fn cancelled_timers_leave_no_more_gaps_than_there_are_timers() {
+    let mut wheel = Wheel::new();
+    for number in 0..100_000 {
+        // Every thousandth stays.
+        let key = wheel.arm(5000, number);
+        let last = wheel.arm(5000, number);
+        if number % 1000 != 0 {
+            assert_eq!(wheel.cancel(key), Some(number));
+        }
+        assert_eq!(wheel.cancel(last), Some(number));
+    }
+    let longest = wheel.slots.iter().map(Slot::length).max();
+    assert!(longest.is_some_and(|longest| (100..300).contains(&longest)), "{longest:?}");
+    let mut due = Vec::new();
+    assert!(!wheel.advance(5000, usize::MAX, &mut due));
+    assert!(due.into_iter().eq((0..100_000).step_by(1000)));
 }
