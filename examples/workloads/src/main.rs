@@ -9,6 +9,7 @@ mod net;
 mod probe;
 mod raw;
 mod report;
+mod resize;
 mod savina;
 mod signal;
 mod skew;

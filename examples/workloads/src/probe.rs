@@ -39,6 +39,7 @@ pub(crate) fn raise_open_files() {
 pub(crate) fn raise_open_files() {}
 
 /// A place for each message to record how late it was handled, shared by all who handle them.
+#[derive(Debug)]
 pub(crate) struct Samples(Box<[AtomicU32]>);
 
 /// What a sample counts.
@@ -82,6 +83,11 @@ impl Latencies {
         self.0.len()
     }
 
+    /// How many are longer than `limit`.
+    pub(crate) fn count_over(&self, limit: Duration) -> usize {
+        self.0.len() - self.0.partition_point(|time| *time <= limit)
+    }
+
     /// The time at `quantile`, from 0 to 1, in microseconds; 0 if there is none.
     pub(crate) fn micros(&self, quantile: f64) -> f64 {
         let at = (self.0.len() as f64 * quantile) as usize;
@@ -108,6 +114,7 @@ mod tests {
         assert_eq!(latencies.micros(0.5), 51.0);
         assert_eq!(latencies.micros(0.99), 100.0);
         assert_eq!(latencies.micros(1.0), 100.0);
+        assert_eq!(latencies.count_over(Duration::from_micros(97)), 3);
         assert_eq!(Latencies::from_iter([]).micros(0.5), 0.0);
     }
 

@@ -46,6 +46,12 @@ impl Extra {
         self
     }
 
+    /// The same with what another one has.
+    pub(crate) fn and(mut self, other: Extra) -> Extra {
+        self.0.extend(other.0);
+        self
+    }
+
     /// The same with the usual quantiles, in microseconds, their names beginning with `prefix`.
     pub(crate) fn latencies(self, prefix: &str, latencies: &Latencies) -> Extra {
         [("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)]

@@ -2,13 +2,13 @@
 
 use std::error::Error;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actor_core::SystemHandle;
 use clap::ValueEnum;
 
 use crate::report::{Extra, Report};
-use crate::{latency, messaging, probe, savina, skew, spawning, timers};
+use crate::{latency, messaging, probe, resize, savina, skew, spawning, timers};
 
 /// What can be run; the words are those of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -42,6 +42,8 @@ pub(crate) enum Workload {
     Hog,
     /// How late pings are while hogs yield
     Hogyield,
+    /// How late pings are while the parallelism changes a thousand times
+    Resize,
     /// CPU time while many actors have nothing to do
     Idlecpu,
     /// CPU time while as many actors wait for timers that are due in an hour
@@ -73,7 +75,7 @@ impl Workload {
             Workload::Bank => 500_000,
             Workload::Ask => 300_000,
             Workload::Skew | Workload::Idlecpu | Workload::Idletimers => 100_000,
-            Workload::Hog | Workload::Hogyield => 1_000,
+            Workload::Hog | Workload::Hogyield | Workload::Resize => 1_000,
             _ => 1_000_000,
         }
     }
@@ -147,6 +149,11 @@ impl Run<'_> {
             }
             Workload::Hog => latency::hog(system, n, self.secs).map(|extra| self.watched(extra)),
             Workload::Hogyield => latency::hogyield(system, n, self.secs).map(|extra| self.watched(extra)),
+            Workload::Resize => {
+                let begin = Instant::now();
+                let extra = resize::resize(system, n)?;
+                Ok(Report { rate: 0.0, ..self.report(begin.elapsed(), extra) })
+            }
             Workload::EchoServer | Workload::ChatServer => Err("a server measures nothing itself".into()),
         }
     }
