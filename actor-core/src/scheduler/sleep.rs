@@ -81,22 +81,24 @@ impl Sleep {
     /// it have woken nobody, so it must see to it that somebody searches on if there is more.
     pub(crate) fn end_search(&self) -> bool {
         // SeqCst: pairs with the fence in `worker_to_wake`. A push that still saw this search is in
-        // the queues that the caller looks at next.
+        // the queues that the caller looks at next. And with the Release in `fall_asleep`.
         let last = self.searching.fetch_sub(1, Ordering::SeqCst) == 1;
         fence(Ordering::SeqCst);
         last
     }
 
-    /// A searching worker found nothing and becomes idle. It must look at all queues once more
-    /// before it parks.
-    pub(crate) fn fall_asleep(&self, worker: usize) {
+    /// A searching worker found nothing and becomes idle. It must look at all queues once more before it parks.
+    /// True if it was the last to search; otherwise what is not worth taking is for those who search on.
+    pub(crate) fn fall_asleep(&self, worker: usize) -> bool {
         let mut idle = self.idle.lock();
         idle.push(worker);
         self.idle_count.store(idle.len(), Ordering::Relaxed);
         drop(idle);
-        self.searching.fetch_sub(1, Ordering::Relaxed);
+        // Release: pairs with the subtraction in `end_search`. Who searches longer sees this worker idle.
+        let last = self.searching.fetch_sub(1, Ordering::Release) == 1;
         // Pairs with the fence in `worker_to_wake`.
         fence(Ordering::SeqCst);
+        last
     }
 
     /// An idle worker goes searching: by itself, or because it was woken and counts already.

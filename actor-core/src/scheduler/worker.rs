@@ -254,8 +254,8 @@ impl Worker<'_> {
         }
         self.naps = 0;
         self.watched.forget();
-        sleep.fall_asleep(index);
-        if !self.scheduler.has_work() && !self.scheduler.is_stopping() {
+        let last = sleep.fall_asleep(index);
+        if !self.is_wanted(last) && !self.scheduler.is_stopping() {
             self.watch.parks();
             self.driver.park(next_timer.map(|at| at.saturating_duration_since(clock::now())));
         }
@@ -273,6 +273,16 @@ impl Worker<'_> {
     fn should_nap(&self) -> bool {
         let waits = self.naps < MOST_NAPS && self.scheduler.others_run() || self.scheduler.has_work();
         waits && !self.scheduler.is_stopping()
+    }
+
+    /// Whether there is something to do after all for this worker, which has fallen asleep. If others search on, what
+    /// is not worth taking is theirs to watch: it would look at it again and again, and take none of it.
+    fn is_wanted(&mut self, was_last: bool) -> bool {
+        if was_last {
+            self.scheduler.has_work()
+        } else {
+            self.scheduler.is_worth_searching(self.local.index, &mut self.watched)
+        }
     }
 
     /// Naps, as a searching worker. It has just said so.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use actor_core::SystemHandle;
 use actor_core::prelude::*;
 
-use crate::probe::{Latencies, Samples};
+use crate::probe::{self, Latencies, Samples};
 use crate::report::Extra;
 use crate::work::{spin, spins_in};
 
@@ -30,8 +30,11 @@ const PINGS: usize = 20;
 /// How many pairs of actors there are.
 const PAIRS: usize = 500;
 
-/// How long all is over after the last ping, and how long it is quiet before the first.
+/// How long it is quiet before the first ping; after the last one all should be over in this time.
 const SETTLED: Duration = Duration::from_millis(200);
+
+/// A ping that is not answered after this is lost.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What each of the two handlers of a ping costs.
 const COST: Duration = Duration::from_micros(5);
@@ -116,6 +119,7 @@ impl Load<'_> {
         self.system.set_parallelism(parallelism(0))?;
         sleep(SETTLED);
         let before = self.system.snapshot().runnable_delay;
+        let cpu_before = probe::cpu_time();
         let begin = Instant::now();
         let pinged = scope(|scope| {
             let change = || {
@@ -132,12 +136,14 @@ impl Load<'_> {
             changes.join().map_err(|_| "the thread that changes the parallelism has panicked")??;
             Ok::<_, Box<dyn Error>>(pinged)
         })?;
+        let cpu = probe::cpu_time() - cpu_before;
         let delays = self.system.snapshot().runnable_delay.since(&before);
         let longest = delays.buckets().last().map_or(Duration::ZERO, |(below, _)| below);
         let Pinged { late, behind } = pinged;
         Ok(Extra::default()
             .latencies(prefix, &late)
             .number(format!("{prefix}pauses"), late.count_over(PAUSE) as f64)
+            .number(format!("{prefix}cpu_secs"), cpu.as_secs_f64())
             .number(format!("{prefix}delay_max_us"), longest.as_nanos() as f64 / 1000.0)
             .number(format!("{prefix}pinger_late_max_us"), behind.micros(1.0)))
     }
@@ -156,12 +162,23 @@ impl Load<'_> {
                 self.relays[id % PAIRS].relay(ping).tell()?;
             }
         }
+        let late = answered(&samples, count)?;
+        Ok(Pinged { late, behind: behind.into_iter().collect() })
+    }
+}
+
+/// Waits until all are answered.
+fn answered(samples: &Samples, count: usize) -> Result<Latencies, String> {
+    let until = Instant::now() + PATIENCE;
+    loop {
         sleep(SETTLED);
         let late = samples.recorded();
-        if late.len() < count {
-            return Err(format!("{} of {count} pings were not answered", count - late.len()).into());
+        if late.len() == count {
+            return Ok(late);
         }
-        Ok(Pinged { late, behind: behind.into_iter().collect() })
+        if Instant::now() > until {
+            return Err(format!("{} of {count} pings were not answered", count - late.len()));
+        }
     }
 }
 

@@ -4,11 +4,13 @@
 //!
 //! * no fence in `worker_to_wake` or `fall_asleep`: there is work, and all are parked;
 //! * no fence in `end_search`, or nobody is the last: there is work, and the worker that could do it is parked;
+//! * who falls asleep never the last to search: there is little work, and nobody watches it;
 //! * no fence in `begin_nap`: there is work, and it waits for the nap to end;
 //! * a woken worker not counted: it ends a search that nobody has begun.
 //!
-//! Loom's fences also synchronise, which real ones alone do not. Nothing here relies on that: all that the
-//! stub of a queue does is relaxed. Loom takes the `SeqCst` of the subtraction in `end_search` for `AcqRel`;
+//! Loom's fences also synchronise, which real ones alone do not. So it does not see that the subtraction in
+//! `fall_asleep` must be a release, which gives whoever searches longer the idle list. Nothing else relies on
+//! that: all that the stub of a queue does is relaxed. Loom takes the `SeqCst` of the subtraction in `end_search` for `AcqRel`;
 //! with the fence behind it, that is enough.
 
 use loom::sync::Arc;
@@ -71,6 +73,15 @@ impl Scheduler {
         self.unparked[worker].load(Ordering::Relaxed)
     }
 
+    /// The same where what is queued is not worth taking: the last to search sees to it all the same.
+    fn rest_by_little(&self, worker: usize) -> bool {
+        if !self.sleep.fall_asleep(worker) || !self.has_work() {
+            return true;
+        }
+        self.sleep.wake_up(worker);
+        false
+    }
+
     /// What a searching worker does that has found nothing. True if it parks.
     fn rest(&self, worker: usize) -> bool {
         self.sleep.fall_asleep(worker);
@@ -122,6 +133,30 @@ fn the_last_searcher_sees_to_work_that_relied_on_it() {
         }
         submitter.join().unwrap();
         assert!(scheduler.was_unparked(1), "there is work, and the worker that could do it is parked");
+    });
+}
+
+#[test]
+fn little_work_is_watched_by_whoever_searches_last() {
+    check(3, || {
+        let scheduler = Scheduler::new();
+        scheduler.sleep.start_search();
+        scheduler.sleep.start_search();
+        let submitter = {
+            let scheduler = scheduler.clone();
+            thread::spawn(move || scheduler.schedule())
+        };
+        let other = {
+            let scheduler = scheduler.clone();
+            thread::spawn(move || scheduler.rest_by_little(1))
+        };
+        // This worker has found something else, and runs it for a long time.
+        if scheduler.sleep.end_search() && scheduler.has_work() {
+            scheduler.wake_one();
+        }
+        let parked = other.join().unwrap();
+        submitter.join().unwrap();
+        assert!(!parked || scheduler.was_unparked(1), "there is little work, and nobody watches it");
     });
 }
 
