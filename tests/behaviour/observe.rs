@@ -430,3 +430,16 @@ fn a_bad_value_is_warned_of_and_ignored() {
     assert!(warning.starts_with("warning: ") && warning.contains("\"often\""), "{warning}");
     assert!(warning.contains("ACTOR_SCHEDTRACE=1000"), "it says what would do: {warning}");
 }
+
+#[test]
+fn a_retired_worker_is_shown_as_parked_and_has_written_everything_down() {
+    const N: u64 = 20_000;
+    let system = system(2);
+    run(&system, N);
+    system.set_parallelism(1).unwrap();
+    let all = |snapshot: &Snapshot| {
+        snapshot.workers_that_are(WorkerState::Parked) == 2 && snapshot.totals().messages > N
+    };
+    let snapshot = eventually_shows(&system, "both are parked", all);
+    assert_eq!((snapshot.parallelism, snapshot.workers.len()), (1, 2));
+}

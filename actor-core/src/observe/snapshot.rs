@@ -95,7 +95,7 @@ impl Snapshot {
         let (background_threads, background_queue) = scheduler.background_load();
         Snapshot {
             uptime,
-            parallelism: scheduler.workers(),
+            parallelism: scheduler.parallelism(),
             workers: (0..scheduler.workers()).map(|worker| WorkerSnapshot::of(scheduler, worker)).collect(),
             global_queue: scheduler.global_len(),
             wakes_from_outside: scheduler.outside().wakes(),

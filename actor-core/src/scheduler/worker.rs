@@ -312,8 +312,10 @@ impl Worker<'_> {
         // An unpark between these looks and the park makes the park return at once.
         while !self.scheduler.active.includes(index) && !self.scheduler.is_stopping() {
             let next_timer = timers.fire_due(clock::now());
+            self.watch.parks();
             self.driver.park(next_timer.map(|at| at.saturating_duration_since(clock::now())));
         }
+        self.watch.wakes();
         self.post.active.set(true);
         local::turn_begins();
     }
