@@ -107,6 +107,12 @@ pub use timer::{Sleep, Timer};
 /// What the macros' code uses and nobody else should.
 #[doc(hidden)]
 pub mod __private {
+    /// What a preemptible handler awaits in its loops: it borrows nothing of what the loop may have borrowed.
+    #[inline]
+    pub fn checkpoint() -> crate::Checkpoint {
+        crate::Checkpoint::default()
+    }
+
     /// A handler's `Result`, whatever alias it goes by.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` is called a `Result` but is not the standard one",

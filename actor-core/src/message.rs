@@ -30,6 +30,13 @@ pub trait Envelope: Send + 'static {
         false
     }
 
+    /// Whether the handler may block, and so runs on the blocking pool.
+    #[doc(hidden)]
+    #[inline]
+    fn is_blocking(&self) -> bool {
+        false
+    }
+
     /// Ends the message without a handler; an ask that waits for its reply hears of it.
     fn undelivered(self);
 }

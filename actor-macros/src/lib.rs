@@ -111,6 +111,17 @@ pub fn derive_actor(input: TokenStream) -> TokenStream {
 /// what it holds across an `.await` has to be `Send`; with `&self` that makes the actor `Sync`, which
 /// `&mut self` does not ask for.
 ///
+/// # Long handlers
+///
+/// `#[message(preemptible)]` is for async handlers that compute for long: it puts a checkpoint at the start
+/// of the body of each `loop`, `while` and `for`, nested ones and those in conditions included. There the
+/// handler lets other actors run if its turn has been long enough, as `ctx.checkpoint().await` does, and a
+/// kill takes effect. A checkpoint borrows nothing, but what the handler holds across it has to be `Send`,
+/// as across any `.await`. Loops in closures, async blocks, nested items and the brackets of macros get
+/// none, and a handler that has no other loops is an error. A checkpoint costs a nanosecond or two, so a
+/// loop that takes less for an iteration had better be a function that the handler calls for a part of the
+/// work.
+///
 /// # Replies
 ///
 /// What a handler returns is the reply. If the return type is called `Result` (`io::Result<T>` is),

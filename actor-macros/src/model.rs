@@ -6,10 +6,12 @@ mod actor;
 mod attributes;
 mod generics;
 mod handler;
+mod loops;
 mod target;
 
 pub(crate) use actor::{Actor, Mailbox, Overflow, Settings};
 pub(crate) use attributes::Carried;
 pub(crate) use generics::{Used, without_defaults};
 pub(crate) use handler::{Access, Argument, Handler, Output, Role};
+pub(crate) use loops::{Loops, Place};
 pub(crate) use target::{Target, resolve_self};

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod header;
+mod manner;
 mod options;
 mod settings;
 mod siblings;
@@ -53,9 +54,10 @@ pub(crate) fn block(block: &mut Block, errors: &mut Errors) -> Option<Sound> {
     let target = header::check(block, errors)?;
     let mut handlers = Vec::new();
     let mut siblings = Siblings::new(&target);
-    block.items.retain(|item| match item {
+    block.items.retain_mut(|item| match item {
         Item::Method(method) => {
-            let Some(mark) = only_mark(&method.marks, errors) else {
+            let marks = std::mem::take(&mut method.marks);
+            let Some(mark) = only_mark(&marks, errors) else {
                 return true;
             };
             match siblings.admit(method, mark, errors) {
@@ -98,7 +100,7 @@ fn only_mark<'a>(marks: &'a [Mark], errors: &mut Errors) -> Option<&'a Mark> {
 }
 
 fn handler(
-    method: &Method,
+    method: &mut Method,
     mark: &Mark,
     target: &Target,
     siblings: &mut Siblings<'_>,
@@ -106,12 +108,15 @@ fn handler(
 ) -> Option<Handler> {
     let before = errors.count();
     let mut handler = Handler::of(method, mark.marker, target);
-    handler.derives = options::check(mark, errors);
+    let options = options::check(mark, errors);
     signature::check(method, mark.marker, errors);
+    manner::check(method, &options, errors);
     arguments::check(method, &handler, errors);
     signature::check_output(method, &handler, errors);
     if mark.marker == Marker::Message {
         siblings.check_name(&handler, errors);
     }
+    handler.is_blocking = options.blocking.is_some();
+    handler.derives = options.derives;
     (errors.count() == before).then_some(handler)
 }

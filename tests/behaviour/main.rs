@@ -28,6 +28,7 @@ mod parallelism;
 mod pinned;
 mod placement;
 mod preemption;
+mod preemptible;
 mod safepoints;
 mod scheduling;
 mod shutdown;

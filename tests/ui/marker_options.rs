@@ -14,6 +14,15 @@ impl Account {
     #[message = "melt"]
     fn melt(&mut self) {}
 
+    #[message(preemptable)]
+    async fn flow(&mut self) {}
+
+    #[message(blocking, derive(Debug), blocking)]
+    fn pour(&mut self) {}
+
+    #[message(blocking(true))]
+    fn drip(&mut self) {}
+
     #[started(early)]
     fn open(&mut self) {}
 }

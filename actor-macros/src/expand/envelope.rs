@@ -63,6 +63,7 @@ fn implementation(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
         let (cfg, variant) = (&message.handler.carried.cfg, &message.name);
         quote_spanned!(Span::mixed_site()=> #(#cfg)* Self::#variant(_, reply) => reply.undelivered(),)
     });
+    let is_blocking = is_blocking(expansion);
     quote_spanned! {Span::mixed_site()=>
         #lints
         #[automatically_derived]
@@ -76,8 +77,26 @@ fn implementation(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
             fn undelivered(self) {
                 match self { #(#undelivered)* #never }
             }
+
+            #is_blocking
         }
     }
+}
+
+/// Which messages have blocking handlers; where none has, the trait says so.
+fn is_blocking(expansion: &Expansion<'_>) -> Option<TokenStream> {
+    let blocking: Vec<_> = expansion.messages.iter().filter(|message| message.handler.is_blocking).collect();
+    let arms = blocking.iter().map(|message| {
+        let (cfg, variant) = (&message.handler.carried.cfg, &message.name);
+        quote!(#(#cfg)* Self::#variant(..) => true,)
+    });
+    (!blocking.is_empty()).then(|| {
+        quote_spanned! {Span::mixed_site()=>
+            fn is_blocking(&self) -> ::core::primitive::bool {
+                match *self { #(#arms)* _ => false }
+            }
+        }
+    })
 }
 
 /// The arm for the variant that nobody can make, of the enum as `owner` names it.

@@ -20,6 +20,8 @@ pub(crate) struct Handler {
     /// Derives for the message struct.
     pub(crate) derives: Vec<syn::Path>,
     pub(crate) is_async: bool,
+    /// A sync one that runs where blocking holds nobody up.
+    pub(crate) is_blocking: bool,
     /// All but the receiver.
     pub(crate) arguments: Vec<Argument>,
     pub(crate) output: Output,
@@ -79,6 +81,7 @@ impl Handler {
             carried: Carried::of(&method.attrs),
             derives: Vec::new(),
             is_async: method.sig.asyncness.is_some(),
+            is_blocking: false,
             arguments: typed
                 .enumerate()
                 .map(|(place, typed)| Argument::of(typed, place, marker, target))

@@ -1,7 +1,7 @@
 //! The impl block under `#[messages]`.
 //!
-//! Bodies of methods are kept as tokens: no step looks into them, it is quicker, and a body that is
-//! being typed gets the compiler's own error and nothing besides.
+//! Bodies of methods are kept as tokens: no step looks into them but for those of preemptible handlers,
+//! it is quicker, and a body that is being typed gets the compiler's own error and nothing besides.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote};
@@ -43,6 +43,26 @@ pub(crate) struct Method {
     defaultness: Option<Token![default]>,
     pub(crate) sig: Signature,
     body: TokenTree,
+}
+
+impl Method {
+    /// What stands in the braces of the body; `None` if that is no Rust.
+    pub(crate) fn body(&self) -> Option<(Vec<Attribute>, syn::Block)> {
+        let braces = |input: ParseStream<'_>| {
+            let content;
+            let brace_token = syn::braced!(content in input);
+            let attrs = content.call(Attribute::parse_inner)?;
+            Ok((attrs, syn::Block { brace_token, stmts: content.call(syn::Block::parse_within)? }))
+        };
+        braces.parse2(self.body.to_token_stream()).ok()
+    }
+
+    pub(crate) fn set_body(&mut self, attrs: Vec<Attribute>, block: syn::Block) {
+        let stmts = block.stmts;
+        let mut braces = Group::new(Delimiter::Brace, quote!(#(#attrs)* #(#stmts)*));
+        braces.set_span(block.brace_token.span.join());
+        self.body = braces.into();
+    }
 }
 
 /// Whether `item` is an impl block at all.

@@ -5,12 +5,25 @@ use syn::punctuated::Punctuated;
 use syn::{Ident, Meta, Path, Token, ext::IdentExt, parenthesized, token};
 
 use crate::errors::Errors;
+use crate::names;
 use crate::parse::{Mark, Marker};
 
-/// The derives that a `#[message(derive(..))]` asks for.
-pub(crate) fn check(mark: &Mark, errors: &mut Errors) -> Vec<Path> {
+/// What a `#[message(..)]` asks for.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// The derives of the message struct.
+    pub(crate) derives: Vec<Path>,
+    /// The word that asks for checkpoints in loops.
+    pub(crate) preemptible: Option<Ident>,
+    /// The word that asks for a thread that may block.
+    pub(crate) blocking: Option<Ident>,
+}
+
+const NAMES: [&str; 3] = ["blocking", "derive", "preemptible"];
+
+pub(crate) fn check(mark: &Mark, errors: &mut Errors) -> Options {
     let list = match &mark.attr.meta {
-        Meta::Path(_) => return Vec::new(),
+        Meta::Path(_) => return Options::default(),
         Meta::List(list) => list,
         Meta::NameValue(_) => {
             let marker = mark.marker;
@@ -19,7 +32,7 @@ pub(crate) fn check(mark: &Mark, errors: &mut Errors) -> Vec<Path> {
                 format_args!("{marker} has no value"),
                 format_args!("write {marker}"),
             );
-            return Vec::new();
+            return Options::default();
         }
     };
     if mark.marker != Marker::Message {
@@ -31,42 +44,68 @@ pub(crate) fn check(mark: &Mark, errors: &mut Errors) -> Vec<Path> {
                 format_args!("write {marker}"),
             );
         }
-        return Vec::new();
+        return Options::default();
     }
     let read = |input: ParseStream<'_>| read_all(input, errors);
     match read.parse2(list.tokens.clone()) {
-        Ok(derives) => derives,
+        Ok(options) => options,
         Err(error) => {
             errors.push(error);
-            Vec::new()
+            Options::default()
         }
     }
 }
 
-fn read_all(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Vec<Path>> {
-    let mut derives = Vec::new();
+fn read_all(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Options> {
+    let mut options = Options::default();
     while !input.is_empty() {
         let option = input.call(Ident::parse_any)?;
         if option == "derive" && input.peek(token::Paren) {
             let traits;
             parenthesized!(traits in input);
-            derives.extend(Punctuated::<Path, Token![,]>::parse_terminated(&traits)?);
+            options.derives.extend(Punctuated::<Path, Token![,]>::parse_terminated(&traits)?);
         } else if option == "derive" {
             errors.report(
                 &option,
                 "`derive` needs the traits to derive",
                 "write `#[message(derive(Clone, Debug))]`",
             );
+        } else if option == "preemptible" {
+            word(option, input, &mut options.preemptible, errors);
+        } else if option == "blocking" {
+            word(option, input, &mut options.blocking, errors);
         } else {
-            errors.report(
-                &option,
-                format_args!("`#[message]` has no option `{option}`"),
-                "the only option is `derive(..)`, as in `#[message(derive(Clone, Debug))]`",
-            );
+            unknown(&option, errors);
         }
         while !input.is_empty() && input.parse::<Option<Token![,]>>()?.is_none() {
             input.parse::<proc_macro2::TokenTree>()?;
         }
     }
-    Ok(derives)
+    Ok(options)
+}
+
+/// An option that is a word and nothing more.
+fn word(option: Ident, input: ParseStream<'_>, place: &mut Option<Ident>, errors: &mut Errors) {
+    if !input.is_empty() && !input.peek(Token![,]) {
+        errors.report(
+            &option,
+            format_args!("`{option}` is a word of its own"),
+            format_args!("write `#[message({option})]`"),
+        );
+    } else if place.is_some() {
+        errors.report(&option, format_args!("`{option}` is here twice"), "remove one of the two");
+    }
+    place.get_or_insert(option);
+}
+
+fn unknown(option: &Ident, errors: &mut Errors) {
+    let what = format_args!("`#[message]` has no option `{option}`");
+    match names::nearest(&option.to_string(), &NAMES) {
+        Some(meant) => errors.report(option, what, format_args!("write `{meant}`")),
+        None => errors.report(
+            option,
+            what,
+            "the options are `blocking`, `preemptible` and `derive(..)`, as in `#[message(derive(Clone, Debug))]`",
+        ),
+    }
 }
