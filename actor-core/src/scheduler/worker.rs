@@ -162,8 +162,9 @@ impl Worker<'_> {
     /// Finds the next turn to run: here, in the global queue, or at another worker's.
     fn next(&mut self) -> Option<Task> {
         let queue = self.queue;
-        let near = if std::mem::take(&mut self.global_due) { self.take_global() } else { self.take_next() };
-        let found = near.or_else(|| queue.pop()).or_else(|| {
+        let global_first = std::mem::take(&mut self.global_due);
+        let global = if global_first { self.take_global() } else { None };
+        let found = global.or_else(|| self.take_next()).or_else(|| queue.pop()).or_else(|| {
             if !self.searching {
                 self.searching = true;
                 self.scheduler.sleep.start_search();
