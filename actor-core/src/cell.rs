@@ -72,7 +72,7 @@ pub(crate) struct Cell<A: Messages> {
     pub(crate) life: UnsafeCell<Life<A>>,
 }
 
-#[cfg(all(not(loom), target_pointer_width = "64"))]
+#[cfg(all(not(any(loom, shuttle)), target_pointer_width = "64"))]
 const _: () = {
     use crate::cell::turn::Life;
     use crate::supervisor::Supervisor;

@@ -19,6 +19,7 @@ use std::path::Path;
 /// A clock that is cheap to read and ticks every few milliseconds: to see that much time has passed,
 /// not how much. Linux keeps one (`CLOCK_MONOTONIC_COARSE`), which costs a tenth of the exact clock.
 #[cfg(target_os = "linux")]
+#[cfg_attr(shuttle, allow(dead_code))]
 pub(crate) fn coarse_ticks() -> u64 {
     use rustix::time::{ClockId, clock_gettime};
     let now = clock_gettime(ClockId::MonotonicCoarse);

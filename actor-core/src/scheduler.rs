@@ -14,6 +14,8 @@ mod pace;
 mod parallelism;
 mod pinned;
 mod queue;
+#[cfg(all(test, shuttle))]
+mod schedules;
 mod sleep;
 pub(crate) mod soft;
 pub(crate) mod sysmon;

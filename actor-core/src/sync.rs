@@ -1,43 +1,33 @@
-//! The one place that names the primitives of synchronisation, so that a model checker's can take
-//! their place: under `cfg(loom)` they come from [`checked`], see CONTRIBUTING.md.
+//! The one place that names the primitives of synchronisation, so that others can take the place of the [`real`]
+//! ones: a model checker's under `cfg(loom)`, from [`checked`], and under `cfg(shuttle)` those of a scheduler that
+//! makes up its schedules, from [`scheduled`]. See CONTRIBUTING.md.
 
+#[cfg(not(loom))]
+mod cell;
 #[cfg(loom)]
 mod checked;
 #[cfg(all(test, loom))]
 pub(crate) mod model;
+#[cfg(any(loom, shuttle))]
+mod once;
+#[cfg(not(any(loom, shuttle)))]
+mod real;
+#[cfg(shuttle)]
+mod scheduled;
+
 #[cfg(loom)]
 use checked as primitives;
-
-#[cfg(not(loom))]
-mod primitives {
-    pub(crate) use std::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
-    };
-    pub(crate) use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
-
-    pub(crate) use once_cell::race::OnceBox;
-
-    /// A cell whose users keep apart by a protocol. They get at it through a closure, so that a
-    /// model checker sees each access.
-    #[derive(Debug, Default)]
-    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
-
-    impl<T> UnsafeCell<T> {
-        pub(crate) const fn new(value: T) -> Self {
-            UnsafeCell(std::cell::UnsafeCell::new(value))
-        }
-
-        #[inline(always)]
-        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
-            f(self.0.get())
-        }
-    }
-}
+#[cfg(not(any(loom, shuttle)))]
+use real as primitives;
+#[cfg(shuttle)]
+use scheduled as primitives;
 
 pub(crate) use primitives::{
     AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Condvar, MutexGuard, OnceBox, OnceLock,
-    Ordering, UnsafeCell, fence,
+    Ordering, StaticMutex, UnsafeCell, fence, thread, thread_local,
 };
+#[cfg(shuttle)]
+pub(crate) use scheduled::LocalKey;
 /// What is in a static, which a model checker cannot have: what it checks ends with each run.
 pub(crate) use std::sync::atomic::{AtomicBool as StaticBool, AtomicU64 as StaticU64};
 

@@ -60,7 +60,7 @@ impl Countdown {
     }
 }
 
-thread_local! {
+crate::sync::thread_local! {
     static TURNS: Countdown = const { Countdown::new(Rate::Easy as u32) };
     static MESSAGES: Countdown = const { Countdown::new(Rate::Easy as u32) };
 }

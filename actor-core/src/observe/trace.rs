@@ -5,11 +5,11 @@ use std::env;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use crate::clock;
 use crate::observe::{Snapshot, WorkerState};
+use crate::sync::thread;
 use crate::system::SystemHandle;
 use crate::wait::Token;
 

@@ -1,8 +1,8 @@
 //! A thread of ours as the operating system sees it: how much processor time it has had, whether it waits for a
 //! processor, its priority; and the barrier by which one thread orders itself with all others.
 //!
-//! Linux has all of this. Elsewhere nothing is known of threads and their priorities stay; the barrier is a fence
-//! that each side pays for.
+//! Linux has all of this. Elsewhere, and where threads are simulated, nothing is known of threads and their priorities
+//! stay; the barrier is a fence that each side pays for.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(crate) struct Usage {
 }
 
 /// The lowest priority, as a nice value.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shuttle)))]
 const LOWEST: i32 = 19;
 
 /// The thread that calls this.
@@ -32,7 +32,7 @@ pub(crate) fn current() -> ThreadId {
 }
 
 /// How the thread has spent its time so far; `None` if that cannot be told, or it has ended.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shuttle)))]
 pub(crate) fn usage(thread: ThreadId) -> Option<Usage> {
     let of = format!("/proc/self/task/{}", thread.0);
     let cpu = std::fs::read_to_string(format!("{of}/schedstat")).ok()?;
@@ -41,7 +41,7 @@ pub(crate) fn usage(thread: ThreadId) -> Option<Usage> {
 }
 
 /// Gives the thread the lowest priority there is. It cannot have its old one back without privilege.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(shuttle)))]
 pub(crate) fn demote(thread: ThreadId) -> std::io::Result<()> {
     let id = rustix::process::Pid::from_raw(thread.0);
     // On Linux a priority is a thread's, and is set by the thread's number.
@@ -64,12 +64,12 @@ pub(crate) fn current() -> ThreadId {
     ThreadId(0)
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(shuttle))))]
 pub(crate) fn usage(_thread: ThreadId) -> Option<Usage> {
     None
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(shuttle))))]
 pub(crate) fn demote(_thread: ThreadId) -> std::io::Result<()> {
     Ok(())
 }
@@ -95,7 +95,7 @@ pub(crate) fn heavy_barrier() {
 }
 
 /// Linux can have all running threads of the process pass a fence (`membarrier`, since 4.14).
-#[cfg(all(target_os = "linux", not(loom)))]
+#[cfg(all(target_os = "linux", not(any(loom, shuttle))))]
 mod asymmetric {
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -120,7 +120,7 @@ mod asymmetric {
     }
 }
 
-#[cfg(not(all(target_os = "linux", not(loom))))]
+#[cfg(not(all(target_os = "linux", not(any(loom, shuttle)))))]
 mod asymmetric {
     #[inline(always)]
     pub(super) fn is_there() -> bool {
@@ -140,7 +140,7 @@ pub(crate) fn prepare_barriers() {
     ONCE.call_once(asymmetric::register);
 }
 
-#[cfg(all(test, target_os = "linux", not(loom)))]
+#[cfg(all(test, target_os = "linux", not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

@@ -15,7 +15,7 @@ use std::ptr;
 
 use crate::pool::chunk::{Chunk, Free, Fresh, Stack, State};
 use crate::pool::{BATCH, BATCHES};
-use crate::sync::Mutex;
+use crate::sync::StaticMutex;
 
 /// So many empty chunks are always kept.
 #[cfg(not(loom))]
@@ -33,7 +33,7 @@ pub(super) enum Taken {
 }
 
 pub(super) struct Depot {
-    inner: Mutex<Inner>,
+    inner: StaticMutex<Inner>,
 }
 
 struct Inner {
@@ -56,12 +56,12 @@ unsafe impl Send for Inner {}
 impl Depot {
     #[cfg(not(loom))]
     pub(super) const fn new() -> Self {
-        Depot { inner: Mutex::new(Inner::NEW) }
+        Depot { inner: StaticMutex::new(Inner::NEW) }
     }
 
     #[cfg(loom)]
     pub(super) fn new() -> Self {
-        Depot { inner: Mutex::new(Inner::NEW) }
+        Depot { inner: StaticMutex::new(Inner::NEW) }
     }
 
     /// Gives out some blocks, or the fresh ones of a chunk.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::platform;
 use crate::scheduler::Scheduler;
+use crate::sync::thread;
 use crate::system::SystemHandle;
 use controller::{Controller, Sample};
 
@@ -17,7 +18,7 @@ const EVERY: Duration = Duration::from_millis(50);
 
 /// Starts the thread; it ends with the system. It never goes below `floor`.
 pub(crate) fn start(system: SystemHandle, floor: usize) -> io::Result<()> {
-    let thread = std::thread::Builder::new().name(format!("{}-auto", system.scheduler().recipe.name));
+    let thread = thread::Builder::new().name(format!("{}-auto", system.scheduler().recipe.name));
     thread.spawn(move || run(&system, floor)).map(drop)
 }
 

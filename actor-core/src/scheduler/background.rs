@@ -17,7 +17,7 @@ use crate::clock;
 use crate::driver::Driver;
 use crate::scheduler::hand::{Hand, Order};
 use crate::scheduler::{Scheduler, local};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, thread_local};
 use crate::system::SystemHandle;
 use conduct::Conduct;
 

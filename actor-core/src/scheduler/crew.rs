@@ -6,13 +6,12 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
 
 use crate::clock;
 use crate::scheduler::hand::{Hand, Order};
 use crate::scheduler::{background, local, soft, worker};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, thread};
 use crate::system::SystemHandle;
 
 /// So many spares are kept when their handlers have returned.

@@ -13,6 +13,7 @@ use crate::driver::Driver;
 use crate::observe::Record;
 use crate::scheduler::hand::{Doing, Hand};
 use crate::scheduler::{Queue, Remote, Scheduler, background, pinned};
+use crate::sync::thread_local;
 
 thread_local! {
     /// Whether turns on this thread have taken long of late.

@@ -9,7 +9,6 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
 
 use crate::cell::task::Task;
@@ -17,7 +16,7 @@ use crate::clock;
 use crate::driver::Driver;
 use crate::error::SpawnError;
 use crate::scheduler::{local, soft};
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, thread, thread_local};
 use crate::system::SystemHandle;
 
 /// The threads of a system's pinned actors.

@@ -27,9 +27,9 @@ use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
 
 /// How much a ring holds: enough that bursts seldom overflow, and few enough that 256 turns are not
 /// long. A power of two, so that an index that wraps around stays in step with its slot.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub(super) const LENGTH: usize = 1024;
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 pub(super) const LENGTH: usize = 4;
 
 const HALF: usize = LENGTH / 2;

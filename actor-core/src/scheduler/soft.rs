@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use crossbeam_utils::CachePadded;
 
 use crate::clock;
-use crate::sync::{Ordering, StaticBool};
+use crate::sync::{Ordering, StaticBool, thread_local};
 
 /// How many futures of ours may be ready at once, one after the other, in a turn.
 const READY_AT_ONCE: u32 = 128;

@@ -17,7 +17,7 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::crew::NoSpare;
 use crate::scheduler::doze::Doze;
 use crate::scheduler::hand::{Hand, Order};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, thread};
 use crate::system::SystemHandle;
 use watch::{Advice, Seen};
 
@@ -87,7 +87,7 @@ impl Sysmon {
 
 /// Starts the thread, which ends after the last worker.
 pub(crate) fn start(system: SystemHandle) -> io::Result<()> {
-    let thread = std::thread::Builder::new().name(format!("{}-sysmon", system.scheduler().recipe.name));
+    let thread = thread::Builder::new().name(format!("{}-sysmon", system.scheduler().recipe.name));
     thread.spawn(move || run(&system)).map(drop)
 }
 

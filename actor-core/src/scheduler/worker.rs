@@ -282,7 +282,7 @@ impl Worker<'_> {
         if was_last {
             self.scheduler.has_work()
         } else {
-            self.scheduler.is_worth_searching(self.local.index, &mut self.watched)
+            self.scheduler.is_worth_searching(self.post.index, &mut self.watched)
         }
     }
 
