@@ -303,6 +303,21 @@ fn what_is_accepted_while_the_system_ends_is_handled_or_a_dead_letter() {
 }
 
 #[test]
+fn what_is_spawned_while_the_system_ends_comes_to_its_end() {
+    check(|| {
+        let system = system(2);
+        let handle = system.handle();
+        let spawner = thread::spawn(move || {
+            let spawn = || handle.spawn(|| Sleeper);
+            let ends = std::iter::from_fn(|| spawn().ok()).take(8).map(|actor| actor.monitor().wait());
+            ends.for_each(|down| assert!(down.reason.is_normal(), "{down:?}"));
+        });
+        end(&system);
+        spawner.join().expect("no panic");
+    });
+}
+
+#[test]
 fn pinned_actors_and_others_work_for_each_other() {
     check(|| {
         let system = system(2);
