@@ -421,7 +421,9 @@ impl Scheduler {
     /// Waits for the threads of the workers and of the pinned actors until `until`; returns how many have not
     /// ended.
     pub(crate) fn wait_for_threads(&self, until: Instant) -> usize {
-        self.crew.wait(until) + self.pinned.wait(until)
+        let stuck = self.crew.wait(until) + self.pinned.wait(until);
+        self.sysmon.wait(until);
+        stuck
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -436,9 +438,9 @@ impl Scheduler {
 
     fn worker_ended(&self, worker: usize) {
         let remote = self.remote(worker);
-        *remote.hand.lock() = None;
-        // Relaxed: for sysmon, which looks again and again.
+        // Relaxed: before the lock, so that sysmon, which gives a thread to a worker without one, sees that it is none.
         remote.ended.store(true, Ordering::Relaxed);
+        *remote.hand.lock() = None;
         let last = {
             let mut live = self.live.lock();
             *live -= 1;

@@ -49,11 +49,13 @@ pub(crate) fn demote(thread: ThreadId) -> std::io::Result<()> {
 }
 
 /// The first of the figures is the time on a processor, in nanoseconds.
+#[cfg(all(target_os = "linux", not(shuttle)))]
 fn cpu_of(schedstat: &str) -> Option<Duration> {
     Some(Duration::from_nanos(schedstat.split_whitespace().next()?.parse().ok()?))
 }
 
 /// The state is the first word after the thread's name, which is in parentheses and may contain any character.
+#[cfg(all(target_os = "linux", not(shuttle)))]
 fn is_runnable(stat: &str) -> Option<bool> {
     let (_, rest) = stat.rsplit_once(')')?;
     Some(rest.split_whitespace().next()? == "R")

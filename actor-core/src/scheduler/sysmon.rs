@@ -17,14 +17,17 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::crew::NoSpare;
 use crate::scheduler::doze::Doze;
 use crate::scheduler::hand::{Hand, Order};
-use crate::sync::{Mutex, thread};
+use crate::sync::{Condvar, Mutex, thread};
 use crate::system::SystemHandle;
 use watch::{Advice, Seen};
 
-/// The time between two looks.
-const TICK: Duration = Duration::from_millis(1);
+/// The time between two looks. Under made-up schedules there is none, and it looks when it is woken: one in which it
+/// comes before all others would never end.
+const TICK: Duration = if cfg!(shuttle) { Duration::MAX } else { Duration::from_millis(1) };
 /// The same while nothing runs but turns whose workers were taken over.
-const SLOW_TICK: Duration = Duration::from_millis(10);
+const SLOW_TICK: Duration = if cfg!(shuttle) { TICK } else { Duration::from_millis(10) };
+/// So much at most is taken to have passed between two looks.
+const PASSES_AT_MOST: Duration = Duration::from_millis(20);
 /// So many looks in a row without a turn that runs come before a sleep without a limit.
 const QUIET_LOOKS: u32 = 10;
 /// After a thread could not be started, this long no other one is tried.
@@ -54,13 +57,17 @@ pub(super) struct Sysmon {
     doze: Doze,
     quanta: Quanta,
     out_of_threads: OutOfThreads,
+    /// Whether the thread runs.
+    runs: Mutex<bool>,
+    ended: Condvar,
     /// Turns on threads whose workers were taken over, and in the background lane: for the snapshot.
     long: Mutex<Vec<LongTurn>>,
 }
 
 impl Sysmon {
     pub(super) fn new(quanta: Quanta, out_of_threads: OutOfThreads) -> Self {
-        Sysmon { doze: Doze::default(), quanta, out_of_threads, long: Mutex::default() }
+        let (runs, ended) = (Mutex::new(false), Condvar::new());
+        Sysmon { doze: Doze::default(), quanta, out_of_threads, runs, ended, long: Mutex::default() }
     }
 
     /// A worker has left the idle list, and passed a full fence since.
@@ -72,6 +79,23 @@ impl Sysmon {
     /// Has it look now: a spare has come, or there is something to start a thread for.
     pub(super) fn wake(&self) {
         self.doze.wake();
+    }
+
+    fn set_runs(&self, runs: bool) {
+        *self.runs.lock() = runs;
+        self.ended.notify_all();
+    }
+
+    /// Waits until the thread has ended, or until `until`.
+    pub(super) fn wait(&self, until: Instant) {
+        let mut runs = self.runs.lock();
+        while *runs {
+            let left = until.saturating_duration_since(clock::now());
+            if left.is_zero() {
+                return;
+            }
+            runs = self.ended.wait_timeout(runs, left).unwrap_or_else(|e| e.into_inner()).0;
+        }
     }
 
     /// Turns that are shorter are short.
@@ -88,7 +112,16 @@ impl Sysmon {
 /// Starts the thread, which ends after the last worker.
 pub(crate) fn start(system: SystemHandle) -> io::Result<()> {
     let thread = thread::Builder::new().name(format!("{}-sysmon", system.scheduler().recipe.name));
-    thread.spawn(move || run(&system)).map(drop)
+    let sysmon = system.clone();
+    sysmon.scheduler().sysmon.set_runs(true);
+    let started = thread.spawn(move || {
+        run(&system);
+        system.scheduler().sysmon.set_runs(false);
+    });
+    if started.is_err() {
+        sysmon.scheduler().sysmon.set_runs(false);
+    }
+    started.map(drop)
 }
 
 fn run(system: &SystemHandle) {
@@ -145,7 +178,8 @@ impl<'a> Watcher<'a> {
     fn look(&mut self) {
         let now = clock::now();
         // Where this thread was late itself (the machine was paused, say), the others may have been as well.
-        let passed = now.saturating_duration_since(std::mem::replace(&mut self.last, now)).min(2 * SLOW_TICK);
+        let passed =
+            now.saturating_duration_since(std::mem::replace(&mut self.last, now)).min(PASSES_AT_MOST);
         let mut any = false;
         for worker in 0..self.scheduler.workers() {
             any |= self.look_at(worker, passed, now);
