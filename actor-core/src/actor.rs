@@ -76,7 +76,7 @@ pub trait Accepts<M: Message>: Messages {
     /// Puts the message and the way back into the actor's enum.
     fn wrap(message: M, reply: Reply<M::Reply, M::Error>) -> Self::Message;
 
-    /// Takes back what [`wrap`](Self::wrap) made; `None` for another message.
+    /// Takes back what [`wrap`](Self::wrap) made, and was refused; `None` for another message.
     fn unwrap(message: Self::Message) -> Option<M>;
 }
 

@@ -146,7 +146,7 @@ impl<D: Deliver<M> + ?Sized, M: Message> Ask<'_, D, M> {
             if self.to.is_running_here() {
                 return Poll::Ready(Err(AskError::Deadlock(message)));
             }
-            let (reply, answer) = reply::pair();
+            let (reply, answer) = reply::pair_for(cx.waker());
             match self.to.offer(message, reply, self.ticket, self.to.asks_wait()) {
                 Ok(()) => {
                     self.ticket = None;
@@ -178,10 +178,12 @@ impl<D: Deliver<M> + ?Sized, M: Message> Ask<'_, D, M> {
     }
 
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Result<M::Reply, AskError<M>>> {
-        if let Poll::Ready(Err(error)) = self.poll_accepted(cx) {
-            return Poll::Ready(Err(error));
-        }
-        if let Poll::Ready(reply) = self.poll_answer(cx) {
+        if self.message.is_some() {
+            // Once it is accepted, the reply calls this waker: there is no need to look whether it is there already.
+            if let Poll::Ready(Err(error)) = self.poll_accepted(cx) {
+                return Poll::Ready(Err(error));
+            }
+        } else if let Poll::Ready(reply) = self.poll_answer(cx) {
             return Poll::Ready(reply);
         }
         self.deadline.poll(self.to.system_of(), cx).map(|()| match self.message.take() {

@@ -1,26 +1,35 @@
 //! The way back of an ask: a slot that the handler's side fills once and the asker's side waits on.
 //!
-//! A slot is a block of pooled memory with a state word. Each end does its part and then leaves; the
-//! one that leaves last frees the block.
+//! A slot is a block of pooled memory with a state word. The reply's end touches it once, to fill it, and leaves it by
+//! that. So the last to have it is the asker, unless it has given up before: then the reply's end frees it.
 //!
 //! | bit | set by | means |
 //! |---|---|---|
-//! | `FILLED` | the reply | the outcome is there, for the asker to take |
-//! | `WAITING` | the asker | its waker is there, for the reply to take once it has filled the slot |
-//! | `LEFT_REPLY`, `LEFT_ASKER` | either | that end touches the slot no more |
+//! | `FILLED` | the reply | the outcome is there, for the asker to take; that end is gone |
+//! | `WAITING` | the asker | its waker is there, for the reply to take by filling the slot |
+//! | `LEFT` | the asker | that end touches the slot no more |
+//! | `ACTOR` | the asker | the waker is that of an actor: see [`kept`] |
+//! | the others | the asker | which waker it is: they change with it |
+//!
+//! An ask has the asker's waker from the start, so showing it costs nothing. The reply reads the waker first, which is
+//! in two atomic words, and takes it by the same compare-and-swap that fills the slot: if the asker has put another one
+//! there meanwhile, the swap fails.
 #![allow(unsafe_code)]
 
+mod kept;
 #[cfg(all(test, loom))]
 mod model;
 
 use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
-use std::task::{Context, Poll, Waker};
+use std::mem::ManuallyDrop;
+use std::ptr::{self, NonNull};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use crate::pool;
-use crate::sync::{AtomicU32, Ordering, UnsafeCell};
+use crate::scheduler::worker;
+use crate::sync::{AtomicPtr, AtomicU32, Ordering, UnsafeCell};
 use crate::wait;
 
 /// The handler's end of an ask. A handler that takes a `Reply<T>` as its last argument answers when
@@ -41,14 +50,62 @@ pub(crate) struct Answer<T, E> {
 
 struct Slot<T, E> {
     state: AtomicU32,
+    waker: Place,
     outcome: UnsafeCell<Option<Outcome<T, E>>>,
-    waker: UnsafeCell<Option<Waker>>,
 }
 
 const FILLED: u32 = 1;
 const WAITING: u32 = 2;
-const LEFT_REPLY: u32 = 4;
-const LEFT_ASKER: u32 = 8;
+const LEFT: u32 = 4;
+const ACTOR: u32 = 8;
+/// Added for each waker that takes the place of another.
+const ANOTHER: u32 = 16;
+
+/// A place for a waker, which may be read while another is put there.
+struct Place {
+    data: AtomicPtr<()>,
+    vtable: AtomicPtr<RawWakerVTable>,
+}
+
+impl Place {
+    fn empty() -> Place {
+        Place { data: AtomicPtr::new(ptr::null_mut()), vtable: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    fn of(waker: Waker) -> Place {
+        let waker = ManuallyDrop::new(waker);
+        let vtable = ptr::from_ref(waker.vtable()).cast_mut();
+        Place { data: AtomicPtr::new(waker.data().cast_mut()), vtable: AtomicPtr::new(vtable) }
+    }
+
+    /// Puts a waker there. What was there has been taken, or there was nothing.
+    fn put(&self, waker: Waker) {
+        let waker = ManuallyDrop::new(waker);
+        // Relaxed: published by `WAITING`.
+        self.data.store(waker.data().cast_mut(), Ordering::Relaxed);
+        self.vtable.store(ptr::from_ref(waker.vtable()).cast_mut(), Ordering::Relaxed);
+    }
+
+    /// The words that are there. They are those of a waker only for who takes it by the state word.
+    fn words(&self) -> (*const (), *const RawWakerVTable) {
+        // Relaxed: the state word tells whether these are right.
+        (self.data.load(Ordering::Relaxed), self.vtable.load(Ordering::Relaxed))
+    }
+
+    /// Whether the waker that is there is this one. For the asker, who alone puts one there.
+    fn is(&self, waker: &Waker) -> bool {
+        self.words() == (waker.data(), ptr::from_ref(waker.vtable()))
+    }
+}
+
+/// # Safety
+/// The words are those of a waker that was in its [`Place`], and was taken from there by the caller alone.
+unsafe fn waker_of((data, vtable): (*const (), *const RawWakerVTable)) -> Waker {
+    // SAFETY: these are the two parts of a waker, whose table is there for ever.
+    let vtable: &'static RawWakerVTable = unsafe { &*vtable };
+    // SAFETY: as above, and it is the only one that is made of them.
+    unsafe { Waker::from_raw(RawWaker::new(data, vtable)) }
+}
 
 // SAFETY: what goes through the slot is sent from the one end to the other, never shared; the waker
 // is `Send` and `Sync`.
@@ -71,27 +128,33 @@ pub(crate) enum Outcome<T, E> {
 
 /// Both ends of an ask.
 pub(crate) fn pair<T, E>() -> (Reply<T, E>, Answer<T, E>) {
+    pair_with(0, Place::empty())
+}
+
+/// Both ends of an ask whose asker waits by this waker: it will be called, whether the asker polls or not.
+pub(crate) fn pair_for<T, E>(waker: &Waker) -> (Reply<T, E>, Answer<T, E>) {
+    let data = waker.data();
+    if !data.is_null() && worker::is_turn_of(data) {
+        return pair_with(WAITING | ACTOR, Place::of(kept::clone_of(waker)));
+    }
+    pair_with(WAITING, Place::of(waker.clone()))
+}
+
+#[inline]
+fn pair_with<T, E>(state: u32, waker: Place) -> (Reply<T, E>, Answer<T, E>) {
     let slot = pool::allocate::<Slot<T, E>>();
-    let empty =
-        Slot { state: AtomicU32::new(0), outcome: UnsafeCell::new(None), waker: UnsafeCell::new(None) };
+    let new = Slot { state: AtomicU32::new(state), waker, outcome: UnsafeCell::new(None) };
     // SAFETY: the memory is for a slot and not initialised.
-    unsafe { slot.write(empty) };
+    unsafe { slot.write(new) };
     (Reply { slot: Some(slot), owns: PhantomData }, Answer { slot, owns: PhantomData })
 }
 
-/// Leaves the slot, and frees it if the other end has left before.
+/// Frees a slot.
 ///
 /// # Safety
-/// The caller is the end that `me` says, and uses the slot no more.
-unsafe fn leave<T, E>(slot: NonNull<Slot<T, E>>, me: u32, other: u32) {
-    // SAFETY: the slot is there until both ends have left.
-    let state = unsafe { &slot.as_ref().state };
-    // Acquire: with the release of the other end's leaving, so that nothing it did comes after the
-    // free. A look first, since the last to leave needs no read-modify-write.
-    if state.load(Ordering::Acquire) & other == 0 && state.fetch_or(me, Ordering::AcqRel) & other == 0 {
-        return;
-    }
-    // SAFETY: both have left, so it is ours alone.
+/// Both ends have left, and it is the caller's alone.
+unsafe fn free<T, E>(slot: NonNull<Slot<T, E>>) {
+    // SAFETY: see above.
     unsafe { slot.drop_in_place() };
     // SAFETY: as above; it comes from the pool.
     unsafe { pool::release(slot) };
@@ -105,17 +168,17 @@ impl<T, E> Reply<T, E> {
     }
 
     /// Answers with a value.
-    #[inline]
+    #[inline(always)]
     pub fn send(self, value: T) {
         self.complete(Ok(value));
     }
 
     /// Answers with a handler's result; an `Err` reaches the asker as
     /// [`AskError::Failed`](crate::AskError::Failed).
-    #[inline]
+    #[inline(always)]
     pub fn complete(mut self, result: Result<T, E>) {
         if let Some(slot) = self.slot.take() {
-            fill(slot, Outcome::Replied(result));
+            fill(slot, Outcome::Replied(result)).wake();
         }
     }
 
@@ -125,43 +188,86 @@ impl<T, E> Reply<T, E> {
     pub fn is_wanted(&self) -> bool {
         // SAFETY: the slot is there until this end has left too.
         // Relaxed: the answer may be old when it is used, whatever the order.
-        self.slot.is_some_and(|slot| unsafe { slot.as_ref() }.state.load(Ordering::Relaxed) & LEFT_ASKER == 0)
+        self.slot.is_some_and(|slot| unsafe { slot.as_ref() }.state.load(Ordering::Relaxed) & LEFT == 0)
     }
 
     #[doc(hidden)]
     pub fn undelivered(mut self) {
         if let Some(slot) = self.slot.take() {
-            fill(slot, Outcome::Undelivered);
+            fill(slot, Outcome::Undelivered).wake();
+        }
+    }
+
+    /// The message was not accepted, which its sender knows: nobody is woken for it.
+    #[doc(hidden)]
+    pub fn refused(mut self) {
+        if let Some(slot) = self.slot.take() {
+            drop(fill(slot, Outcome::Undelivered));
         }
     }
 }
 
-/// Fills the slot, wakes the asker and leaves. Called once, by the reply's end.
-fn fill<T, E>(slot: NonNull<Slot<T, E>>, outcome: Outcome<T, E>) {
-    // SAFETY: the slot is there until this end has left.
+/// Who waits for what has been filled in.
+#[must_use]
+enum Asker {
+    Nobody,
+    Actor(Waker),
+    Other(Waker),
+}
+
+impl Asker {
+    #[inline]
+    fn wake(self) {
+        match self {
+            Asker::Nobody => {}
+            Asker::Actor(waker) => kept::wake(waker),
+            Asker::Other(waker) => wait::wake(waker),
+        }
+    }
+}
+
+/// Fills the slot and leaves it. Called once, by the reply's end.
+#[inline(never)]
+fn fill<T, E>(slot: NonNull<Slot<T, E>>, outcome: Outcome<T, E>) -> Asker {
+    // SAFETY: the slot is there until it is filled, or freed below.
     let shared = unsafe { slot.as_ref() };
     // SAFETY: the asker looks at the outcome only when the slot is filled.
     shared.outcome.with_mut(|place| unsafe { *place = Some(outcome) });
-    // Release: with the acquires in `poll`, for the outcome. Acquire: for the waker.
-    let before = shared.state.fetch_or(FILLED, Ordering::AcqRel);
-    if before & WAITING != 0 {
-        // SAFETY: once the slot is filled the asker leaves a waker that waits to us.
-        let waker = shared.waker.with_mut(|place| unsafe { (*place).take() });
-        if let Some(waker) = waker {
-            wait::wake(waker);
+    // Acquire, here and where the swap fails: with the releases of the asker, for the waker, and for all that it did
+    // before it left.
+    let mut state = shared.state.load(Ordering::Acquire);
+    while state & LEFT == 0 {
+        let words = shared.waker.words();
+        // Release: with the acquires of the asker, for the outcome.
+        match shared.state.compare_exchange(state, state | FILLED, Ordering::Release, Ordering::Acquire) {
+            Ok(_) if state & WAITING == 0 => return Asker::Nobody,
+            Ok(_) => {
+                // SAFETY: since the state has not changed, these are the words of the waker that waits; and the asker
+                // leaves it to who fills the slot.
+                let waker = unsafe { waker_of(words) };
+                return if state & ACTOR == 0 { Asker::Other(waker) } else { Asker::Actor(waker) };
+            }
+            Err(now) => state = now,
         }
     }
-    // SAFETY: this is the reply's end, and done.
-    unsafe { leave(slot, LEFT_REPLY, LEFT_ASKER) };
+    // SAFETY: the asker has left and this end is done.
+    unsafe { free(slot) };
+    Asker::Nobody
 }
 
 impl<T, E> Drop for Reply<T, E> {
     #[inline]
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            fill(slot, Outcome::Lost);
+            lost(slot);
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn lost<T, E>(slot: NonNull<Slot<T, E>>) {
+    fill(slot, Outcome::Lost).wake();
 }
 
 impl<T, E> fmt::Debug for Reply<T, E> {
@@ -174,22 +280,9 @@ impl<T, E> Answer<T, E> {
     pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<Outcome<T, E>> {
         // SAFETY: the slot is there until this end has left.
         let slot = unsafe { self.slot.as_ref() };
-        // Acquire: with the release in `fill`.
-        let mut state = slot.state.load(Ordering::Acquire);
-        if state & (FILLED | WAITING) == WAITING {
-            // Takes the waker back, unless the slot is filled by now.
-            state = slot.state.fetch_and(!WAITING, Ordering::AcqRel);
-        }
-        if state & FILLED == 0 {
-            // SAFETY: not filled and not waiting, so the waker is ours.
-            slot.waker.with_mut(|place| match unsafe { &mut *place } {
-                Some(known) => known.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            });
-            // Release: with the acquire in `fill`, for the waker.
-            state = slot.state.fetch_or(WAITING, Ordering::AcqRel);
-        }
-        if state & FILLED == 0 {
+        // Acquire: with the release in `fill`, for the outcome.
+        let state = slot.state.load(Ordering::Acquire);
+        if state & FILLED == 0 && slot.wait(state, cx.waker()) {
             return Poll::Pending;
         }
         // SAFETY: filled, so the reply's end does not touch the outcome any more.
@@ -198,9 +291,54 @@ impl<T, E> Answer<T, E> {
     }
 }
 
+impl<T, E> Slot<T, E> {
+    /// Sees to it that this waker is called, for the asker, who has just read `state`; false if the slot is filled
+    /// by now, which is all that can happen to the state meanwhile.
+    fn wait(&self, mut state: u32, waker: &Waker) -> bool {
+        if state & WAITING != 0 {
+            if self.waker.is(waker) {
+                return true;
+            }
+            let words = self.waker.words();
+            let taken_back = (state & !(WAITING | ACTOR)).wrapping_add(ANOTHER);
+            // Relaxed: what is taken back was put there by this end. Acquire: with the release in `fill`.
+            if self.state.compare_exchange(state, taken_back, Ordering::Relaxed, Ordering::Acquire).is_err() {
+                return false;
+            }
+            state = taken_back;
+            // SAFETY: it waited, and was taken back before the slot was filled.
+            drop(unsafe { waker_of(words) });
+        }
+        self.waker.put(waker.clone());
+        // Release: with the acquires in `fill`, for the waker. Acquire: with the release there.
+        let shown =
+            self.state.compare_exchange(state, state | WAITING, Ordering::Release, Ordering::Acquire).is_ok();
+        if !shown {
+            // SAFETY: it was put there by this end, and nobody was told.
+            drop(unsafe { waker_of(self.waker.words()) });
+        }
+        shown
+    }
+}
+
 impl<T, E> Drop for Answer<T, E> {
     fn drop(&mut self) {
-        // SAFETY: this is the asker's end, and done.
-        unsafe { leave(self.slot, LEFT_ASKER, LEFT_REPLY) };
+        // SAFETY: the slot is there until this end has left.
+        let slot = unsafe { self.slot.as_ref() };
+        // Acquire: with the release in `fill`, so that nothing it did comes after the free.
+        let state = slot.state.load(Ordering::Acquire);
+        if state & FILLED == 0 {
+            let words = slot.waker.words();
+            // Release: with the acquires in `fill`, which frees the slot then. Acquire: as above.
+            if slot.state.compare_exchange(state, LEFT, Ordering::Release, Ordering::Acquire).is_ok() {
+                if state & WAITING != 0 {
+                    // SAFETY: it waited, and nobody takes it who sees that the asker has left.
+                    drop(unsafe { waker_of(words) });
+                }
+                return;
+            }
+        }
+        // SAFETY: filled, so the other end has left; this one is done.
+        unsafe { free(self.slot) };
     }
 }

@@ -170,7 +170,9 @@ impl Accepts<CountChildren> for Supervisor {
     }
 
     fn unwrap(message: SupervisorMessage) -> Option<CountChildren> {
-        matches!(message.0, Event::Count(_)).then_some(CountChildren)
+        let Event::Count(reply) = message.0 else { return None };
+        reply.refused();
+        Some(CountChildren)
     }
 }
 

@@ -317,8 +317,16 @@ impl Deadline {
         self.at
     }
 
+    #[inline]
     pub(crate) fn poll(&mut self, system: &SystemHandle, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(at) = self.at else { return Poll::Pending };
+        match self.at {
+            None => Poll::Pending,
+            Some(at) => self.poll_at(at, system, cx),
+        }
+    }
+
+    #[inline(never)]
+    fn poll_at(&mut self, at: Instant, system: &SystemHandle, cx: &mut Context<'_>) -> Poll<()> {
         if clock::now() >= at {
             return Poll::Ready(());
         }

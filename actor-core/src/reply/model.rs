@@ -3,13 +3,9 @@
 //!
 //! What was weakened, and what loom said:
 //!
-//! * `fill` without its release, the first load of `poll` or the one that shows the waker without its acquire:
-//!   concurrent writes to the outcome;
-//! * `fill` without its acquire, showing the waker without its release, taking it back without its acquire, or
-//!   not taking it back at all: concurrent writes to the waker;
-//! * `leave` without its release, its acquire, or with a relaxed first look: concurrent access to a slot that
-//!   is freed;
-//! * `leave` with its first look only: the allocation is leaked.
+//! WEAKENED
+//!
+//! That an actor's waker is kept for its next ask is no part of these models: no actor runs in them.
 
 use std::task::{Context, Poll, Waker};
 
@@ -34,47 +30,83 @@ fn polled_twice(answer: &Answer<Parcel, Parcel>) -> (Poll<Option<u32>>, Bell) {
     (polled, bell)
 }
 
-#[test]
-fn the_answer_is_seen_or_the_last_waker_called() {
-    check(3, || {
-        let (reply, answer) = pair::<Parcel, Parcel>();
-        let replier = thread::spawn(move || reply.send(Parcel::new(7)));
+/// Both ends, with an asker that waits from the start or not; and, if so, for what it waits.
+fn pair_waiting(from_the_start: bool) -> (Reply<Parcel, Parcel>, Answer<Parcel, Parcel>, Option<Bell>) {
+    if from_the_start {
+        let (bell, waker) = Bell::new();
+        let (reply, answer) = pair_for(&waker);
+        return (reply, answer, Some(bell));
+    }
+    let (reply, answer) = pair();
+    (reply, answer, None)
+}
+
+/// A reply to an ask that waits from the start or not, and is polled twice meanwhile.
+fn replied(from_the_start: bool, reply_with: fn(Reply<Parcel, Parcel>), expected: Option<u32>) {
+    check(3, move || {
+        let (reply, answer, _) = pair_waiting(from_the_start);
+        let replier = thread::spawn(move || reply_with(reply));
         let (mut polled, bell) = polled_twice(&answer);
         replier.join().unwrap();
         if polled.is_pending() {
             assert!(bell.has_rung());
             polled = poll(&answer, Waker::noop());
         }
-        assert_eq!(polled, Poll::Ready(Some(7)));
+        assert_eq!(polled, Poll::Ready(expected));
+    });
+}
+
+#[test]
+fn the_answer_is_seen_or_the_last_waker_called() {
+    replied(false, |reply| reply.send(Parcel::new(7)), Some(7));
+}
+
+#[test]
+fn the_answer_is_seen_or_the_last_waker_called_of_an_asker_that_waits_from_the_start() {
+    replied(true, |reply| reply.send(Parcel::new(7)), Some(7));
+}
+
+#[test]
+fn a_reply_that_is_dropped_says_so() {
+    replied(false, drop, None);
+}
+
+#[test]
+fn an_asker_that_waits_from_the_start_need_not_poll() {
+    check(3, || {
+        let (reply, answer, bell) = pair_waiting(true);
+        let replier = thread::spawn(move || reply.send(Parcel::new(7)));
+        replier.join().unwrap();
+        assert!(bell.is_some_and(|bell| bell.has_rung()));
+        assert_eq!(poll(&answer, Waker::noop()), Poll::Ready(Some(7)));
     });
 }
 
 #[test]
 fn an_asker_that_gives_up_leaves_nothing_behind() {
-    check(3, || {
-        let (reply, answer) = pair::<Parcel, Parcel>();
-        let replier = thread::spawn(move || {
-            if reply.is_wanted() {
-                reply.send(Parcel::new(7));
+    for from_the_start in [false, true] {
+        check(3, move || {
+            let (reply, answer, _) = pair_waiting(from_the_start);
+            let replier = thread::spawn(move || {
+                if reply.is_wanted() {
+                    reply.send(Parcel::new(7));
+                }
+            });
+            if !from_the_start {
+                let _ = polled_twice(&answer);
             }
+            drop(answer);
+            replier.join().unwrap();
         });
-        let _ = polled_twice(&answer);
-        drop(answer);
-        replier.join().unwrap();
-    });
+    }
 }
 
 #[test]
-fn a_reply_that_is_dropped_says_so() {
+fn what_is_refused_wakes_nobody() {
     check(3, || {
-        let (reply, answer) = pair::<Parcel, Parcel>();
-        let replier = thread::spawn(move || drop(reply));
-        let (mut polled, bell) = polled_twice(&answer);
-        replier.join().unwrap();
-        if polled.is_pending() {
-            assert!(bell.has_rung());
-            polled = poll(&answer, Waker::noop());
-        }
-        assert_eq!(polled, Poll::Ready(None));
+        let (reply, answer, bell) = pair_waiting(true);
+        reply.refused();
+        drop(answer);
+        assert!(bell.is_some_and(|bell| !bell.has_rung()));
     });
 }

@@ -215,7 +215,10 @@ impl<'a> Message<'a> {
                     message: <Self as ::actor_core::Messages>::Message,
                 ) -> ::core::option::Option<#ty> {
                     match message {
-                        #envelope::#name(message, _) => ::core::option::Option::Some(message),
+                        #envelope::#name(message, reply) => {
+                            reply.refused();
+                            ::core::option::Option::Some(message)
+                        }
                         _ => ::core::option::Option::None,
                     }
                 }
