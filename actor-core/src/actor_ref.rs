@@ -143,7 +143,7 @@ impl<A: Accepts<M>, M: Message> Deliver<M> for ActorRef<A> {
         waits: bool,
     ) -> Result<(), Refusal<M>> {
         let back = |message| A::unwrap(message).expect("the mailbox gives back what it was given");
-        self.0.push(A::wrap(message, reply), ticket, waits).map_err(|refusal| match refusal {
+        self.0.push(|| A::wrap(message, reply), ticket, waits).map_err(|refusal| match refusal {
             Refusal::Full(message) => Refusal::Full(back(message)),
             Refusal::Closed(message) => Refusal::Closed(back(message)),
         })

@@ -150,15 +150,15 @@ impl<A: Messages> Cell<A> {
         self.nursery.path().is_none()
     }
 
-    /// Puts a message into the mailbox and schedules the actor if it rested.
+    /// Puts the message that `make` makes into the mailbox and schedules the actor if it rested.
     #[inline(always)]
     pub(crate) fn push(
         self: &Arc<Self>,
-        message: A::Message,
+        make: impl FnOnce() -> A::Message,
         ticket: Option<Ticket>,
         waits: bool,
     ) -> Result<(), Refusal<A::Message>> {
-        match self.mailbox.push(message, ticket, waits) {
+        match self.mailbox.push(make, ticket, waits) {
             Pushed::Taken { schedule: false } => Ok(()),
             Pushed::Taken { schedule: true } => {
                 self.schedule_if(true);

@@ -215,7 +215,7 @@ impl SupervisorRef {
     /// Tells the supervisor about a child; gives the news back if the supervisor has ended.
     pub(crate) fn post(&self, event: Event) -> Result<(), Box<Event>> {
         use crate::cell::mailbox::Refusal;
-        self.cell().push(SupervisorMessage(event), None, false).map_err(|refusal| match refusal {
+        self.cell().push(|| SupervisorMessage(event), None, false).map_err(|refusal| match refusal {
             Refusal::Full(back) | Refusal::Closed(back) => Box::new(back.0),
         })
     }

@@ -53,8 +53,10 @@ impl Flags {
     const DONE: Flags = Flags(1 << 16);
     const WHY: u32 = 17;
 
+    /// What comes before the messages in the inbox.
+    pub(crate) const URGENT: Flags = Flags(Self::KILL.0 | Self::SIGNAL.0 | Self::RING.0);
     /// What an actor between two handlers has to look at.
-    pub(crate) const OPEN: Flags = Flags(Self::READY.0 | Self::KILL.0 | Self::SIGNAL.0 | Self::RING.0);
+    pub(crate) const OPEN: Flags = Flags(Self::READY.0 | Self::URGENT.0);
 
     const ALL: u32 = (1 << PARKED) - 1;
 

@@ -7,7 +7,7 @@
 use crate::actor::Messages;
 use crate::cell::control::Done;
 use crate::cell::incarnation::Incarnation;
-use crate::cell::turn::{Next, Phase, Turn, caught, quietly};
+use crate::cell::turn::{Next, Phase, Turn, Way, caught, quietly};
 use crate::dead_letter::DeadLetterReason;
 use crate::reason::{Failure, StopReason};
 use crate::supervisor::{Event, Restart};
@@ -43,7 +43,7 @@ impl<A: Messages> Turn<'_, A> {
         let Some(work) = self.in_work.take() else {
             return;
         };
-        if work.counted {
+        if work.by == Way::Mailbox {
             self.receiver.count_failed();
         }
         self.cell.system().dead_letters().announce(&**self.cell, work.message, why);

@@ -32,11 +32,18 @@ pub(crate) struct Node<T> {
 }
 
 impl<T> Node<T> {
+    /// A node with an item, which leads nowhere yet: its `next` is not written.
+    ///
+    /// The item is made when there is a place for it, and written there piece by piece. Made before, and moved
+    /// there in larger pieces, it would be read from where those small writes have not arrived yet, and each
+    /// message would wait for that.
     #[inline(always)]
-    fn new(item: T) -> NonNull<Node<T>> {
+    fn new(make: impl FnOnce() -> T) -> NonNull<Node<T>> {
         let node = pool::allocate::<Node<T>>();
-        // SAFETY: the memory is for a node and not initialised.
-        unsafe { node.write(Node { next: ptr::null_mut(), item }) };
+        // SAFETY: the memory is for a node.
+        let item = unsafe { &raw mut (*node.as_ptr()).item };
+        // SAFETY: as above, and not initialised.
+        unsafe { item.write(make()) };
         node
     }
 
@@ -72,6 +79,22 @@ impl<T> Node<T> {
         // SAFETY: see above; the memory comes from the pool.
         unsafe { pool::release(node) };
     }
+}
+
+/// Items most of which are of one kind: those are handed out without a move of the whole item, so that they go from
+/// their place straight to their handler.
+///
+/// # Safety
+/// What `usual` leads to is all that there is in the item: with it gone, nothing is left to be dropped.
+pub(crate) unsafe trait Usually {
+    type Usual;
+    fn usual(&self) -> Option<&Self::Usual>;
+}
+
+/// What handles such an item.
+pub(crate) trait Handle<U> {
+    type Outcome;
+    fn handle(&mut self, usual: U) -> Self::Outcome;
 }
 
 /// What became of giving the token back.
@@ -129,21 +152,21 @@ impl<T> Inbox<T> {
         Inbox { head: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// Pushes. `Ok(true)`: the caller has taken the token and must schedule the actor.
+    /// Pushes what `make` makes, in its place. `Ok(true)`: the caller has taken the token and must schedule the
+    /// actor.
     #[inline(always)]
-    pub(crate) fn push(&self, item: T) -> Result<bool, T> {
-        self.push_marked(item, 0)
+    pub(crate) fn push(&self, make: impl FnOnce() -> T) -> Result<bool, T> {
+        self.push_marked(make, 0)
     }
 
     /// Pushes a last item, after which pushes are refused.
     pub(crate) fn push_last(&self, item: T) -> Result<bool, T> {
-        self.push_marked(item, CLOSED)
+        self.push_marked(|| item, CLOSED)
     }
 
     #[inline(always)]
-    fn push_marked(&self, item: T, mark: usize) -> Result<bool, T> {
-        // In here, so that the item is written once, where it stays.
-        let node = Node::new(item);
+    fn push_marked(&self, make: impl FnOnce() -> T, mark: usize) -> Result<bool, T> {
+        let node = Node::new(make);
         match self.push_node(node, mark) {
             Pushed::Seen => Ok(false),
             Pushed::Schedule => Ok(true),
@@ -199,17 +222,20 @@ impl<T> Inbox<T> {
         is_closed(self.head.load(Ordering::SeqCst))
     }
 
-    /// Takes what has come, if all that was taken before is handed out. For the holder of the token.
+    /// Takes what has come, if all that was taken before is handed out; false if nothing has. For the holder of the
+    /// token.
     #[inline]
-    pub(crate) fn take(&self, taken: &mut Taken<T>) {
+    pub(crate) fn take(&self, taken: &mut Taken<T>) -> bool {
         debug_assert!(taken.is_empty(), "what was taken first is handed out first");
         // Acquire: with the release of the pushes, all of which this synchronises with, since
         // pushes form one release sequence.
         let newest = nodes(self.head.load(Ordering::Acquire));
-        if newest != taken.stub() && !newest.is_null() {
-            // SAFETY: the nodes above the stub were pushed, and are ours to take.
-            unsafe { taken.add(newest) };
+        if newest == taken.stub() || newest.is_null() {
+            return false;
         }
+        // SAFETY: the nodes above the stub were pushed, and are ours to take.
+        unsafe { taken.add(newest) };
+        true
     }
 
     /// Gives the token back, unless something has come. After [`Rest::Idle`] the actor may run on
@@ -246,7 +272,8 @@ impl<T> Inbox<T> {
         let closed = ptr::without_provenance_mut(CLOSED);
         // Acquire as in `take`; SeqCst: see `is_closed`.
         let newest = nodes(self.head.swap(closed, Ordering::SeqCst));
-        if !newest.is_null() {
+        let is_stub = taken.is_empty() && newest == taken.stub();
+        if !is_stub && !newest.is_null() {
             // SAFETY: as in `take`.
             unsafe { taken.add(newest) };
         }
@@ -256,7 +283,7 @@ impl<T> Inbox<T> {
 /// What was taken, oldest first. The last node is kept when its item is handed out, as the *stub*: the
 /// inbox's head word may lead to it.
 pub(crate) struct Taken<T> {
-    /// Marked with `SPENT` when it is the stub.
+    /// Marked with `SPENT` when it is the stub, or null.
     first: *mut Node<T>,
 }
 
@@ -265,8 +292,12 @@ unsafe impl<T: Send> Send for Taken<T> {}
 
 const SPENT: usize = 1;
 
+fn spent<T>(stub: *mut Node<T>) -> *mut Node<T> {
+    stub.map_addr(|addr| addr | SPENT)
+}
+
 impl<T> Taken<T> {
-    pub(crate) const NOTHING: Taken<T> = Taken { first: ptr::null_mut() };
+    pub(crate) const NOTHING: Taken<T> = Taken { first: ptr::without_provenance_mut(SPENT) };
 
     /// The stub, if there is one; there is nothing else.
     fn stub(&self) -> *mut Node<T> {
@@ -278,15 +309,13 @@ impl<T> Taken<T> {
     #[inline]
     pub(crate) fn take_stub(&mut self) -> Stub<T> {
         let stub = self.stub();
-        self.first = ptr::null_mut();
+        self.first = spent(ptr::null_mut());
         Stub(stub)
     }
 
     /// Puts it back.
     pub(crate) fn put_stub(&mut self, stub: Stub<T>) {
-        if !stub.0.is_null() {
-            self.first = stub.0.map_addr(|addr| addr | SPENT);
-        }
+        self.first = spent(stub.0);
     }
 
     /// Drops what there is. The inbox has been closed.
@@ -299,7 +328,8 @@ impl<T> Taken<T> {
     /// Adds the nodes from `newest` down to the last that was taken.
     ///
     /// # Safety
-    /// They are linked by `next` and belong to the caller.
+    /// They are linked by `next` and belong to the caller; there is at least one.
+    #[inline]
     unsafe fn add(&mut self, newest: *mut Node<T>) {
         if self.is_empty() {
             let stub = self.take_stub();
@@ -307,8 +337,18 @@ impl<T> Taken<T> {
             self.first = unsafe { reversed(newest, stub.0) };
             // SAFETY: the head word leads to a node above the stub, or nowhere.
             unsafe { stub.free() };
-            return;
+        } else {
+            // SAFETY: passed on to the caller.
+            unsafe { self.append(newest) };
         }
+    }
+
+    /// Adds to what there is, when the inbox is closed.
+    ///
+    /// # Safety
+    /// As for `add`.
+    #[cold]
+    unsafe fn append(&mut self, newest: *mut Node<T>) {
         // SAFETY: what is not empty begins with a node of ours, and ends with one that leads nowhere.
         let last = unsafe { last_of(self.first) };
         // SAFETY: passed on to the caller.
@@ -319,7 +359,39 @@ impl<T> Taken<T> {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_null() || self.first.addr() & SPENT != 0
+        self.first.addr() & SPENT != 0
+    }
+
+    /// The oldest, where it lies.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<&T> {
+        if self.is_empty() {
+            return None;
+        }
+        // SAFETY: the node is ours, and its item was not given out.
+        Some(unsafe { &(*self.first).item })
+    }
+
+    /// Hands out the oldest, of which the caller has seen that it is as most are. Not as a result or to a closure:
+    /// it would be moved once more.
+    #[inline(always)]
+    pub(crate) fn pop_usual<H>(&mut self, to: &mut H) -> H::Outcome
+    where
+        T: Usually,
+        H: Handle<T::Usual>,
+    {
+        let usual = self.first().and_then(T::usual).expect("the caller has looked");
+        // SAFETY: this is all that the item has, which nobody uses any more.
+        let usual = unsafe { ptr::read(usual) };
+        self.spend();
+        to.handle(usual)
+    }
+
+    /// Whether there is more than one.
+    #[inline]
+    pub(crate) fn has_more(&self) -> bool {
+        // SAFETY: what is not empty begins with a node of ours.
+        !self.is_empty() && !unsafe { (*self.first).next }.is_null()
     }
 
     #[inline]
@@ -330,16 +402,23 @@ impl<T> Taken<T> {
         let node = NonNull::new(self.first)?;
         // SAFETY: the node is ours, and its item was not given out.
         let item = unsafe { Node::item(node) };
-        // SAFETY: as above.
+        self.spend();
+        Some(item)
+    }
+
+    /// The oldest has been handed out.
+    #[inline]
+    fn spend(&mut self) {
+        let Some(node) = NonNull::new(self.first) else { return };
+        // SAFETY: the node is ours.
         let next = unsafe { node.as_ref() }.next;
         if next.is_null() {
-            self.first = node.as_ptr().map_addr(|addr| addr | SPENT);
+            self.first = spent(node.as_ptr());
         } else {
             self.first = next;
             // SAFETY: only the last can have the head word lead to it.
             unsafe { Node::free(node) };
         }
-        Some(item)
     }
 }
 
@@ -364,6 +443,7 @@ impl<T> Stub<T> {
 ///
 /// # Safety
 /// They are linked by `next` and belong to the caller; there is at least one.
+#[inline]
 unsafe fn reversed<T>(newest: *mut Node<T>, end: *mut Node<T>) -> *mut Node<T> {
     let (mut first, mut next) = (ptr::null_mut(), newest);
     while next != end && !next.is_null() {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use crate::actor::{Messages, Step};
+use crate::cell::inbox::Handle;
 use crate::cell::pending::Pending;
 use crate::context::Context;
 use crate::reason::{Failure, StopReason};
@@ -114,7 +115,6 @@ impl<A: Messages> Incarnation<A> {
     }
 
     /// Begins a handler. `Ready` if it was a sync one and has run.
-    #[inline]
     pub(crate) fn begin(
         &mut self,
         f: impl for<'a> FnOnce(&'a mut A, &'a mut Context<A>) -> Step<'a>,
@@ -241,6 +241,20 @@ impl<A: Messages> Incarnation<A> {
         let ctx = unsafe { &mut (*body).ctx };
         // SAFETY: both were made by `be_born`, and `end` has not dropped them.
         (unsafe { state.assume_init_mut() }, unsafe { ctx.assume_init_mut() })
+    }
+}
+
+impl<A: Messages> Handle<A::Message> for Incarnation<A> {
+    type Outcome = Poll<Result<(), Failure>>;
+
+    /// As [`begin`](Incarnation::begin), for a message.
+    #[inline(always)]
+    fn handle(&mut self, message: A::Message) -> Poll<Result<(), Failure>> {
+        let (state, ctx) = self.parts();
+        match state.handle(message, ctx) {
+            Step::Done(()) => Poll::Ready(Ok(())),
+            Step::Pending(future) => self.keep(Work::Other(future)),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use std::task::Waker;
 
 use crate::actor::{Overflow, Settings};
 use crate::cell::control::{Asked, Control, Done, Flags, Raised};
-use crate::cell::inbox::{Inbox, Rest, Taken};
+use crate::cell::inbox::{Inbox, Rest, Taken, Usually};
 use crate::cell::line::Line;
 use crate::cell::rare::Rare;
 use crate::cell::receiver::Receiver;
@@ -84,6 +84,15 @@ pub(crate) struct Order {
     pub(crate) last: bool,
 }
 
+/// What comes first for an open actor.
+pub(crate) enum Came {
+    /// A message: see [`Receiver::hand_out`].
+    Message,
+    Nothing,
+    /// See [`Receiver::next`].
+    Other,
+}
+
 /// The next thing for an open actor to do.
 pub(crate) enum Work<M> {
     Kill(Asked),
@@ -142,6 +151,17 @@ pub(super) enum Item<M> {
     Stop,
     /// Behind what the one that has ended told before. Takes no place of the capacity.
     Down(Box<(u64, Down)>),
+}
+
+// SAFETY: an item that is a message has nothing else.
+#[allow(unsafe_code)]
+unsafe impl<M> Usually for Item<M> {
+    type Usual = M;
+
+    #[inline]
+    fn usual(&self) -> Option<&M> {
+        if let Item::Message(message) = self { Some(message) } else { None }
+    }
 }
 
 /// The capacity and the overflow policy in one word.
@@ -223,32 +243,32 @@ impl<M> Mailbox<M> {
 
     // ---- pushing -------------------------------------------------------------------------------
 
-    /// Adds a user message. `ticket` is a grant to use, if the sender has waited for one; a sender
-    /// that `waits` is refused where the overflow policy would drop something.
+    /// Adds a user message, which `make` makes where it is to lie. `ticket` is a grant to use, if the sender
+    /// has waited for one; a sender that `waits` is refused where the overflow policy would drop something.
     #[inline(always)]
-    pub(crate) fn push(&self, message: M, ticket: Option<Ticket>, waits: bool) -> Pushed<M> {
+    pub(crate) fn push(&self, make: impl FnOnce() -> M, ticket: Option<Ticket>, waits: bool) -> Pushed<M> {
         if self.limits.is_bounded() {
             if self.has_ring() {
-                return self.push_ring(message, ticket, waits);
+                return self.push_ring(make(), ticket, waits);
             }
             let placed = match ticket {
                 Some(ticket) => self.take_place_in_line(ticket),
                 None => self.take_place(),
             };
             if !placed {
-                return self.overflow(message, waits);
+                return self.overflow(make(), waits);
             }
         }
         if sample::message_due() {
-            return self.push_stamped(message);
+            return self.push_stamped(make());
         }
-        self.push_item(Item::Message(message))
+        self.push_item(|| Item::Message(make()))
     }
 
     /// Pushes what has its place, if it needs one.
     #[inline(always)]
-    fn push_item(&self, item: Item<M>) -> Pushed<M> {
-        match self.inbox.push(item) {
+    fn push_item(&self, make: impl FnOnce() -> Item<M>) -> Pushed<M> {
+        match self.inbox.push(make) {
             Ok(schedule) => Pushed::Taken { schedule },
             Err(item) => self.refused(item),
         }
@@ -258,7 +278,8 @@ impl<M> Mailbox<M> {
     #[cold]
     #[inline(never)]
     fn push_stamped(&self, message: M) -> Pushed<M> {
-        self.push_item(Item::Stamped(Box::new((sample::message_stamp(), message))))
+        let stamped = Box::new((sample::message_stamp(), message));
+        self.push_item(|| Item::Stamped(stamped))
     }
 
     /// The mailbox is closed: its place is given back, and the message.
@@ -424,7 +445,7 @@ impl<M> Mailbox<M> {
         if self.has_ring() {
             return self.signal(Signal::Down { incarnation, down });
         }
-        match self.inbox.push(Item::Down(Box::new((incarnation, down)))) {
+        match self.inbox.push(|| Item::Down(Box::new((incarnation, down)))) {
             Ok(schedule) => schedule,
             Err(Item::Down(parts)) => self.signal(Signal::Down { incarnation: parts.0, down: parts.1 }),
             Err(_) => unreachable!("a refused push gives back what was pushed"),
@@ -481,7 +502,7 @@ impl<M> Mailbox<M> {
             }
             return self.raise(Flags::RING);
         }
-        let pushed = if close { self.inbox.push_last(Item::Stop) } else { self.inbox.push(Item::Stop) };
+        let pushed = if close { self.inbox.push_last(Item::Stop) } else { self.inbox.push(|| Item::Stop) };
         pushed.unwrap_or(false)
     }
 
@@ -571,10 +592,22 @@ impl<M> Mailbox<M> {
         if !again.is_empty() {
             self.control.raise(Flags::ready(again.bits()));
         }
-        let wanted = match mode {
+        if mode == Mode::Open {
             // SAFETY: passed on to the caller.
-            Mode::Open => return !unsafe { self.rest() },
-            Mode::Ended => return false,
+            return !unsafe { self.rest() };
+        }
+        // SAFETY: as above.
+        unsafe { self.park(mode) }
+    }
+
+    /// Keeps the token, and rests for what `mode` waits for, unless it is there.
+    ///
+    /// # Safety
+    /// As for `end_turn`.
+    #[allow(unsafe_code)]
+    unsafe fn park(&self, mode: Mode) -> bool {
+        let wanted = match mode {
+            Mode::Open | Mode::Ended => return false,
             Mode::Busy => Flags::WAKE,
             Mode::Failed => Flags::VERDICT.and(Flags::LAST),
             Mode::Draining => Flags::READY,

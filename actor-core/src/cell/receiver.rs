@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::cell::control::{Asked, Flags};
-use crate::cell::inbox::{Stub, Taken};
-use crate::cell::mailbox::{Item, Mailbox, Signal, Verdict, Work};
+use crate::cell::inbox::{Handle, Stub, Taken, Usually};
+use crate::cell::mailbox::{Came, Item, Mailbox, Signal, Verdict, Work};
 use crate::observe::sample::{self, Stamp};
 use crate::observe::{self, Count};
 use crate::port::Ready;
@@ -18,11 +18,37 @@ pub(crate) struct Receiver<'a, M> {
 }
 
 impl<M> Receiver<'_, M> {
+    /// Looks for what comes first.
+    #[inline(always)]
+    pub(crate) fn look(&mut self) -> Came {
+        if self.mailbox.control.flags().any(Flags::URGENT) {
+            return Came::Other;
+        }
+        if self.taken.is_empty() && !self.mailbox.inbox.take(self.taken) {
+            return Came::Nothing;
+        }
+        if self.message().is_some() { Came::Message } else { Came::Other }
+    }
+
+    /// The message that comes first, if [`look`](Self::look) has found one.
+    #[inline(always)]
+    pub(crate) fn message(&self) -> Option<&M> {
+        self.taken.first().and_then(Item::usual)
+    }
+
+    /// Hands out the message that [`look`](Self::look) has found.
+    #[inline(always)]
+    pub(crate) fn hand_out<H: Handle<M>>(&mut self, to: &mut H) -> H::Outcome {
+        self.count_taken(|taken| taken.has_more());
+        self.taken.pop_usual(to)
+    }
+
     /// The next thing to do for an open actor: kill, system lane, then messages in their order, the
     /// place of a stop among them.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     pub(crate) fn next(&mut self) -> Work<M> {
-        if self.mailbox.control.flags().any(Flags::KILL.and(Flags::SIGNAL).and(Flags::RING))
+        if self.mailbox.control.flags().any(Flags::URGENT)
             && let Some(work) = self.next_urgent()
         {
             return work;
@@ -33,11 +59,11 @@ impl<M> Receiver<'_, M> {
             }
             match self.taken.pop() {
                 Some(Item::Message(message)) => {
-                    self.count_taken();
+                    self.count_taken(|taken| !taken.is_empty());
                     return Work::Message(message);
                 }
                 Some(Item::Stamped(stamped)) => {
-                    self.count_taken();
+                    self.count_taken(|taken| !taken.is_empty());
                     return Work::Message(unstamped(*stamped));
                 }
                 None => return Work::Nothing,
@@ -54,7 +80,6 @@ impl<M> Receiver<'_, M> {
         }
     }
 
-    #[cold]
     fn next_urgent(&mut self) -> Option<Work<M>> {
         if let Some(reason) = self.take_kill() {
             return Some(Work::Kill(reason));
@@ -76,7 +101,7 @@ impl<M> Receiver<'_, M> {
             }
             message?
         };
-        self.count_taken();
+        self.count_taken(|taken| !taken.is_empty());
         Some(Work::Message(message))
     }
 
@@ -93,9 +118,9 @@ impl<M> Receiver<'_, M> {
         signal
     }
 
-    /// Counts a message that is given to its handler.
-    #[inline]
-    fn count_taken(&mut self) {
+    /// Counts a message that is given to its handler; `has_more` tells whether there is one behind it.
+    #[inline(always)]
+    fn count_taken(&mut self, has_more: impl FnOnce(&Taken<Item<M>>) -> bool) {
         observe::count(Count::Messages);
         let handled = &self.mailbox.handled;
         handled.store(handled.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -104,7 +129,7 @@ impl<M> Receiver<'_, M> {
             self.mailbox.freed.store(freed, Ordering::Relaxed);
             // A few at a time, so that receiver and senders do not fight over the count; but all of
             // them before a handler that may take long and has nothing queued behind it.
-            if freed > self.mailbox.limits.capacity() / 8 || self.taken.is_empty() {
+            if freed > self.mailbox.limits.capacity() / 8 || !has_more(self.taken) {
                 self.give_places();
             }
         }

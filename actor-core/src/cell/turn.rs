@@ -4,33 +4,28 @@
 //! actor in a phase in which it can rest. [`run`] then gives the run token back, or keeps it and
 //! goes to the end of the queue.
 
+mod budget;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::{Duration, Instant};
 
 use crate::actor::Messages;
 use crate::cell::control::Done;
+use crate::cell::inbox::Handle;
 use crate::cell::incarnation::Incarnation;
-use crate::cell::mailbox::{Mode, Signal, Verdict, Work};
+use crate::cell::mailbox::{Came, Mode, Signal, Verdict, Work};
 use crate::cell::receiver::Receiver;
 use crate::cell::waker;
 use crate::cell::{Cell, Control};
-use crate::clock;
 use crate::context::Context;
 use crate::message::Envelope;
 use crate::port::{Again, Drain, MakePort, Port, Readiness, Ready};
 use crate::reason::{Failure, StopReason};
 use crate::reply::Reply;
-use crate::scheduler::{local, soft};
+use crate::scheduler::local;
 use crate::slab::Key;
-
-/// The most messages of one turn.
-const MESSAGES: u32 = 64;
-/// The longest turn; looked at between messages, so a handler may exceed it.
-const TIME: Duration = Duration::from_micros(200);
-/// How many steps there are, at most, between two looks at the coarse clock.
-const LOOK_EVERY: u32 = 8;
+use budget::Budget;
 
 /// What only the worker that runs the actor sees.
 pub(crate) struct Life<A: Messages> {
@@ -69,8 +64,9 @@ impl<A: Messages> Life<A> {
         Life { incarnation: Some(incarnation), uncommon, number: 0, phase: Phase::Unborn }
     }
 
-    fn take_in_work(&mut self) -> Option<InWork> {
-        self.uncommon.as_mut()?.in_work.take()
+    #[inline]
+    fn alive(&mut self) -> &mut Incarnation<A> {
+        self.incarnation.as_mut().expect("an actor that has not ended has an incarnation")
     }
 
     pub(crate) fn take_port(&mut self) -> Option<Box<dyn Port<A>>> {
@@ -102,8 +98,18 @@ impl<A: Messages> Life<A> {
 #[derive(Clone, Copy)]
 pub(crate) struct InWork {
     pub(crate) message: &'static str,
-    /// It came through the mailbox, whose counts include it.
-    pub(crate) counted: bool,
+    pub(crate) by: Way,
+}
+
+/// How a message has come. As large as a word: what is around a smaller one would be copied piece by piece, which
+/// takes as long as dozens of instructions when it was written just before in other pieces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Way {
+    /// Through the mailbox, whose counts include it.
+    Mailbox,
+    /// Made here, for a timer.
+    Timer,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +150,7 @@ pub(crate) unsafe fn run<A: Messages>(cell: &Arc<Cell<A>>) -> Mode {
         let life = cell.life.with_mut(|life| unsafe { &mut *life });
         // SAFETY: as above.
         let receiver = unsafe { cell.mailbox.receiver() };
-        let in_work = life.take_in_work();
+        let in_work = life.uncommon.as_mut().and_then(|uncommon| uncommon.in_work.take());
         let mut turn = Turn { cell, life, receiver, in_work, again: Ready::NONE };
         // One net under all handlers of a turn: putting one under each would cost every message.
         while let Err(why) = caught(|| turn.take_steps()) {
@@ -178,7 +184,7 @@ impl<A: Messages> Turn<'_, A> {
         self.port_ready();
         let mut budget = Budget::new();
         while self.step() == Next::More && budget.allows_another() {}
-        local::set_steps(budget.steps);
+        local::set_steps(budget.steps());
         self.port_turn_ended();
     }
 
@@ -197,17 +203,25 @@ impl<A: Messages> Turn<'_, A> {
     }
 
     /// Remembers, for the turn in which it ends, whose handler is pending.
+    #[inline]
     fn keep_in_work(&mut self) {
-        if let Some(in_work) = self.in_work.take()
-            && self.is_busy()
-        {
-            self.life.uncommon.get_or_insert_default().in_work = Some(in_work);
+        if self.in_work.is_some() && self.is_busy() {
+            self.life.uncommon.get_or_insert_default().in_work = self.in_work.take();
         }
     }
 
     /// One step, from one phase in which the actor can rest to the next.
-    #[inline]
+    #[inline(always)]
     fn step(&mut self) -> Next {
+        match self.life.phase {
+            Phase::Running if !self.is_busy() => self.work(),
+            _ => self.step_otherwise(),
+        }
+    }
+
+    /// A step of an actor that is not between two messages.
+    #[inline(never)]
+    fn step_otherwise(&mut self) -> Next {
         match &self.life.phase {
             Phase::Unborn => self.start(),
             Phase::Failed => match self.receiver.take_verdict() {
@@ -284,11 +298,21 @@ impl<A: Messages> Turn<'_, A> {
     // ---- running -----------------------------------------------------------------------------
 
     /// Does the next thing that the mailbox holds.
-    #[inline]
+    #[inline(always)]
     fn work(&mut self) -> Next {
+        match self.receiver.look() {
+            Came::Message => self.handle_next(),
+            Came::Nothing => Next::Rest,
+            Came::Other => self.work_on_other(),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn work_on_other(&mut self) -> Next {
         match self.receiver.next() {
             Work::Nothing => Next::Rest,
-            Work::Message(message) => self.handle(message, true),
+            Work::Message(message) => self.handle_other(message, Way::Mailbox),
             Work::Signal(Signal::Timer { timer, incarnation }) => self.timer_due(timer, incarnation),
             Work::Signal(Signal::Down { incarnation, down }) => {
                 let current = incarnation == u64::from(self.life.number);
@@ -296,7 +320,8 @@ impl<A: Messages> Turn<'_, A> {
                 if !wanted {
                     return Next::More;
                 }
-                self.begin(|state, ctx| state.down(down, ctx))
+                let begun = self.incarnation().begin(|state, ctx| state.down(down, ctx));
+                self.begun(begun)
             }
             Work::Stop(asked) => self.stop(asked.into()),
             Work::Kill(asked) => self.finish(asked.into()),
@@ -310,25 +335,36 @@ impl<A: Messages> Turn<'_, A> {
         // Making the message of a repeated timer is a user's code.
         match caught(|| self.lend(|_, ctx| ctx.timer_due(timer))) {
             Ok(None) => Next::More,
-            Ok(Some(message)) => self.handle(message, false),
+            Ok(Some(message)) => self.handle_other(message, Way::Timer),
             Err(why) => self.failed(StopReason::Panicked(why)),
         }
     }
 
-    #[inline]
-    fn handle(&mut self, message: A::Message, counted: bool) -> Next {
-        let message_name = message.label();
-        local::note_message(message_name);
-        self.in_work = Some(InWork { message: message_name, counted });
-        self.begin(|state, ctx| state.handle(message, ctx))
+    /// Handles the message that comes first, straight from where it lies.
+    #[inline(always)]
+    fn handle_next(&mut self) -> Next {
+        let label = self.receiver.message().map_or(&"", Envelope::label);
+        local::note_message(label);
+        self.in_work = Some(InWork { message: label, by: Way::Mailbox });
+        let begun = self.receiver.hand_out(self.life.alive());
+        self.begun(begun)
     }
 
-    #[inline]
-    fn begin(
-        &mut self,
-        handler: impl for<'a> FnOnce(&'a mut A, &'a mut Context<A>) -> crate::actor::Step<'a>,
-    ) -> Next {
-        match self.incarnation().begin(handler) {
+    /// Handles a message that has come another way.
+    #[cold]
+    #[inline(never)]
+    fn handle_other(&mut self, message: A::Message, by: Way) -> Next {
+        let label = message.label();
+        local::note_message(label);
+        self.in_work = Some(InWork { message: label, by });
+        let begun = Handle::handle(self.incarnation(), message);
+        self.begun(begun)
+    }
+
+    /// Goes on from what beginning a handler gave.
+    #[inline(always)]
+    fn begun(&mut self, outcome: Poll<Result<(), Failure>>) -> Next {
+        match outcome {
             Poll::Ready(Ok(())) if matches!(self.life.phase, Phase::Running) => self.handler_done(),
             outcome => self.settle(outcome),
         }
@@ -444,43 +480,11 @@ impl<A: Messages> Turn<'_, A> {
 
     #[inline]
     pub(crate) fn incarnation(&mut self) -> &mut Incarnation<A> {
-        self.life.incarnation.as_mut().expect("an actor that has not ended has an incarnation")
+        self.life.alive()
     }
 
     fn lend<R>(&mut self, f: impl FnOnce(&mut A, &mut Context<A>) -> R) -> R {
         self.incarnation().with(f)
-    }
-}
-
-/// What is left of a turn.
-struct Budget {
-    steps: u32,
-    /// Where turns have taken long of late the clock is read after each step, since that costs little
-    /// then: when this turn has to end. Elsewhere the coarse clock is looked at, after few steps at
-    /// first, and tells if this one is different.
-    end: Option<Instant>,
-}
-
-impl Budget {
-    fn new() -> Self {
-        Budget { steps: 0, end: local::is_slow().then(|| clock::now() + TIME) }
-    }
-
-    /// Counts a step.
-    #[inline]
-    fn allows_another(&mut self) -> bool {
-        self.steps += 1;
-        if self.steps == MESSAGES || soft::raised() {
-            return false;
-        }
-        match self.end {
-            Some(end) => clock::now() < end,
-            None => {
-                // Not after the first: most turns have one message, and what comes next tells soon enough.
-                let few = self.steps > 1 && self.steps.is_power_of_two();
-                !((few || self.steps.is_multiple_of(LOOK_EVERY)) && local::turn_is_long())
-            }
-        }
     }
 }
 

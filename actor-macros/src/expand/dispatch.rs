@@ -31,6 +31,8 @@ pub(crate) fn expand(expansion: &Expansion<'_>) -> TokenStream {
         impl #impl_generics ::actor_core::Messages for #actor #clause {
             type Message = #envelope #ty_generics;
 
+            // Into the turn, which calls it for the usual message: so that is read from the mailbox right where it is used.
+            #[inline(always)]
             fn handle<'a>(
                 &'a mut self,
                 message: Self::Message,

@@ -52,7 +52,7 @@ impl Actor {
     }
 
     fn send(&self, value: u32) {
-        if let Ok(true) = self.inbox.push(Parcel::new(value)) {
+        if let Ok(true) = self.inbox.push(|| Parcel::new(value)) {
             self.run();
         }
     }
@@ -126,7 +126,7 @@ fn a_message_is_taken_or_refused() {
         let senders = [1, 10].map(|value| {
             let actor = actor.clone();
             thread::spawn(move || {
-                let pushed = [value, value + 1].map(|value| actor.inbox.push(Parcel::new(value)));
+                let pushed = [value, value + 1].map(|value| actor.inbox.push(|| Parcel::new(value)));
                 assert!(!pushed.iter().any(|pushed| matches!(pushed, Ok(true))), "the token was taken away");
                 assert!(pushed[0].is_ok() || pushed[1].is_err(), "accepted after a refusal");
                 pushed.into_iter().filter_map(Result::err).map(Parcel::open).collect::<Vec<_>>()
@@ -148,7 +148,7 @@ fn nothing_comes_after_the_last() {
         let actor = Actor::new();
         let (sender, closer) = (actor.clone(), actor.clone());
         let sender = thread::spawn(move || {
-            let pushed = [1, 2].map(|value| sender.inbox.push(Parcel::new(value)).is_ok());
+            let pushed = [1, 2].map(|value| sender.inbox.push(|| Parcel::new(value)).is_ok());
             pushed.iter().filter(|accepted| **accepted).count()
         });
         let closer = thread::spawn(move || closer.inbox.push_last(Parcel::new(LAST)).is_ok());

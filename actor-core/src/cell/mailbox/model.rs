@@ -17,6 +17,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::*;
+use crate::cell::inbox::Handle;
 use crate::sync::AtomicU32;
 use crate::sync::model::{Bell, Guarded, Parcel, check};
 
@@ -64,7 +65,7 @@ impl Actor {
 
     /// Tells; false if the message was refused.
     fn tell(&self, value: u32) -> bool {
-        match self.mailbox.push(Parcel::new(value), None, false) {
+        match self.mailbox.push(|| Parcel::new(value), None, false) {
             Pushed::Taken { schedule } => {
                 self.schedule_if(schedule);
                 true
@@ -127,17 +128,29 @@ impl Actor {
     }
 }
 
+impl Handle<Parcel> for Life {
+    type Outcome = ();
+
+    fn handle(&mut self, parcel: Parcel) {
+        self.handled.push(parcel.open());
+    }
+}
+
 impl Life {
     fn work(&mut self, receiver: &mut Receiver<'_, Parcel>) -> Mode {
         loop {
-            match receiver.next() {
-                Work::Nothing => return Mode::Open,
-                Work::Message(parcel) => self.handled.push(parcel.open()),
-                Work::Signal(_) => self.signals += 1,
-                Work::Stop(_) | Work::Kill(_) => {
-                    self.left = Some(receiver.end().into_iter().map(Parcel::open).collect());
-                    return Mode::Ended;
-                }
+            match receiver.look() {
+                Came::Message => receiver.hand_out(self),
+                Came::Nothing => return Mode::Open,
+                Came::Other => match receiver.next() {
+                    Work::Nothing => return Mode::Open,
+                    Work::Message(parcel) => self.handled.push(parcel.open()),
+                    Work::Signal(_) => self.signals += 1,
+                    Work::Stop(_) | Work::Kill(_) => {
+                        self.left = Some(receiver.end().into_iter().map(Parcel::open).collect());
+                        return Mode::Ended;
+                    }
+                },
             }
         }
     }

@@ -41,7 +41,7 @@ impl Send {
     fn poll(&mut self) -> Sent {
         let (bell, waker): (Bell, Waker) = Bell::new();
         loop {
-            match self.actor.mailbox.push(Parcel::new(self.value), self.ticket, true) {
+            match self.actor.mailbox.push(|| Parcel::new(self.value), self.ticket, true) {
                 Pushed::Taken { schedule } | Pushed::Instead { schedule, .. } => {
                     self.ticket = None;
                     self.actor.schedule_if(schedule);
