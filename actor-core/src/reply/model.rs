@@ -3,7 +3,9 @@
 //!
 //! What was weakened, and what loom said:
 //!
-//! WEAKENED
+//! * `fill` without its release: an outcome is read while it is written;
+//! * another waker without `ANOTHER` in the state: `fill` takes words that are not those of the waker that waits, and the
+//!   model crashes.
 //!
 //! That an actor's waker is kept for its next ask is no part of these models: no actor runs in them.
 
