@@ -28,7 +28,7 @@ use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use crate::pool;
-use crate::scheduler::worker;
+use crate::scheduler::local;
 use crate::sync::{AtomicPtr, AtomicU32, Ordering, UnsafeCell};
 use crate::wait;
 
@@ -134,7 +134,7 @@ pub(crate) fn pair<T, E>() -> (Reply<T, E>, Answer<T, E>) {
 /// Both ends of an ask whose asker waits by this waker: it will be called, whether the asker polls or not.
 pub(crate) fn pair_for<T, E>(waker: &Waker) -> (Reply<T, E>, Answer<T, E>) {
     let data = waker.data();
-    if !data.is_null() && worker::is_turn_of(data) {
+    if !data.is_null() && local::is_turn_of(data) {
         return pair_with(WAITING | ACTOR, Place::of(kept::clone_of(waker)));
     }
     pair_with(WAITING, Place::of(waker.clone()))

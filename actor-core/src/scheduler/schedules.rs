@@ -10,7 +10,11 @@
 //! What was broken on purpose, and what the runs said:
 //!
 //! * no last look in `Worker::rest`: deadlock;
-//! * `search_ended` does not look whether there is more: deadlock.
+//! * `search_ended` does not look whether there is more: deadlock;
+//! * a worker that retires does not pass its search on, or keeps the actor that it would have run next: deadlock;
+//! * a push to the global queue wakes nobody: deadlock.
+//!
+//! Not found: that nobody looks at the global queue when the last worker has gone. Nothing here is scheduled so late.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
