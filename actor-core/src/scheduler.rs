@@ -102,7 +102,9 @@ struct Remote {
     hand: Mutex<Option<Arc<Hand>>>,
     ended: AtomicBool,
     driver: Arc<dyn Driver>,
-    timers: TimerQueue,
+    /// Apart from what others read to steal from this worker or to wake it: its worker takes the lock in here each
+    /// time that it looks outside.
+    timers: CachePadded<TimerQueue>,
     /// Where it steals first.
     near: Near,
     record: Record,

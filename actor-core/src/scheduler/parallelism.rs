@@ -105,7 +105,7 @@ impl Scheduler {
             let queue = Queue::new();
             let (stealer, queue) = (queue.stealer(), Claimed::new(queue));
             let near = Near::new(system.placement().near(index));
-            let (timers, record) = (TimerQueue::new(clock::now()), Record::new());
+            let (timers, record) = (TimerQueue::new(clock::now()).into(), Record::new());
             let turn_nanos = AtomicU32::new(u32::MAX);
             let (hand, ended) = (Mutex::new(None), AtomicBool::new(false));
             Remote { stealer, queue, hand, ended, driver, timers, near, record, turn_nanos }.into()
