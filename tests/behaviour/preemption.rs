@@ -70,7 +70,7 @@ impl Hog {
     fn work_from_afar(&mut self, counter: CounterRef, times: usize, ctx: &mut Context<Self>) -> usize {
         self.spin();
         for _ in 0..times {
-            let born = ctx.spawn(|| Counter::default()).unwrap();
+            let born = ctx.spawn(Counter::default).unwrap();
             born.count().tell().unwrap();
             counter.count().tell().unwrap();
         }

@@ -42,6 +42,8 @@ pub(crate) enum Workload {
     Hog,
     /// How late pings are while hogs yield
     Hogyield,
+    /// How late pings are while hundreds of actors block their threads
+    Blocked,
     /// How late pings are while the parallelism changes a thousand times
     Resize,
     /// CPU time while many actors have nothing to do
@@ -75,7 +77,7 @@ impl Workload {
             Workload::Bank => 500_000,
             Workload::Ask => 300_000,
             Workload::Skew | Workload::Idlecpu | Workload::Idletimers => 100_000,
-            Workload::Hog | Workload::Hogyield | Workload::Resize => 1_000,
+            Workload::Hog | Workload::Hogyield | Workload::Blocked | Workload::Resize => 1_000,
             _ => 1_000_000,
         }
     }
@@ -85,6 +87,8 @@ impl Workload {
         match self {
             Workload::Fanin | Workload::FaninBounded => Some(messaging::PRODUCERS),
             Workload::Ring | Workload::Ring64 => Some(messaging::RING),
+            Workload::Hog | Workload::Hogyield => Some(latency::TWO_FOR_EACH_WORKER),
+            Workload::Blocked => Some(latency::BLOCKERS),
             _ => None,
         }
     }
@@ -98,7 +102,7 @@ impl Workload {
             Workload::Big => savina::BIG_ACTORS,
             Workload::Skew => skew::ACTORS,
             Workload::Timers => timers::ACTORS,
-            Workload::Hog | Workload::Hogyield => latency::BEATS,
+            Workload::Hog | Workload::Hogyield | Workload::Blocked => latency::BEATS,
             _ => 1,
         };
         (n / parts * parts).max(parts)
@@ -147,8 +151,9 @@ impl Run<'_> {
                 let (took, extra) = timers::timers(system, n)?;
                 Ok(self.report(took, extra))
             }
-            Workload::Hog => latency::hog(system, n, self.secs).map(|extra| self.watched(extra)),
-            Workload::Hogyield => latency::hogyield(system, n, self.secs).map(|extra| self.watched(extra)),
+            Workload::Hog => Ok(self.watched(latency::hog(system, n, actors, self.secs)?)),
+            Workload::Hogyield => Ok(self.watched(latency::hogyield(system, n, actors, self.secs)?)),
+            Workload::Blocked => Ok(self.watched(latency::blocked(system, n, actors, self.secs)?)),
             Workload::Resize => {
                 let begin = Instant::now();
                 let extra = resize::resize(system, n)?;
