@@ -34,7 +34,8 @@ pub(super) struct Wheel<T> {
     now: u64,
     /// For each level, which slots are not empty.
     occupied: [u64; LEVELS],
-    slots: [Slot; SLOTS * LEVELS],
+    /// Those of level 0 first. Boxed: together they are too much for a small stack.
+    slots: Box<[Slot]>,
     /// Memory for slots, of those that have become empty.
     spare: Vec<Vec<u32>>,
     values: Slab<T>,
@@ -72,11 +73,11 @@ impl Spot {
 
 impl<T> Wheel<T> {
     /// An empty wheel at tick 0.
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Wheel {
             now: 0,
             occupied: [0; LEVELS],
-            slots: [const { Slot::EMPTY }; SLOTS * LEVELS],
+            slots: (0..SLOTS * LEVELS).map(|_| Slot::EMPTY).collect(),
             spare: Vec::new(),
             values: Slab::new(),
             nodes: Vec::new(),
