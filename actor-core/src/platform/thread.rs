@@ -3,6 +3,7 @@
 //!
 //! Linux has all of this. Elsewhere, and where threads are simulated, nothing is known of threads and their priorities
 //! stay; the barrier is a fence that each side pays for.
+#![allow(unsafe_code)]
 
 use std::time::Duration;
 
@@ -21,10 +22,6 @@ pub(crate) struct Usage {
     pub(crate) runnable: bool,
 }
 
-/// The lowest priority, as a nice value.
-#[cfg(all(target_os = "linux", not(shuttle)))]
-const LOWEST: i32 = 19;
-
 /// The thread that calls this.
 #[cfg(target_os = "linux")]
 pub(crate) fn current() -> ThreadId {
@@ -40,15 +37,20 @@ pub(crate) fn usage(thread: ThreadId) -> Option<Usage> {
     Some(Usage { cpu: cpu_of(&cpu)?, runnable: is_runnable(&state)? })
 }
 
-/// Gives the thread the lowest priority there is. It cannot have its old one back without privilege.
+/// Has the thread run only where no other wants to (`SCHED_IDLE`): it gives way at once to any that wakes up, which a
+/// thread that is merely nice does not do before the end of its slice. It cannot have its old priority back without
+/// privilege.
 #[cfg(all(target_os = "linux", not(shuttle)))]
 pub(crate) fn demote(thread: ThreadId) -> std::io::Result<()> {
-    let id = rustix::process::Pid::from_raw(thread.0);
-    // On Linux a priority is a thread's, and is set by the thread's number.
-    Ok(rustix::process::setpriority_process(id, LOWEST)?)
+    let priority = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the parameters are there for the length of the call, and of the right type. What the thread does is not
+    // changed but for when it is done.
+    match unsafe { libc::sched_setscheduler(thread.0, libc::SCHED_IDLE, &raw const priority) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
 }
 
-/// The first of the figures is the time on a processor, in nanoseconds.
 #[cfg(all(target_os = "linux", not(shuttle)))]
 fn cpu_of(schedstat: &str) -> Option<Duration> {
     Some(Duration::from_nanos(schedstat.split_whitespace().next()?.parse().ok()?))
@@ -170,11 +172,11 @@ mod tests {
 
     #[test]
     fn a_thread_can_be_demoted_by_another_and_its_neighbours_are_not() {
-        let priority = |thread: ThreadId| {
-            rustix::process::getpriority_process(rustix::process::Pid::from_raw(thread.0))
-                .expect("there is one")
+        let policy = |thread: ThreadId| {
+            // SAFETY: it takes a number and gives one.
+            unsafe { libc::sched_getscheduler(thread.0) }
         };
-        let own = priority(current());
+        let own = policy(current());
         let (tell, told) = std::sync::mpsc::channel();
         let (end, ended) = std::sync::mpsc::channel::<()>();
         let other = std::thread::spawn(move || {
@@ -183,7 +185,7 @@ mod tests {
         });
         let id = told.recv().expect("it says so");
         demote(id).expect("downwards is always allowed");
-        assert_eq!((priority(id), priority(current())), (LOWEST, own));
+        assert_eq!((policy(id), policy(current())), (libc::SCHED_IDLE, own));
         drop(end);
         other.join().expect("it ends");
     }

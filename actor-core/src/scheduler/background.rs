@@ -23,6 +23,8 @@ use conduct::Conduct;
 
 /// A thread that has had nothing to do for this long ends.
 const IDLE_FOR: Duration = Duration::from_secs(1);
+/// How often it is looked what the threads do, while turns wait.
+const LOOKS_EVERY: Duration = Duration::from_millis(10);
 /// If no turn has ended here for this long, and some wait, there is one more thread.
 const STANDS_STILL: Duration = Duration::from_secs(1);
 
@@ -37,11 +39,13 @@ pub(super) struct Background {
 #[derive(Default)]
 struct Lane {
     queue: VecDeque<Task>,
-    threads: usize,
-    /// Those that wait for work.
+    threads: Vec<Arc<Hand>>,
+    /// How many of them that wait for work.
     idle: usize,
     /// When a turn ended here last, or a thread came.
     moved: Option<Instant>,
+    /// When it was looked last what the threads do.
+    looked: Option<Instant>,
     /// Turns are run by workers from now on.
     over: bool,
 }
@@ -65,28 +69,45 @@ impl Background {
     /// Starts threads if some are wanted. Called by sysmon.
     pub(super) fn tend(&self, system: &SystemHandle, now: Instant) {
         self.conduct.tend(now);
-        while self.wants_thread(now) {
+        let wanted = self.wanted(system.scheduler().parallelism(), now);
+        for _ in 0..wanted {
             let Ok(spare) = system.scheduler().crew.spare(system) else { return };
             {
                 let mut lane = self.lane.lock();
-                lane.threads += 1;
+                lane.threads.push(spare.clone());
                 lane.moved = Some(now);
             }
             spare.order(Order::Background);
         }
     }
 
-    fn wants_thread(&self, now: Instant) -> bool {
-        let lane = self.lane.lock();
-        let stands_still =
-            lane.moved.is_none_or(|moved| now.saturating_duration_since(moved) >= STANDS_STILL);
-        lane.idle < lane.queue.len() && (lane.threads < self.threads || stands_still) && !lane.over
+    /// How many threads more are wanted. Those that burn processor time are of use up to the parallelism, those that
+    /// block up to the limit; and if no turn ends for long, one more is.
+    fn wanted(&self, parallelism: usize, now: Instant) -> usize {
+        let since =
+            |then: Option<Instant>| then.map_or(Duration::MAX, |then| now.saturating_duration_since(then));
+        let (threads, waiting) = {
+            let mut lane = self.lane.lock();
+            let waiting = lane.queue.len().saturating_sub(lane.idle);
+            if waiting == 0 || lane.over || since(lane.looked) < LOOKS_EVERY {
+                return 0;
+            }
+            lane.looked = Some(now);
+            if since(lane.moved) >= STANDS_STILL {
+                return 1;
+            }
+            (lane.threads.clone(), waiting)
+        };
+        // Where it is not known, they do not burn.
+        let burns = |hand: &&Arc<Hand>| hand.usage().is_some_and(|usage| usage.runnable);
+        let burning = threads.iter().filter(burns).take(parallelism).count();
+        waiting.min(parallelism - burning).min(self.threads.saturating_sub(threads.len()))
     }
 
     /// How many threads there are, and how many turns wait.
     pub(super) fn count(&self) -> (usize, usize) {
         let lane = self.lane.lock();
-        (lane.threads, lane.queue.len())
+        (lane.threads.len(), lane.queue.len())
     }
 
     /// Has the workers run what waits here, and what will come.
@@ -98,7 +119,7 @@ impl Background {
     }
 
     /// Waits for a turn; `None` if this thread is to end.
-    fn next(&self) -> Option<Task> {
+    fn next(&self, hand: &Arc<Hand>) -> Option<Task> {
         let mut lane = self.lane.lock();
         let until = clock::now() + IDLE_FOR;
         loop {
@@ -107,7 +128,7 @@ impl Background {
             }
             let left = until.saturating_duration_since(clock::now());
             if lane.over || left.is_zero() {
-                lane.threads -= 1;
+                lane.threads.retain(|other| !Arc::ptr_eq(other, hand));
                 return None;
             }
             lane.idle += 1;
@@ -146,7 +167,7 @@ pub(super) fn run(system: &SystemHandle, hand: &Arc<Hand>) {
     HERE.with(|here| drop(here.set(system.clone())));
     IS_HERE.set(true);
     let scheduler = system.scheduler();
-    while let Some(task) = scheduler.background.next() {
+    while let Some(task) = scheduler.background.next(hand) {
         run_turn(scheduler, hand, task);
     }
     scheduler.outside.add_counted();

@@ -88,13 +88,20 @@ impl Pace {
         (self.every / 2).clamp(NEXT_IN_A_ROW, SHORT_IN_A_ROW)
     }
 
-    /// Looks at the clock; the time, if it is time to look outside. `own`, if turns of the worker's own queue were run
-    /// since the last look.
-    pub(super) fn look(&mut self, own: bool) -> Option<Instant> {
+    /// Looks at the clock; the time, if it is time to look outside. `global` is the turn that has just ended, if that was
+    /// one of the global queue; otherwise turns of the worker's own queue were run since the last look.
+    pub(super) fn look(&mut self, global: Option<&FromGlobal>) -> Option<Instant> {
         let now = clock::now();
-        let took = now.saturating_duration_since(std::mem::replace(&mut self.read, now));
-        if own || now.saturating_duration_since(self.measured) >= ALL_GLOBAL {
-            self.measure(took, now);
+        let before = std::mem::replace(&mut self.read, now);
+        match global {
+            None => {
+                let turns = (self.every - self.left).max(1);
+                self.measure(now.saturating_duration_since(before), turns);
+            }
+            Some(turn) if now.saturating_duration_since(self.measured) >= ALL_GLOBAL => {
+                self.measure(now.saturating_duration_since(turn.began), 1);
+            }
+            Some(_) => {}
         }
         if now.saturating_duration_since(self.outside) < OUTSIDE_WITHIN {
             return None;
@@ -103,10 +110,16 @@ impl Pace {
         Some(now)
     }
 
-    /// Turns took so long since the last look.
-    fn measure(&mut self, took: Duration, now: Instant) {
-        self.measured = now;
-        let turns = u128::from((self.every - self.left).max(1));
+    /// The worker goes on after a rest, which is no turn.
+    pub(super) fn rested(&mut self, now: Instant) {
+        self.read = now;
+        self.left = self.every;
+    }
+
+    /// So many turns took so long, and ended just now.
+    fn measure(&mut self, took: Duration, turns: u32) {
+        self.measured = self.read;
+        let turns = u128::from(turns);
         self.turn_nanos = u32::try_from(took.as_nanos() / turns).unwrap_or(u32::MAX).max(1);
         let fitting = OUTSIDE_WITHIN.as_nanos() * turns / took.as_nanos().max(1);
         self.every = fitting.clamp(1, u128::from(CLOCK_EVERY)) as u32;

@@ -185,7 +185,7 @@ impl<'a> Watcher<'a> {
             any |= self.look_at(worker, passed, now);
         }
         self.quiet_looks = if any { 0 } else { self.quiet_looks.saturating_add(1) };
-        self.look_at_stuck(passed);
+        self.look_at_stuck(passed, now);
         self.scheduler.background.tend(self.system, now);
         self.publish();
     }
@@ -236,9 +236,6 @@ impl<'a> Watcher<'a> {
         if let Some(turn) = seen.describe(hand, None) {
             tracing::warn!(%turn, worker, "a turn takes long: another thread has taken its worker over");
             self.scheduler.events.publish(|| Event::Replaced(turn));
-        }
-        if let Some(subject) = hand.doing.subject(seen.turn()) {
-            self.scheduler.background.conduct.exceeded(self.scheduler, subject, now);
         }
         self.stuck.push(Stuck { hand: hand.clone(), seen });
     }
@@ -302,7 +299,7 @@ impl<'a> Watcher<'a> {
     }
 
     /// Looks at the threads whose workers were taken over.
-    fn look_at_stuck(&mut self, passed: Duration) {
+    fn look_at_stuck(&mut self, passed: Duration, now: Instant) {
         let (scheduler, hard) = (self.scheduler, self.scheduler.sysmon.quanta.hard);
         self.stuck.retain_mut(|Stuck { hand, seen }| {
             if !seen.is_of(hand, hand.doing.turn()) {
@@ -311,6 +308,11 @@ impl<'a> Watcher<'a> {
                 return false;
             }
             seen.passes(passed);
+            if seen.exceeds(hard)
+                && let Some(subject) = hand.doing.subject(seen.turn())
+            {
+                scheduler.background.conduct.exceeded(scheduler, subject, now);
+            }
             if seen.is_to_be_demoted(hard, || hand.usage()) && hand.demote(seen.turn()) {
                 scheduler.tallies.demoted.count();
                 seen.was_demoted();

@@ -222,7 +222,7 @@ impl Worker<'_> {
         }
         let from_global = self.from_global.take();
         if from_global.is_some() || self.pace.turn_ended() {
-            let outside = self.pace.look(from_global.is_none());
+            let outside = self.pace.look(from_global.as_ref());
             self.publish_pace();
             self.global_due = self.pace.global_due(from_global);
             if let Some(now) = outside {
@@ -264,8 +264,15 @@ impl Worker<'_> {
         self.scheduler.worker_woke();
         self.searching = true;
         self.watch.wakes();
+        self.goes_on();
+    }
+
+    /// After a rest, which is no turn: fires what has become due meanwhile.
+    fn goes_on(&mut self) {
+        let now = clock::now();
         local::turn_begins();
-        self.scheduler.timers(index).fire_due(clock::now());
+        self.pace.rested(now);
+        self.scheduler.timers(self.post.index).fire_due(now);
     }
 
     /// Whether to nap, not to sleep: while others run they may soon have more than they can do, and who naps need
@@ -296,8 +303,7 @@ impl Worker<'_> {
         }
         self.scheduler.sleep.end_nap(index);
         self.naps += 1;
-        local::turn_begins();
-        self.scheduler.timers(index).fire_due(clock::now());
+        self.goes_on();
     }
 
     /// Runs no more actors until this worker is active again, or the system stops and wants all of them to come
@@ -318,6 +324,6 @@ impl Worker<'_> {
         }
         self.watch.wakes();
         self.post.active.set(true);
-        local::turn_begins();
+        self.goes_on();
     }
 }

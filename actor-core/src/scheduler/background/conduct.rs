@@ -1,7 +1,7 @@
 //! Which actors run in the background lane, by how long their turns have taken of late.
 //!
 //! An actor goes there when a second turn of its was too long within 10 s, and comes back when 16 of its turns in a
-//! row were short. If a sixteenth of the actors of a kind (a type, spawned at one place), and 4 at least, have had too
+//! row were short. If one in 64 actors of a kind (a type, spawned at one place), and 4 at least, have had too
 //! long a turn within 10 s, the whole kind goes there before each of its actors has held up a worker, and comes back
 //! when of 64 of its turns fewer than an eighth were long.
 
@@ -23,7 +23,7 @@ const TIMES: u32 = 2;
 const GOOD_IN_A_ROW: u32 = 16;
 /// So many actors of a kind at least, and one in so many of those that live, have had too long a turn: it goes.
 const FEW_OF_A_KIND: usize = 4;
-const ONE_IN: u64 = 16;
+const ONE_IN: u64 = 64;
 /// After so many turns of a kind it is judged again; it comes back if fewer than one in so many were long.
 const TURNS_OF_A_KIND: u32 = 64;
 const GOOD_KIND: u32 = 8;
@@ -84,7 +84,7 @@ impl Conduct {
             || state.kinds.get(&kind.index()).is_some_and(slow)
     }
 
-    /// A turn was so long that its worker was taken over.
+    /// A turn whose worker was taken over has exceeded the hard quantum.
     pub(in crate::scheduler) fn exceeded(&self, scheduler: &Scheduler, subject: Subject, now: Instant) {
         let Some(kind) = subject.kind else { return };
         let alive = scheduler.alive(kind);

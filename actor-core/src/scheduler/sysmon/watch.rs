@@ -43,6 +43,7 @@ pub(super) struct Seen {
     took: Duration,
     asked: bool,
     reported: bool,
+    exceeded: bool,
     demoted: bool,
     /// How much processor time the thread had had, and when in the turn that was.
     baseline: Option<(Duration, Usage)>,
@@ -58,6 +59,7 @@ impl Seen {
             took: Duration::ZERO,
             asked: false,
             reported: false,
+            exceeded: false,
             demoted: false,
             baseline: None,
             described: None,
@@ -117,6 +119,11 @@ impl Seen {
             true => Manner::Burns,
             false => Manner::Blocks,
         })
+    }
+
+    /// Whether it has exceeded the hard quantum: once.
+    pub(super) fn exceeds(&mut self, hard: Duration) -> bool {
+        self.took >= hard && !std::mem::replace(&mut self.exceeded, true)
     }
 
     /// Whether a thread that lost its worker is to have the lowest priority. Looked at once for each hard quantum.
