@@ -29,6 +29,7 @@ mod pinned;
 mod placement;
 mod preemptible;
 mod preemption;
+mod preemption_storm;
 mod safepoints;
 mod scheduling;
 mod shutdown;
