@@ -2,11 +2,13 @@
 //!
 //! * [`mailbox`]: the queues, the run token, and what a push has to do;
 //! * [`incarnation`]: the actor's lives, one after the other, with the future of the handler in work;
+//! * [`aside`]: a message for another kind of thread;
 //! * [`turn`]: what a worker does with a cell, from the first message of a turn to the last;
 //! * [`kind`]: what cells of a type that were spawned at one place share;
 //! * [`watching`]: who is told of the end;
 //! * [`ending`]: from a handler's failure or a stop to the restart or the end.
 
+mod aside;
 pub(crate) mod control;
 pub(crate) mod ending;
 mod inbox;
@@ -28,6 +30,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::actor::{Messages, Settings};
+use crate::blocking::{self, Pool};
 use crate::cell::mailbox::{Mailbox, MailboxStats, Order, Pushed, Refusal, Signal, Ticket, Verdict};
 use crate::cell::task::{Header, Task};
 use crate::cell::turn::Life;
@@ -208,6 +211,19 @@ impl<A: Messages> Cell<A> {
             self.schedule_pinned();
         } else {
             self.system().scheduler().schedule_again(Task::of(self));
+        }
+    }
+
+    /// Queues another turn, on the blocking pool, or on a worker if this one runs there. For the holder of the
+    /// run token, as above.
+    #[cold]
+    pub(crate) fn schedule_elsewhere(self: &Arc<Self>) {
+        if blocking::may_block() {
+            self.schedule_again();
+        } else {
+            // The system must be there when the cell is gone.
+            let system = self.system().clone();
+            Pool::run_turn(&system, Task::of(self));
         }
     }
 

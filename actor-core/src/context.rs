@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::actor::{Accepts, Messages};
 use crate::actor_ref::ActorRef;
+use crate::blocking::future::Blocking;
 use crate::cell::{ActorId, Cell, Control, Path};
 use crate::error::SpawnError;
 use crate::message::Message;
@@ -184,6 +185,40 @@ impl<A: Messages> Context<A> {
     #[must_use]
     pub fn should_yield(&self) -> bool {
         soft::is_over()
+    }
+
+    /// Runs a closure that may block on the blocking pool: the handler waits, and with it the mailbox, but no
+    /// worker. A handler all of which blocks is better marked `#[message(blocking)]`, which has `&mut self`.
+    ///
+    /// A panic of the closure goes on here, so it fails the actor as one of the handler does. If the handler is
+    /// dropped, by a kill, a closure that has not begun does not run; one that has runs on.
+    ///
+    /// # Errors
+    /// As for [`SystemHandle::blocking`].
+    ///
+    /// ```
+    /// # use actor_core::prelude::*;
+    /// # #[derive(Actor)]
+    /// # struct Settings { text: String }
+    /// # #[messages]
+    /// # impl Settings {
+    /// #[message]
+    /// async fn reload(&mut self, ctx: &mut Context<Self>) -> Result<usize, Failure> {
+    ///     let read = ctx.blocking(|| std::fs::read_to_string("/etc/hosts")).await;
+    ///     self.text = read.map_err(Failure::new)?.map_err(Failure::new)?;
+    ///     Ok(self.text.len())
+    /// }
+    /// # }
+    /// # let system = System::new().unwrap();
+    /// # let settings = system.spawn(|| Settings { text: String::new() }).unwrap();
+    /// # let _ = settings.reload().wait();
+    /// ```
+    pub fn blocking<F, T>(&self, closure: F) -> Blocking<F, T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.system().blocking(closure)
     }
 
     // ---- spawning ----------------------------------------------------------------------------

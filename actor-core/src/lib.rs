@@ -52,6 +52,7 @@ extern crate self as actor_core;
 
 mod actor;
 mod actor_ref;
+mod blocking;
 mod call;
 mod cell;
 mod clock;
@@ -87,6 +88,7 @@ pub use actor_macros::{Actor, down, message, messages, started, stopped};
 pub use actor::async_handler;
 pub use actor::{Accepts, Actor, Messages, Overflow, Settings, Step};
 pub use actor_ref::{ActorRef, Recipient, WeakRef};
+pub use blocking::future::{Blocking, BlockingError};
 pub use call::{Ask, Call, Sending};
 pub use cell::mailbox::MailboxStats;
 pub use cell::pending::Pending;

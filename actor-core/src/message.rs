@@ -30,6 +30,10 @@ pub trait Envelope: Send + 'static {
         false
     }
 
+    /// Whether there are messages whose handlers may block.
+    #[doc(hidden)]
+    const HAS_BLOCKING: bool = false;
+
     /// Whether the handler may block, and so runs on the blocking pool.
     #[doc(hidden)]
     #[inline]

@@ -27,7 +27,7 @@ pub(crate) use counters::{Count, add, count};
 pub use histogram::Histogram;
 pub(crate) use preemption::Tallies;
 pub use preemption::{Event, Events, LongTurn, Preemptions};
-pub use snapshot::{ActorGroup, Snapshot, WorkerSnapshot};
+pub use snapshot::{ActorGroup, BlockingSnapshot, Snapshot, WorkerSnapshot};
 
 use crate::cell::kind::Kind;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};

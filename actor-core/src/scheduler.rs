@@ -210,13 +210,23 @@ impl Scheduler {
         (worker < self.workers()).then(|| &self.remote(worker).driver)
     }
 
-    pub(crate) fn timers(&self, worker: usize) -> &TimerQueue {
-        &self.remote(worker).timers
+    /// The driver of one of the active workers, for threads that have none.
+    pub(crate) fn any_driver(&self) -> Option<Arc<dyn Driver>> {
+        self.driver(clock::below(self.parallelism())).cloned()
     }
 
-    /// The driver of one of the active workers.
-    fn any_driver(&self) -> Option<Arc<dyn Driver>> {
-        self.driver(clock::below(self.parallelism())).cloned()
+    /// Has sysmon look now: there is something to start a thread for.
+    pub(crate) fn wake_sysmon(&self) {
+        self.sysmon.wake();
+    }
+
+    /// What the workers' threads are called.
+    pub(crate) fn name(&self) -> &str {
+        &self.recipe.name
+    }
+
+    pub(crate) fn timers(&self, worker: usize) -> &TimerQueue {
+        &self.remote(worker).timers
     }
 
     /// The number of the worker that this thread runs, if it runs one. Another thread may run it by the time that

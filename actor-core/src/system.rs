@@ -15,6 +15,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use crate::actor::Messages;
+use crate::blocking::Pool;
+use crate::blocking::future::Blocking;
 use crate::cell::{ActorId, Cell};
 use crate::clock;
 use crate::dead_letter::DeadLetters;
@@ -95,6 +97,7 @@ pub(crate) struct Shared {
     stop_within: Duration,
     built: Instant,
     trace: Trace,
+    blocking: Pool,
 }
 
 impl SystemHandle {
@@ -156,7 +159,7 @@ impl SystemHandle {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let uptime = clock::now().saturating_duration_since(self.0.built);
-        Snapshot::of(&self.0.scheduler, uptime, self.0.dead_letters.count())
+        Snapshot::of(&self.0.scheduler, &self.0.blocking, uptime, self.0.dead_letters.count())
     }
 
     /// The number of workers that there are, active and retired. Their numbers begin at 0; the active ones are those
@@ -202,6 +205,36 @@ impl SystemHandle {
         Sleep::new(self.clone(), delay)
     }
 
+    /// Runs a closure that may block, such as a read of a file or a query of a database without async, on the
+    /// blocking pool, and waits for it without holding a thread up. For code that has no context;
+    /// handlers have [`Context::blocking`](crate::Context::blocking). In any executor.
+    ///
+    /// A panic of the closure goes on in who awaits it, as if it had been called there. See [`Blocking`] for
+    /// what happens when the future is dropped.
+    ///
+    /// # Errors
+    /// [`BlockingError::Full`](crate::BlockingError::Full) if all threads are busy
+    /// ([`Builder::max_blocking`]) and too many closures wait ([`Builder::blocking_queue`]);
+    /// [`BlockingError::Closed`](crate::BlockingError::Closed) when the system has ended;
+    /// [`BlockingError::Thread`](crate::BlockingError::Thread) if no thread can be had.
+    ///
+    /// ```
+    /// # use actor_core::System;
+    /// # let system = System::new().unwrap();
+    /// # pollster::block_on(async {
+    /// let hosts = system.blocking(|| std::fs::read_to_string("/etc/hosts")).await?;
+    /// # let _ = hosts;
+    /// # Ok::<(), actor_core::BlockingError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn blocking<F, T>(&self, closure: F) -> Blocking<F, T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        Blocking::new(self.clone(), closure)
+    }
+
     // ---- ending ------------------------------------------------------------------------------
 
     /// Begins the end and returns at once: the root supervisor stops all actors. Its owner, or
@@ -230,12 +263,17 @@ impl SystemHandle {
     /// is nothing more for the workers to do once their queues are empty.
     pub(crate) fn root_ended(&self, reason: StopReason) {
         *self.0.ended.lock() = Some(reason);
+        self.0.blocking.close(&self.0.scheduler);
         self.0.scheduler.stop();
         self.0.trace.end();
     }
 
     pub(crate) fn scheduler(&self) -> &Scheduler {
         &self.0.scheduler
+    }
+
+    pub(crate) fn blocking_pool(&self) -> &Pool {
+        &self.0.blocking
     }
 
     pub(crate) fn names(&self) -> &Names {

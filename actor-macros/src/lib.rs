@@ -122,6 +122,12 @@ pub fn derive_actor(input: TokenStream) -> TokenStream {
 /// loop that takes less for an iteration had better be a function that the handler calls for a part of the
 /// work.
 ///
+/// `#[message(blocking)]` is for sync handlers that block: it runs on a thread of the system's blocking pool, with
+/// `self` and the context as ever. The mailbox waits meanwhile, no worker does; a kill takes effect when the
+/// handler has returned. What follows from it there and then, such as `#[stopped]` after a panic, may run
+/// on the same thread. In such a handler, and in no other, a thread may wait for other actors: `.wait()` is
+/// allowed. On a pinned actor the option does nothing, as its thread is its own.
+///
 /// # Replies
 ///
 /// What a handler returns is the reply. If the return type is called `Result` (`io::Result<T>` is),

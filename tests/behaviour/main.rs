@@ -3,6 +3,7 @@
 mod accounting;
 mod ask;
 mod async_handlers;
+mod blocking;
 mod chat_binary;
 mod chat_crowd;
 mod chat_hostile;

@@ -55,15 +55,16 @@ impl Looper {
     #[message(preemptible)]
     async fn by_loop(&mut self) -> &'static str {
         // The loop's value, through a label.
-        let value = 'outer: loop {
-            loop {
+        'outer: loop {
+            for n in 0.. {
                 if !self.goes_on() {
                     break 'outer "loop";
                 }
-                continue 'outer;
+                if n == 3 {
+                    continue 'outer;
+                }
             }
-        };
-        value
+        }
     }
 
     #[message(preemptible)]

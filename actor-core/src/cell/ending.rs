@@ -119,6 +119,7 @@ impl<A: Messages> Turn<'_, A> {
     /// The end of the actor, after which nothing of it is left but the refs that others hold.
     pub(crate) fn end(&mut self, reason: StopReason) -> Next {
         self.life.phase = Phase::Ended;
+        self.end_aside(&reason);
         for message in self.receiver.end() {
             self.cell.dead_letter(message, DeadLetterReason::Stopped(reason.clone()));
         }

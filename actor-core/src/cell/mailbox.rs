@@ -60,6 +60,8 @@ pub(crate) enum Mode {
     Failed,
     /// Its port finishes: readiness, and a kill.
     Draining,
+    /// A message that was taken out and has to be handled on another kind of thread: nothing before that.
+    Elsewhere,
     /// Nothing, for ever.
     Ended,
 }
@@ -611,6 +613,11 @@ impl<M> Mailbox<M> {
             Mode::Busy => Flags::WAKE,
             Mode::Failed => Flags::VERDICT.and(Flags::LAST),
             Mode::Draining => Flags::READY,
+            Mode::Elsewhere => {
+                // SAFETY: as above.
+                unsafe { self.receiver() }.give_places();
+                return true;
+            }
         };
         // It may be parked for long, and senders need not wait for places that are free.
         // SAFETY: as above.

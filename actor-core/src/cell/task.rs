@@ -9,6 +9,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use crate::actor::Messages;
+use crate::blocking;
 use crate::cell::kind::Kind;
 use crate::cell::mailbox::Mode;
 use crate::cell::{ActorId, Cell, Control, turn};
@@ -96,6 +97,7 @@ unsafe fn run<A: Messages>(header: NonNull<Header>) {
     let (id, kind) = (cell.id(), cell.header.kind());
     if kind.is_watched()
         && !cell.is_pinned()
+        && !blocking::may_block()
         && cell.system().scheduler().divert(Task::of(&cell), id, kind).is_ok()
     {
         return;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use crate::actor::Messages;
+use crate::cell::aside::Aside;
 use crate::cell::control::Done;
 use crate::cell::inbox::Handle;
 use crate::cell::incarnation::Incarnation;
@@ -45,11 +46,13 @@ pub(crate) struct Uncommon<A: Messages> {
     pub(crate) spawner: Option<Reply<(), StopReason>>,
     /// The message whose handler is pending, between two turns.
     in_work: Option<InWork>,
+    /// The next message, which is to be handled on another kind of thread.
+    pub(crate) aside: Option<Aside<A::Message>>,
 }
 
 impl<A: Messages> Default for Uncommon<A> {
     fn default() -> Self {
-        Uncommon { make_port: None, port: None, spawner: None, in_work: None }
+        Uncommon { make_port: None, port: None, spawner: None, in_work: None, aside: None }
     }
 }
 
@@ -161,7 +164,11 @@ pub(crate) unsafe fn run<A: Messages>(cell: &Arc<Cell<A>>) -> Mode {
     };
     // SAFETY: the token is ours until this returns; the borrows above are gone.
     if unsafe { cell.mailbox.end_turn(mode, again) } {
-        cell.schedule_again();
+        if mode == Mode::Elsewhere {
+            cell.schedule_elsewhere();
+        } else {
+            cell.schedule_again();
+        }
     }
     mode
 }
@@ -242,6 +249,7 @@ impl<A: Messages> Turn<'_, A> {
             Phase::Draining(_) => Mode::Draining,
             Phase::Ended => Mode::Ended,
             _ if self.is_busy() => Mode::Busy,
+            _ if self.life.has_aside() => Mode::Elsewhere,
             _ => Mode::Open,
         }
     }
@@ -289,7 +297,7 @@ impl<A: Messages> Turn<'_, A> {
     pub(crate) fn take_spawner(&mut self) -> Option<Reply<(), StopReason>> {
         let uncommon = self.life.uncommon.as_mut()?;
         let spawner = uncommon.spawner.take();
-        if uncommon.make_port.is_none() {
+        if uncommon.make_port.is_none() && uncommon.aside.is_none() {
             self.life.uncommon = None;
         }
         spawner
@@ -300,7 +308,11 @@ impl<A: Messages> Turn<'_, A> {
     /// Does the next thing that the mailbox holds.
     #[inline(always)]
     fn work(&mut self) -> Next {
+        if self.life.has_aside() {
+            return self.handle_aside();
+        }
         match self.receiver.look() {
+            Came::Message if self.next_belongs_elsewhere() => self.work_on_other(),
             Came::Message => self.handle_next(),
             Came::Nothing => Next::Rest,
             Came::Other => self.work_on_other(),
@@ -353,7 +365,10 @@ impl<A: Messages> Turn<'_, A> {
     /// Handles a message that has come another way.
     #[cold]
     #[inline(never)]
-    fn handle_other(&mut self, message: A::Message, by: Way) -> Next {
+    pub(crate) fn handle_other(&mut self, message: A::Message, by: Way) -> Next {
+        if self.belongs_elsewhere(&message) {
+            return self.put_aside(message, by);
+        }
         let label = message.label();
         local::note_message(label);
         self.in_work = Some(InWork { message: label, by });
@@ -424,7 +439,7 @@ impl<A: Messages> Turn<'_, A> {
     // ---- the port ----------------------------------------------------------------------------
 
     fn port_ready(&mut self) {
-        if !matches!(self.life.phase, Phase::Running) || self.is_busy() {
+        if !matches!(self.life.phase, Phase::Running) || self.is_busy() || self.life.has_aside() {
             return;
         }
         let ready = self.receiver.take_ready();

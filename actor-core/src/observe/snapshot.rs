@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
+use crate::blocking::Pool;
 use crate::cell::kind::Kind;
 use crate::observe::{Counters, Histogram, LongTurn, Preemptions, Record, WorkerState};
 use crate::scheduler::Scheduler;
@@ -41,6 +42,8 @@ pub struct Snapshot {
     pub background_threads: usize,
     /// How many turns wait in the background lane.
     pub background_queue: usize,
+    /// The blocking pool.
+    pub blocking: BlockingSnapshot,
     /// From the time that an actor is scheduled to the time that its turn begins.
     pub runnable_delay: Histogram,
     /// How long turns take.
@@ -67,6 +70,24 @@ pub struct WorkerSnapshot {
     pub counters: Counters,
 }
 
+/// What there is to see of the blocking pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlockingSnapshot {
+    /// How many threads it has: those that run something, and the idle ones.
+    pub threads: usize,
+    /// How many of them have nothing to run.
+    pub idle: usize,
+    /// How many of them run a closure or a blocking handler.
+    pub running: usize,
+    /// How many closures, and actors with a message for a blocking handler, wait for a thread.
+    pub queued: usize,
+    /// How many jobs have ended: closures, and turns of actors with blocking handlers.
+    pub done: u64,
+    /// How many closures were refused.
+    pub refused: u64,
+}
+
 /// Actors of one type that were spawned at one place in the program.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -84,7 +105,12 @@ pub struct ActorGroup {
 }
 
 impl Snapshot {
-    pub(crate) fn of(scheduler: &Scheduler, uptime: Duration, dead_letters: u64) -> Snapshot {
+    pub(crate) fn of(
+        scheduler: &Scheduler,
+        blocking: &Pool,
+        uptime: Duration,
+        dead_letters: u64,
+    ) -> Snapshot {
         let records = || (0..scheduler.workers()).map(|worker| scheduler.record(worker));
         let merged = |of: fn(&Record, &mut Histogram)| {
             let mut histogram = Histogram::new();
@@ -106,6 +132,7 @@ impl Snapshot {
             spare_threads,
             background_threads,
             background_queue,
+            blocking: blocking.snapshot(),
             runnable_delay: merged(|record, into| record.delays.add_to(into)),
             turn_time: merged(|record, into| record.turns.add_to(into)),
             mailbox_wait: merged(|record, into| record.waits.add_to(into)),
@@ -176,6 +203,14 @@ impl fmt::Display for WorkerState {
     }
 }
 
+impl fmt::Display for BlockingSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BlockingSnapshot { threads, idle, running, queued, done, refused } = self;
+        write!(f, "threads={threads} idle={idle} running={running} ")?;
+        write!(f, "queued={queued} done={done} refused={refused}")
+    }
+}
+
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let up = self.uptime.as_secs_f64();
@@ -195,6 +230,7 @@ impl fmt::Display for Snapshot {
         for turn in &self.long_turns {
             writeln!(f, "long turn: {turn}")?;
         }
+        writeln!(f, "blocking pool: {}", self.blocking)?;
         writeln!(f, "runnable delay  {}", self.runnable_delay)?;
         writeln!(f, "turn time       {}", self.turn_time)?;
         writeln!(f, "mailbox wait    {}", self.mailbox_wait)?;

@@ -111,6 +111,8 @@ impl fmt::Display for Line<'_> {
         write!(f, "parks={} idle_wakes={} ", new.parks, new.idle_wakes)?;
         let wakes = new.wakes_sent + now.wakes_from_outside.saturating_sub(before.wakes_from_outside);
         write!(f, "wakes={wakes} timers={} fired={} ", now.timers(), new.timers_fired)?;
+        let blocking = now.blocking;
+        write!(f, "blocking={}/{}+{} ", blocking.running, blocking.threads, blocking.queued)?;
         let dead = now.dead_letters.saturating_sub(before.dead_letters);
         write!(f, "actors={} dead_letters={dead} ", now.actors_alive())?;
         write!(f, "threads={} spare={} long={} ", now.threads, now.spare_threads, now.long_turns.len())?;

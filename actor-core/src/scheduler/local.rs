@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::Arc;
 
+use crate::blocking;
 use crate::cell::ActorId;
 use crate::cell::kind::Kind;
 use crate::cell::task::Task;
@@ -47,7 +48,7 @@ pub(super) fn coarse_ticked() -> bool {
 }
 
 /// Notes that a turn begins, after a rest.
-pub(super) fn turn_begins() {
+pub(crate) fn turn_begins() {
     TURN_BEGAN.set(clock::coarse());
 }
 
@@ -208,7 +209,7 @@ pub(super) fn inside_as<R>(scheduler: &Scheduler, f: impl FnOnce(usize) -> R) ->
 
 pub(crate) fn current_driver() -> Option<Arc<dyn Driver>> {
     let own = with_post(|post| post.inside(|| post.remote.driver.clone())).flatten();
-    own.or_else(background::any_driver).or_else(pinned::any_driver)
+    own.or_else(background::any_driver).or_else(pinned::any_driver).or_else(blocking::any_driver)
 }
 
 /// Calls `f` with the record of the worker that this thread runs, if it does.
@@ -217,7 +218,7 @@ pub(crate) fn with_record(f: impl FnOnce(&Record)) {
 }
 
 /// Whether this thread must not start others, which would have its low priority.
-pub(super) fn makes_no_threads() -> bool {
+pub(crate) fn makes_no_threads() -> bool {
     background::is_current() || with_post(|post| post.hand.is_demoted()) == Some(true)
 }
 

@@ -129,7 +129,7 @@ fn run(system: &SystemHandle) {
     let mut watcher = Watcher::new(system);
     while !scheduler.is_over() {
         watcher.look();
-        let quiet = watcher.quiet_looks >= QUIET_LOOKS;
+        let quiet = watcher.quiet_looks >= QUIET_LOOKS && !system.blocking_pool().wants_threads();
         let until_look = if quiet { SLOW_TICK } else { TICK };
         let may_sleep = quiet && watcher.sees_nothing();
         scheduler
@@ -187,6 +187,7 @@ impl<'a> Watcher<'a> {
         self.quiet_looks = if any { 0 } else { self.quiet_looks.saturating_add(1) };
         self.look_at_stuck(passed, now);
         self.scheduler.background.tend(self.system, now);
+        self.tend_blocking(now);
         self.publish();
     }
 
@@ -295,6 +296,17 @@ impl<'a> Watcher<'a> {
         if let Ok(spare) = self.scheduler.crew.spare(self.system) {
             *self.scheduler.remote(worker).hand.lock() = Some(spare.clone());
             spare.order(Order::Run(worker));
+        }
+    }
+
+    /// Starts the threads of the blocking pool that are wanted by threads which must not do that.
+    fn tend_blocking(&mut self, now: Instant) {
+        if now < self.not_before {
+            return;
+        }
+        if let Err(error) = self.system.blocking_pool().tend(self.system) {
+            self.not_before = now + AFTER_FAILURE;
+            tracing::error!(%error, "no thread can be started for the blocking pool");
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::actor::Actor;
+use crate::blocking::{Limits, Pool};
 use crate::cell::incarnation::Incarnation;
 use crate::cell::turn::Life;
 use crate::cell::{ActorId, Cell, Plan};
@@ -59,6 +60,7 @@ pub struct Builder {
     background_threads: usize,
     quanta: Quanta,
     out_of_threads: OutOfThreads,
+    blocking: Limits,
     make_driver: Box<MakeDriver>,
     restarts: u32,
     window: Duration,
@@ -79,6 +81,7 @@ impl Default for Builder {
             background_threads: BACKGROUND_THREADS,
             quanta: Quanta { soft: SOFT_QUANTUM, hard: HARD_QUANTUM },
             out_of_threads: OutOfThreads::default(),
+            blocking: Limits::default(),
             make_driver: Box::new(|_| Ok(Arc::new(Parker::default()))),
             restarts: Intensity::RESTARTS,
             window: Intensity::WINDOW,
@@ -186,6 +189,30 @@ impl Builder {
         self
     }
 
+    /// The most threads of the blocking pool, for closures ([`SystemHandle::blocking`]) and blocking handlers
+    /// (`#[message(blocking)]`); 64 unless said, and at least 1. They are beside the workers, are started when
+    /// they are needed, and end when they had nothing to do for 10 s. As most of them sleep in the
+    /// kernel, there may be many more than cores; but each has a stack.
+    pub fn max_blocking(mut self, max_blocking: usize) -> Self {
+        self.blocking.threads = max_blocking.max(1);
+        self
+    }
+
+    /// How many closures may wait for a thread of the blocking pool; 10000 unless said. One more is refused with
+    /// [`BlockingError::Full`](crate::BlockingError::Full). Messages for blocking handlers are not limited by
+    /// this: they wait in their mailboxes.
+    pub fn blocking_queue(mut self, blocking_queue: usize) -> Self {
+        self.blocking.queue = blocking_queue;
+        self
+    }
+
+    /// How long a thread of the blocking pool stays that has nothing to do.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn blocking_idle(mut self, idle: Duration) -> Self {
+        self.blocking.idle = idle;
+        self
+    }
+
     /// What workers park in. `actor-net` has one for sockets.
     pub fn driver(
         mut self,
@@ -274,6 +301,7 @@ impl Builder {
             stop_within: self.stop_within,
             built: clock::now(),
             trace: Trace::default(),
+            blocking: Pool::new(self.blocking),
         }));
         // Made before the threads, so that the drop of the system ends those that were started.
         let system = System { handle: handle.clone() };
@@ -334,6 +362,7 @@ impl fmt::Debug for Builder {
             .field("background_threads", &self.background_threads)
             .field("quanta", &self.quanta)
             .field("out_of_threads", &self.out_of_threads)
+            .field("blocking", &self.blocking)
             .field("intensity", &(self.restarts, self.window))
             .field("stop_within", &self.stop_within)
             .field("schedtrace", &self.schedtrace)

@@ -28,8 +28,8 @@ pub struct Report {
     pub reason: StopReason,
     /// The actors that had not ended by their deadline.
     pub late: Vec<Late>,
-    /// How many workers, and threads of pinned actors, did not come back, because a handler has not
-    /// returned. Their threads are left alone.
+    /// How many workers, threads of pinned actors and threads of the blocking pool did not come back, because a
+    /// handler or closure has not returned. Their threads are left alone.
     pub stuck_workers: usize,
 }
 
@@ -70,7 +70,8 @@ impl System {
         let mut stuck_workers = 0;
         if !local::is_current() {
             self.wait_for_root();
-            stuck_workers = self.scheduler().wait_for_threads(clock::now() + GRACE);
+            let until = clock::now() + GRACE;
+            stuck_workers = self.scheduler().wait_for_threads(until) + self.blocking_pool().wait(until);
         }
         let ended = self.0.ended.lock().clone();
         let late = self.0.late.lock().clone();
@@ -80,6 +81,7 @@ impl System {
     fn wait_for_root(&self) {
         let Some(root) = self.root() else {
             // It has ended, or a failed build never made it.
+            self.blocking_pool().close(self.scheduler());
             return self.scheduler().stop();
         };
         let monitor = || Monitor::new(root.cell().clone());

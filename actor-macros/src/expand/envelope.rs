@@ -92,6 +92,8 @@ fn is_blocking(expansion: &Expansion<'_>) -> Option<TokenStream> {
     });
     (!blocking.is_empty()).then(|| {
         quote_spanned! {Span::mixed_site()=>
+            const HAS_BLOCKING: ::core::primitive::bool = true;
+
             fn is_blocking(&self) -> ::core::primitive::bool {
                 match *self { #(#arms)* _ => false }
             }

@@ -1,0 +1,77 @@
+//! A message on the wrong kind of thread: one for a blocking handler on a worker, or one for any other on the
+//! blocking pool.
+//!
+//! It is put aside, where it is the next to be handled, and the turn ends with the run token in its hands: the
+//! actor goes to the pool, or back to a worker, as to any other queue. So a handler that blocks has the state
+//! as all others do, nothing is borrowed across threads, and a kill, which waits for its return there, finds
+//! state and mailbox in order.
+
+use crate::actor::Messages;
+use crate::blocking;
+use crate::cell::turn::{Life, Next, Turn, Way, quietly};
+use crate::dead_letter::DeadLetterReason;
+use crate::message::Envelope;
+use crate::reason::StopReason;
+
+/// A message that was taken out of the mailbox and not handled.
+pub(crate) struct Aside<M> {
+    message: M,
+    /// If it came through the mailbox, the counts of that have it as handled.
+    by: Way,
+}
+
+impl<A: Messages> Life<A> {
+    fn take_aside(&mut self) -> Option<Aside<A::Message>> {
+        self.uncommon.as_mut()?.aside.take()
+    }
+
+    /// Whether a message is put aside. Costs nothing for actors without blocking handlers.
+    #[inline]
+    pub(crate) fn has_aside(&self) -> bool {
+        A::Message::HAS_BLOCKING && self.uncommon.as_ref().is_some_and(|uncommon| uncommon.aside.is_some())
+    }
+}
+
+impl<A: Messages> Turn<'_, A> {
+    /// Whether this thread is not for the message's handler. A pinned actor's is for all.
+    #[inline]
+    pub(crate) fn belongs_elsewhere(&self, message: &A::Message) -> bool {
+        A::Message::HAS_BLOCKING && message.is_blocking() != blocking::may_block() && !self.cell.pinned
+    }
+
+    /// Whether this thread is not for the handler of the message that the receiver has found.
+    #[inline(always)]
+    pub(crate) fn next_belongs_elsewhere(&self) -> bool {
+        A::Message::HAS_BLOCKING && self.receiver.message().is_some_and(|next| self.belongs_elsewhere(next))
+    }
+
+    #[cold]
+    pub(crate) fn put_aside(&mut self, message: A::Message, by: Way) -> Next {
+        self.life.uncommon.get_or_insert_default().aside = Some(Aside { message, by });
+        Next::Rest
+    }
+
+    /// Handles the message that was put aside. A kill comes first; what came through the mailbox is still there for
+    /// the next incarnation, a timer's message is not.
+    #[cold]
+    pub(crate) fn handle_aside(&mut self) -> Next {
+        let kill = self.receiver.take_kill();
+        let Some(Aside { message, by }) = self.life.take_aside() else { return Next::More };
+        let Some(asked) = kill else { return self.handle_other(message, by) };
+        if by == Way::Mailbox {
+            self.put_aside(message, by);
+        } else {
+            quietly(&**self.cell, "dropping a timer's message", || drop(message));
+        }
+        self.finish(asked.into())
+    }
+
+    /// Makes the message that was put aside a dead letter: the actor ends.
+    pub(crate) fn end_aside(&mut self, reason: &StopReason) {
+        let Some(Aside { message, by }) = self.life.take_aside() else { return };
+        if by == Way::Mailbox {
+            self.receiver.count_failed();
+        }
+        self.cell.dead_letter(message, DeadLetterReason::Stopped(reason.clone()));
+    }
+}
