@@ -3,6 +3,7 @@
 mod builder;
 pub(crate) mod names;
 mod placement;
+mod runtimes;
 mod shutdown;
 
 pub use builder::{BuildError, Builder};
@@ -32,6 +33,7 @@ use crate::supervisor::{Late, Supervisor, SupervisorBuilder, SupervisorRef};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
 use crate::timer::Sleep;
 use names::Names;
+use runtimes::{Entered, Runtimes};
 
 /// A running system, owned: dropping it shuts it down, as [`shutdown`](Self::shutdown) does.
 ///
@@ -98,6 +100,7 @@ pub(crate) struct Shared {
     built: Instant,
     trace: Trace,
     blocking: Pool,
+    runtimes: Runtimes,
 }
 
 impl SystemHandle {
@@ -274,6 +277,11 @@ impl SystemHandle {
 
     pub(crate) fn blocking_pool(&self) -> &Pool {
         &self.0.blocking
+    }
+
+    /// Enters the runtimes that handlers may use, on a thread that is to run them.
+    pub(crate) fn enter_runtimes(&self) -> Entered<'_> {
+        self.0.runtimes.enter()
     }
 
     pub(crate) fn names(&self) -> &Names {

@@ -11,6 +11,7 @@ mod chat_support;
 mod chat_talk;
 mod dead_letters;
 mod endings;
+mod interop;
 mod lifecycle;
 mod macro_errors;
 mod macro_expansion;

@@ -51,6 +51,7 @@ fn run(system: &SystemHandle) {
     system.placement().settle(None);
     HERE.with(|here| drop(here.set(system.clone())));
     let _flag = soft::adopt();
+    let _runtimes = system.enter_runtimes();
     let pool: &Pool = system.blocking_pool();
     pool.thread_began();
     while let Some(job) = pool.next() {

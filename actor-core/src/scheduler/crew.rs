@@ -145,6 +145,7 @@ fn start(system: &SystemHandle, hand: &Arc<Hand>) -> io::Result<()> {
         .spawn(move || {
             let adopted = soft::adopt();
             hand.begins(adopted.flag());
+            let _runtimes = system.enter_runtimes();
             local::with_doing_of(&hand.doing, || run(&system, &hand));
             system.scheduler().crew.remove(&hand);
         })

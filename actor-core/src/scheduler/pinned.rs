@@ -221,6 +221,7 @@ pub(super) fn any_driver() -> Option<Arc<dyn Driver>> {
 fn run(system: &SystemHandle, seat: &Seat) {
     HERE.with(|here| drop(here.set(system.clone())));
     let _flag = soft::adopt();
+    let _runtimes = system.enter_runtimes();
     while let Some(task) = seat.next() {
         local::turn_begins();
         if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {

@@ -27,6 +27,7 @@ use crate::supervisor::{Restart, Supervisor};
 use crate::sync::{AtomicBool, AtomicU64, Mutex};
 use crate::system::names::Names;
 use crate::system::placement::{Pinning, Placement};
+use crate::system::runtimes::Runtimes;
 use crate::system::{Shared, System, SystemHandle};
 
 /// The most workers a system can have.
@@ -61,6 +62,7 @@ pub struct Builder {
     quanta: Quanta,
     out_of_threads: OutOfThreads,
     blocking: Limits,
+    runtimes: Runtimes,
     make_driver: Box<MakeDriver>,
     restarts: u32,
     window: Duration,
@@ -82,6 +84,7 @@ impl Default for Builder {
             quanta: Quanta { soft: SOFT_QUANTUM, hard: HARD_QUANTUM },
             out_of_threads: OutOfThreads::default(),
             blocking: Limits::default(),
+            runtimes: Runtimes::default(),
             make_driver: Box::new(|_| Ok(Arc::new(Parker::default()))),
             restarts: Intensity::RESTARTS,
             window: Intensity::WINDOW,
@@ -206,6 +209,21 @@ impl Builder {
         self
     }
 
+    /// A tokio runtime for handlers to use: its timers and sockets, and libraries that need them, such as
+    /// `reqwest` or `sqlx`. The threads that run actors (workers, those of pinned actors and of the
+    /// blocking pool) enter it, so `tokio::time::sleep` or `tokio::spawn` in a handler find it. The actors
+    /// stay on the threads of this system; the runtime's own threads serve its timers and sockets, so it
+    /// must have one: a `current_thread` runtime does only while somebody is in its `block_on`. Shut the
+    /// system down first: what asks an ended runtime for a timer or a socket panics.
+    ///
+    /// For the feature `tokio`. The other way round takes no setting: asks and whatever else of this crate is a
+    /// future can be awaited in any executor.
+    #[cfg(feature = "tokio")]
+    pub fn tokio(mut self, handle: tokio::runtime::Handle) -> Self {
+        self.runtimes.tokio = Some(handle);
+        self
+    }
+
     /// How long a thread of the blocking pool stays that has nothing to do.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn blocking_idle(mut self, idle: Duration) -> Self {
@@ -302,6 +320,7 @@ impl Builder {
             built: clock::now(),
             trace: Trace::default(),
             blocking: Pool::new(self.blocking),
+            runtimes: self.runtimes,
         }));
         // Made before the threads, so that the drop of the system ends those that were started.
         let system = System { handle: handle.clone() };
@@ -363,6 +382,7 @@ impl fmt::Debug for Builder {
             .field("quanta", &self.quanta)
             .field("out_of_threads", &self.out_of_threads)
             .field("blocking", &self.blocking)
+            .field("runtimes", &self.runtimes)
             .field("intensity", &(self.restarts, self.window))
             .field("stop_within", &self.stop_within)
             .field("schedtrace", &self.schedtrace)
