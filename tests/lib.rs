@@ -12,6 +12,9 @@ pub mod guide {
     #[doc = include_str!("../docs/guide/around-an-actor.md")]
     pub mod around_an_actor {}
 
+    #[doc = include_str!("../docs/guide/blocking.md")]
+    pub mod blocking {}
+
     #[doc = include_str!("../docs/guide/chat-service.md")]
     pub mod chat_service {}
 
