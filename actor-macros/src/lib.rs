@@ -118,7 +118,7 @@ pub fn derive_actor(input: TokenStream) -> TokenStream {
 /// handler lets other actors run if its turn has been long enough, as `ctx.checkpoint().await` does, and a
 /// kill takes effect. A checkpoint borrows nothing, but what the handler holds across it has to be `Send`,
 /// as across any `.await`. Loops in closures, async blocks, nested items and the brackets of macros get
-/// none, and a handler that has no other loops is an error. A checkpoint costs a nanosecond or two, so a
+/// none, and a handler that has no other loops is an error. A checkpoint costs about three nanoseconds, so a
 /// loop that takes less for an iteration had better be a function that the handler calls for a part of the
 /// work.
 ///
