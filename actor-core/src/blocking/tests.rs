@@ -25,8 +25,20 @@ fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Holds a thread of the pool until the sender that it gives is dropped.
 fn hold(system: &System) -> Result<mpsc::Sender<()>, BlockingError> {
+    hold_and_say(system, || ())
+}
+
+/// The same, and calls `begun` on the thread.
+fn hold_and_say(
+    system: &System,
+    begun: impl FnOnce() + Send + 'static,
+) -> Result<mpsc::Sender<()>, BlockingError> {
     let (sender, held) = mpsc::channel::<()>();
-    Pool::run(system, Box::new(move || assert!(held.recv().is_err())))?;
+    let job = move || {
+        begun();
+        assert!(held.recv().is_err());
+    };
+    Pool::run(system, Box::new(job))?;
     Ok(sender)
 }
 
@@ -89,8 +101,9 @@ fn no_job_is_lost_between_an_idle_threads_last_look_and_its_end() {
 #[test]
 fn a_closed_pool_drops_what_waits_and_takes_nothing() {
     let system = system(limits(1, 10, LIMIT));
-    let held = hold(&system).expect("room");
-    eventually("the thread is held", || system.blocking_pool().snapshot().running == 1);
+    let (begin, begun) = mpsc::channel();
+    let held = hold_and_say(&system, move || begin.send(()).expect("it is waited for")).expect("room");
+    begun.recv_timeout(LIMIT).expect("the thread is held");
     let (sender, dropped) = mpsc::channel::<()>();
     Pool::run(&system, Box::new(move || drop(sender))).expect("room");
     let report = system.shutdown();

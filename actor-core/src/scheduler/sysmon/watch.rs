@@ -171,3 +171,93 @@ impl Seen {
         described.map(|turn| LongTurn { took: self.took, ..turn })
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const QUANTA: Quanta = Quanta { soft: Duration::from_millis(1), hard: Duration::from_millis(10) };
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn seen() -> Seen {
+        Seen::first(&Hand::new("test".into(), 0), 1)
+    }
+
+    /// What is advised at each millisecond of a turn, whose thread has had so much of the processor by then.
+    fn advice(cpu: impl Fn(u64) -> u64, runnable: bool, waits: bool, millis: u64) -> Vec<Advice> {
+        let mut seen = seen();
+        let look = |at| {
+            seen.passes(ms(1));
+            seen.advise(QUANTA, || Some(Usage { cpu: ms(cpu(at)), runnable }), || waits)
+        };
+        (1..=millis).map(look).collect()
+    }
+
+    fn first(advice: &[Advice], wanted: Advice) -> Option<usize> {
+        advice.iter().position(|advice| *advice == wanted).map(|at| at + 1)
+    }
+
+    #[test]
+    fn a_turn_is_asked_once_and_its_worker_taken_over_after_the_hard_quantum() {
+        for (cpu, runnable) in [(1, true), (0, false)] {
+            let all = advice(|at| at * cpu, runnable, false, 12);
+            assert_eq!(all.iter().filter(|advice| **advice == Advice::Ask).count(), 1);
+            assert_eq!((first(&all, Advice::Ask), first(&all, Advice::Replace)), (Some(1), Some(10)));
+        }
+    }
+
+    #[test]
+    fn where_work_waits_it_comes_sooner() {
+        assert_eq!(first(&advice(|at| at, true, true, 12), Advice::Replace), Some(2));
+    }
+
+    #[test]
+    fn a_thread_that_gets_no_processor_is_left_alone_but_not_for_ever() {
+        let all = advice(|_| 0, true, true, 120);
+        assert_eq!(first(&all, Advice::Replace), Some(100));
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_taken_over() {
+        let mut seen = seen();
+        let mut look = || {
+            seen.passes(ms(5));
+            seen.advise(QUANTA, || None, || false)
+        };
+        assert_eq!([look(), look()], [Advice::Ask, Advice::Replace]);
+    }
+
+    #[test]
+    fn who_burns_is_demoted_once_and_who_blocks_is_not() {
+        let demoted_at = |cpu: fn(u64) -> u64, runnable| {
+            let mut seen = seen();
+            let usage = |at| move || Some(Usage { cpu: ms(cpu(at)), runnable });
+            let mut demoted = Vec::new();
+            for at in 1..=40 {
+                seen.passes(ms(1));
+                seen.advise(QUANTA, usage(at), || true);
+                if seen.is_to_be_demoted(QUANTA.hard, usage(at)) {
+                    seen.was_demoted();
+                    demoted.push(at);
+                }
+            }
+            demoted
+        };
+        assert_eq!(demoted_at(|at| at, true), [10]);
+        assert_eq!(demoted_at(|_| 0, false), []);
+        // It begins to burn late.
+        assert_eq!(demoted_at(|at| at.saturating_sub(15), true), [30]);
+    }
+
+    #[test]
+    fn the_limit_and_the_hard_quantum_are_reported_once() {
+        let mut seen = seen();
+        assert!(seen.reports_limit() && !seen.reports_limit());
+        assert!(!seen.exceeds(ms(10)));
+        seen.passes(ms(10));
+        assert!(seen.exceeds(ms(10)) && !seen.exceeds(ms(10)));
+    }
+}
