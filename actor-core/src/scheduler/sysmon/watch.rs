@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(demoted_at(|at| at, true), [10]);
         assert_eq!(demoted_at(|_| 0, false), []);
         // It begins to burn late.
-        assert_eq!(demoted_at(|at| at.saturating_sub(15), true), [30]);
+        assert_eq!(demoted_at(|at| at.saturating_sub(15), true), [20]);
     }
 
     #[test]
