@@ -72,6 +72,8 @@ fn is_done(snapshot: &Snapshot) -> bool {
 fn work_that_was_done_is_counted() {
     const N: u64 = 20_000;
     let system = system(1);
+    // Only one that sleeps is woken.
+    eventually_shows(&system, "the worker is parked", |now| now.workers_that_are(WorkerState::Parked) == 1);
     run(&system, N);
     // When it has parked it has written everything down.
     let snapshot = eventually_shows(&system, "the worker is done", is_done);
