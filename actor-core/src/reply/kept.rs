@@ -4,6 +4,8 @@
 use std::cell::Cell;
 use std::task::Waker;
 
+use crate::sync::thread_local;
+
 thread_local!(static KEPT: Cell<Option<Waker>> = const { Cell::new(None) });
 
 /// A waker like this one, which is that of the actor whose turn runs here.
