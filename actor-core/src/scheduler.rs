@@ -54,6 +54,9 @@ pub use sysmon::OutOfThreads;
 use sysmon::Sysmon;
 use worker::Watched;
 
+/// How many tasks in the global queue are worth it to wake a worker that naps.
+const MUCH: usize = 256;
+
 pub(crate) struct Scheduler {
     /// Work from threads that are not workers of this system, and what overflows a worker's queue.
     global: CachePadded<Global<Task>>,
@@ -150,16 +153,18 @@ impl Scheduler {
             // It is the next that this worker runs, or comes to: no other is needed.
             Ok(Pushed::Next) => {}
             Ok(Pushed::Queued { urgent }) => self.wake_one(urgent),
-            Err(task) => self.push_global(task),
+            Err(task) => self.push_global(task, !local::is_worker_of(self)),
         }
     }
 
-    fn push_global(&self, task: Task) {
+    /// Puts a task into the global queue; if `urgent`, for a worker to come to it at once, even if it naps. What a handler
+    /// schedules that has lost its worker is not, unless there is much of it: it may have more in a moment.
+    fn push_global(&self, task: Task, urgent: bool) {
         self.global.push(task);
         if self.is_stopping() && *self.live.lock() == 0 {
             self.run_leftovers();
         }
-        self.wake_one(true);
+        self.wake_one(urgent || self.global.len() >= MUCH);
     }
 
     /// Runs what is scheduled when the workers have gone: actors that were spawned at the last moment,
@@ -388,7 +393,7 @@ impl Scheduler {
 
     /// Whether workers other than one that searches have something to run.
     fn others_run(&self) -> bool {
-        self.sleep.idle() + 1 < self.parallelism()
+        self.sleep.idle() + 1 < self.parallelism() || self.crew.any_lost()
     }
 
     fn has_work(&self) -> bool {
@@ -420,7 +425,7 @@ impl Scheduler {
         self.stopping.store(true, Ordering::Release);
         self.automatic.wake();
         for task in self.background.stop() {
-            self.push_global(task);
+            self.push_global(task, true);
         }
         for worker in 0..self.workers() {
             self.timers(worker).end();

@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::clock;
 use crate::scheduler::hand::{Hand, Order};
 use crate::scheduler::{background, local, soft, worker};
-use crate::sync::{Condvar, Mutex, thread};
+use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering, thread};
 use crate::system::SystemHandle;
 
 /// So many spares are kept when their handlers have returned.
@@ -22,6 +22,8 @@ pub(super) struct Crew {
     max: usize,
     state: Mutex<State>,
     ended: Condvar,
+    /// How many threads are in a turn for which they have lost their worker.
+    lost: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -48,7 +50,7 @@ pub(super) enum NoSpare {
 
 impl Crew {
     pub(super) fn new(max: usize) -> Self {
-        Crew { max, state: Mutex::default(), ended: Condvar::new() }
+        Crew { max, state: Mutex::default(), ended: Condvar::new(), lost: AtomicUsize::new(0) }
     }
 
     /// A thread that has nothing to do, for one order. Not for threads that were demoted.
@@ -86,6 +88,22 @@ impl Crew {
         } else {
             state.spares.push(hand);
         }
+    }
+
+    /// A thread has lost its worker.
+    pub(super) fn loses(&self) {
+        // Relaxed, as below: a hint, whether more is to be expected from one.
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The turn has ended for which a thread had lost its worker.
+    pub(super) fn returned(&self) {
+        self.lost.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether a thread that has lost its worker is in a turn, and may schedule something.
+    pub(super) fn any_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed) > 0
     }
 
     /// Whether a spare waits.

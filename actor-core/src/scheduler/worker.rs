@@ -56,7 +56,10 @@ pub(super) fn run(system: &SystemHandle, index: usize, hand: &Arc<Hand>) {
     });
     match outcome {
         Outcome::Stopped => scheduler.worker_ended(index),
-        Outcome::Lost => scheduler.outside.add_counted(),
+        Outcome::Lost => {
+            scheduler.crew.returned();
+            scheduler.outside.add_counted();
+        }
     }
 }
 
