@@ -153,7 +153,7 @@ impl Scheduler {
             // It is the next that this worker runs, or comes to: no other is needed.
             Ok(Pushed::Next) => {}
             Ok(Pushed::Queued { urgent }) => self.wake_one(urgent),
-            Err(task) => self.push_global(task, !local::is_worker_of(self)),
+            Err(task) => self.push_global(task, !local::schedules_from_afar(self)),
         }
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Crew {
     max: usize,
     state: Mutex<State>,
     ended: Condvar,
-    /// How many threads are in a turn for which they have lost their worker.
+    /// How many threads are in a turn for which they have lost their worker, and have scheduled something since.
     lost: AtomicUsize,
 }
 
@@ -90,18 +90,18 @@ impl Crew {
         }
     }
 
-    /// A thread has lost its worker.
+    /// A thread has scheduled something, and found that it has lost its worker.
     pub(super) fn loses(&self) {
         // Relaxed, as below: a hint, whether more is to be expected from one.
         self.lost.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The turn has ended for which a thread had lost its worker.
+    /// That thread's turn has ended.
     pub(super) fn returned(&self) {
         self.lost.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether a thread that has lost its worker is in a turn, and may schedule something.
+    /// Whether there is such a thread, which may schedule more.
     pub(super) fn any_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed) > 0
     }

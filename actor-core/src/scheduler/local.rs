@@ -96,6 +96,8 @@ pub(super) struct Post<'a> {
     pub(super) index: usize,
     /// Whether the worker runs actors, and so takes what is scheduled.
     pub(super) active: Cell<bool>,
+    /// Whether the thread has scheduled something after it had lost the worker.
+    pub(super) afar: Cell<bool>,
     /// How many turns, at the present pace, are worth stealing.
     pub(super) much: Cell<usize>,
 }
@@ -199,6 +201,19 @@ pub(crate) fn is_current() -> bool {
 /// Whether this thread runs a worker of `scheduler`, or did when the turn on it began.
 pub(super) fn is_worker_of(scheduler: &Scheduler) -> bool {
     with_post(|post| post.is_of(scheduler)) == Some(true)
+}
+
+/// Whether what this thread schedules comes from a handler that has lost its worker; more may come from there. Called
+/// when it could not be pushed here.
+pub(super) fn schedules_from_afar(scheduler: &Scheduler) -> bool {
+    let afar = with_post(|post| {
+        let lost = post.is_of(scheduler) && post.hand.claim.inside().is_none();
+        if lost && !post.afar.replace(true) {
+            scheduler.crew.loses();
+        }
+        lost
+    });
+    afar == Some(true)
 }
 
 /// Calls `f` with the number of the worker that this thread runs, while nobody else can take it over; `None` if

@@ -230,8 +230,6 @@ impl<'a> Watcher<'a> {
             // It is between two turns, or is just scheduling something. If it goes on, all is well.
             return self.scheduler.crew.put_back(spare);
         }
-        // The thread counts itself out when it finds out, which may have been before this.
-        self.scheduler.crew.loses();
         let mut seen = self.seen.remove(&worker).expect("it is what the advice was about");
         *self.scheduler.remote(worker).hand.lock() = Some(spare.clone());
         spare.order(Order::Run(worker));
