@@ -21,11 +21,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::cell::task::Task;
-use crate::clock;
 use crate::observe::BlockingSnapshot;
 use crate::scheduler::{Scheduler, local};
 use crate::sync::{Condvar, Mutex};
 use crate::system::SystemHandle;
+use crate::wait::wait_while;
 use future::BlockingError;
 pub(crate) use thread::{any_driver, may_block};
 
@@ -227,15 +227,7 @@ impl Pool {
 
     /// Waits for the threads until `until`; returns how many have not ended.
     pub(crate) fn wait(&self, until: Instant) -> usize {
-        let mut state = self.state.lock();
-        while state.threads > 0 {
-            let left = until.saturating_duration_since(clock::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self.ended.wait_timeout(state, left).unwrap_or_else(|e| e.into_inner()).0;
-        }
-        state.threads
+        wait_while(&self.ended, self.state.lock(), until, |state| state.threads > 0).threads
     }
 
     pub(crate) fn snapshot(&self) -> BlockingSnapshot {

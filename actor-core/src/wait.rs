@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// A token that one thread waits for and any thread may set. Setting it twice is setting it once.
 #[derive(Debug, Default)]
@@ -41,6 +41,23 @@ impl Wake for Token {
     fn wake(self: Arc<Self>) {
         self.set();
     }
+}
+
+/// Waits while `waits` says so, or until `until`. Whoever changes what it looks at notifies `changed`.
+pub(crate) fn wait_while<'a, T>(
+    changed: &Condvar,
+    mut guard: MutexGuard<'a, T>,
+    until: Instant,
+    waits: impl Fn(&T) -> bool,
+) -> MutexGuard<'a, T> {
+    while waits(&guard) {
+        let left = until.saturating_duration_since(clock::now());
+        if left.is_zero() {
+            break;
+        }
+        guard = changed.wait_timeout(guard, left).unwrap_or_else(|e| e.into_inner()).0;
+    }
+    guard
 }
 
 /// Wakes a task, which may be anybody's: if its waker panics, that is not for those who go on from here.

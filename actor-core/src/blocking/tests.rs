@@ -1,7 +1,7 @@
 use std::sync::mpsc;
 
 use super::*;
-use crate::System;
+use crate::{System, clock};
 
 const LIMIT: Duration = Duration::from_secs(30);
 

@@ -1,8 +1,8 @@
 //! The background lane: threads of the lowest priority for actors whose turns keep taking long, so that a thousand of
 //! them cost a few threads and no worker.
 //!
-//! Who goes there, and who comes back, is [`conduct`]'s. An actor is sent there when a worker comes to its turn, and
-//! by its own turns there as long as it stays.
+//! Who goes there, and who comes back, is [`conduct`]'s. An actor is sent there when a worker comes to its turn, for
+//! each of its turns as long as it stays.
 
 pub(super) mod conduct;
 
@@ -40,7 +40,7 @@ pub(super) struct Background {
 struct Lane {
     queue: VecDeque<Task>,
     threads: Vec<Arc<Hand>>,
-    /// How many of them that wait for work.
+    /// How many of them wait for work.
     idle: usize,
     /// When a turn ended here last, or a thread came.
     moved: Option<Instant>,

@@ -8,11 +8,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::clock;
 use crate::scheduler::hand::{Hand, Order};
 use crate::scheduler::{background, local, soft, worker};
 use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering, thread};
 use crate::system::SystemHandle;
+use crate::wait::wait_while;
 
 /// So many spares are kept when their handlers have returned.
 const SPARES: usize = 2;
@@ -144,15 +144,7 @@ impl Crew {
 
     /// Waits until all have ended, or until `until`; returns how many have not.
     pub(super) fn wait(&self, until: Instant) -> usize {
-        let mut state = self.state.lock();
-        while !state.hands.is_empty() {
-            let left = until.saturating_duration_since(clock::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self.ended.wait_timeout(state, left).unwrap_or_else(|e| e.into_inner()).0;
-        }
-        state.hands.len()
+        wait_while(&self.ended, self.state.lock(), until, |state| !state.hands.is_empty()).hands.len()
     }
 }
 

@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cell::task::Task;
-use crate::clock;
 use crate::driver::Driver;
 use crate::error::SpawnError;
 use crate::scheduler::{local, soft};
 use crate::sync::{Condvar, Mutex, thread, thread_local};
 use crate::system::SystemHandle;
+use crate::wait::wait_while;
 
 /// The threads of a system's pinned actors.
 pub(super) struct Pinned {
@@ -65,15 +65,7 @@ impl Pinned {
 
     /// Waits for the threads until `until`; returns how many have not ended.
     pub(super) fn wait(&self, until: Instant) -> usize {
-        let mut threads = self.threads.lock();
-        while threads.live > 0 {
-            let left = until.saturating_duration_since(clock::now());
-            if left.is_zero() {
-                break;
-            }
-            threads = self.ended.wait_timeout(threads, left).unwrap_or_else(|e| e.into_inner()).0;
-        }
-        threads.live
+        wait_while(&self.ended, self.threads.lock(), until, |threads| threads.live > 0).live
     }
 
     /// Takes a place under the limit, for a thread that is about to be started.
@@ -233,7 +225,7 @@ fn run(system: &SystemHandle, seat: &Seat) {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::System;
+    use crate::{System, clock};
 
     fn seats(system: &System) -> (usize, usize) {
         let threads = system.scheduler().pinned.threads.lock();

@@ -19,6 +19,7 @@ use crate::scheduler::doze::Doze;
 use crate::scheduler::hand::{Hand, Order};
 use crate::sync::{Condvar, Mutex, thread};
 use crate::system::SystemHandle;
+use crate::wait::wait_while;
 use watch::{Advice, Seen};
 
 /// The time between two looks. Under made-up schedules there is none, and it looks when it is woken: one in which it
@@ -60,7 +61,7 @@ pub(super) struct Sysmon {
     /// Whether the thread runs.
     runs: Mutex<bool>,
     ended: Condvar,
-    /// Turns on threads whose workers were taken over, and in the background lane: for the snapshot.
+    /// Turns that have exceeded the soft quantum, on workers and on threads that have lost theirs: for the snapshot.
     long: Mutex<Vec<LongTurn>>,
 }
 
@@ -88,14 +89,7 @@ impl Sysmon {
 
     /// Waits until the thread has ended, or until `until`.
     pub(super) fn wait(&self, until: Instant) {
-        let mut runs = self.runs.lock();
-        while *runs {
-            let left = until.saturating_duration_since(clock::now());
-            if left.is_zero() {
-                return;
-            }
-            runs = self.ended.wait_timeout(runs, left).unwrap_or_else(|e| e.into_inner()).0;
-        }
+        drop(wait_while(&self.ended, self.runs.lock(), until, |runs| *runs));
     }
 
     /// Turns that are shorter are short.
@@ -231,8 +225,7 @@ impl<'a> Watcher<'a> {
             return self.scheduler.crew.put_back(spare);
         }
         let mut seen = self.seen.remove(&worker).expect("it is what the advice was about");
-        *self.scheduler.remote(worker).hand.lock() = Some(spare.clone());
-        spare.order(Order::Run(worker));
+        self.give(worker, spare);
         self.scheduler.tallies.replaced.count();
         if let Some(turn) = seen.describe(hand, None) {
             tracing::warn!(%turn, worker, "a turn takes long: another thread has taken its worker over");
@@ -294,9 +287,14 @@ impl<'a> Watcher<'a> {
             return;
         }
         if let Ok(spare) = self.scheduler.crew.spare(self.system) {
-            *self.scheduler.remote(worker).hand.lock() = Some(spare.clone());
-            spare.order(Order::Run(worker));
+            self.give(worker, spare);
         }
+    }
+
+    /// Has a spare thread run a worker that no other runs.
+    fn give(&self, worker: usize, spare: Arc<Hand>) {
+        *self.scheduler.remote(worker).hand.lock() = Some(spare.clone());
+        spare.order(Order::Run(worker));
     }
 
     /// Starts the threads of the blocking pool that are wanted by threads which must not do that.
