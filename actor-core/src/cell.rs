@@ -58,7 +58,7 @@ impl fmt::Display for ActorId {
 }
 
 /// What an idle actor costs is this, its incarnation, and a place in its supervisor's list; so there is
-/// no word in here that few actors need: see [`rare::Rare`] and [`turn::Uncommon`].
+/// no word in here that few actors need: see [`rare::Rare`] and [`turn::life::Uncommon`].
 #[repr(C)]
 pub(crate) struct Cell<A: Messages> {
     /// First, so that a queued task, which knows no type, finds it.

@@ -7,26 +7,33 @@
 //! * [`ring`](super::ring): the queue of a mailbox that drops its oldest;
 //! * [`rare`](super::rare): what most mailboxes never need;
 //! * [`receiver`](super::receiver): what the running side takes out;
-//! * here: capacity, overflow, orders, and the end of a turn.
+//! * [`push`]: whether a message is taken, and what the overflow policy says;
+//! * [`room`]: the places of a bounded mailbox;
+//! * [`rest`]: the end of a turn;
+//! * here: orders, and everything else that is no message.
 
 #[cfg(all(test, loom))]
 mod model;
+mod push;
+mod rest;
+mod room;
 
-use std::task::Waker;
-
-use crate::actor::{Overflow, Settings};
+use crate::actor::Settings;
 use crate::cell::control::{Asked, Control, Done, Flags, Raised};
-use crate::cell::inbox::{Inbox, Rest, Taken, Usually};
-use crate::cell::line::Line;
+use crate::cell::inbox::{Inbox, Taken, Usually};
 use crate::cell::rare::Rare;
 use crate::cell::receiver::Receiver;
 use crate::monitor::Down;
-use crate::observe::sample::{self, Stamp};
+use crate::observe::sample::Stamp;
 use crate::port::Ready;
 use crate::reason::StopReason;
 use crate::slab::Key;
 use crate::sync::{AtomicU32, AtomicU64, OnceBox, Ordering, UnsafeCell};
-use crate::wait;
+use room::Limits;
+
+pub(crate) use crate::cell::line::Ticket;
+pub(crate) use push::{Pushed, Refusal};
+pub(crate) use rest::Mode;
 
 /// What has happened to the messages of one actor so far. `accepted` is always the sum of
 /// `handled`, `queued` and `dead`.
@@ -47,23 +54,6 @@ pub struct MailboxStats {
     pub dead: u64,
     /// Refused because the mailbox was full, and given back.
     pub rejected: u64,
-}
-
-/// What the actor can use at the moment; decides what schedules it when it rests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Between two handlers: everything.
-    Open,
-    /// An async handler is pending: its wake-up, and a kill.
-    Busy,
-    /// The incarnation has failed: its supervisor's verdict.
-    Failed,
-    /// Its port finishes: readiness, and a kill.
-    Draining,
-    /// A message that was taken out and has to be handled on another kind of thread: nothing before that.
-    Elsewhere,
-    /// Nothing, for ever.
-    Ended,
 }
 
 /// What the system lane carries. It has no limit of its own: there is at most one entry for each
@@ -103,25 +93,6 @@ pub(crate) enum Work<M> {
     Message(M),
     Nothing,
 }
-
-/// Why a message was not taken.
-pub enum Refusal<M> {
-    Full(M),
-    Closed(M),
-}
-
-/// What a push did. Hardly ever more than its tag is written.
-pub(crate) enum Pushed<M> {
-    /// Taken. If so it says, the actor got work while it rested: the caller must schedule it.
-    Taken { schedule: bool },
-    /// Taken; and by the overflow policy this one, or one before it, is a dead letter, for the caller to
-    /// announce.
-    Instead { of: M, schedule: bool },
-    /// Not taken.
-    Refused(Refusal<M>),
-}
-
-pub(crate) use crate::cell::line::Ticket;
 
 pub(crate) struct Mailbox<M> {
     pub(super) inbox: Inbox<Item<M>>,
@@ -166,48 +137,6 @@ unsafe impl<M> Usually for Item<M> {
     }
 }
 
-/// The capacity and the overflow policy in one word.
-#[derive(Clone, Copy)]
-pub(super) struct Limits(u32);
-
-impl Limits {
-    const BITS: u32 = 30;
-    const UNBOUNDED: u32 = (1 << Limits::BITS) - 1;
-
-    fn new(settings: Settings) -> Limits {
-        let capacity = match settings.mailbox {
-            Settings::UNBOUNDED => Limits::UNBOUNDED,
-            capacity => u32::try_from(capacity).unwrap_or(u32::MAX).clamp(1, Limits::UNBOUNDED - 1),
-        };
-        let overflow = match settings.overflow {
-            Overflow::Reject => 0,
-            Overflow::Wait => 1,
-            Overflow::DropNewest => 2,
-            Overflow::DropOldest => 3,
-        };
-        Limits(overflow << Limits::BITS | capacity)
-    }
-
-    #[inline]
-    pub(super) fn capacity(self) -> u32 {
-        self.0 & Limits::UNBOUNDED
-    }
-
-    #[inline]
-    pub(super) fn is_bounded(self) -> bool {
-        self.capacity() != Limits::UNBOUNDED
-    }
-
-    fn overflow(self) -> Overflow {
-        match self.0 >> Limits::BITS {
-            0 => Overflow::Reject,
-            1 => Overflow::Wait,
-            2 => Overflow::DropNewest,
-            _ => Overflow::DropOldest,
-        }
-    }
-}
-
 impl<M> Mailbox<M> {
     /// A mailbox whose cell is about to be scheduled for the first time.
     pub(crate) fn new(settings: Settings) -> Self {
@@ -233,199 +162,6 @@ impl<M> Mailbox<M> {
         self.rare.get()
     }
 
-    /// Whether messages are in the ring, for senders to drop the oldest.
-    pub(super) fn has_ring(&self) -> bool {
-        self.limits.overflow() == Overflow::DropOldest && self.limits.is_bounded()
-    }
-
-    /// Whether an ask that finds the mailbox full waits for room.
-    pub(crate) fn asks_wait(&self) -> bool {
-        self.limits.overflow() == Overflow::Wait
-    }
-
-    // ---- pushing -------------------------------------------------------------------------------
-
-    /// Adds a user message, which `make` makes where it is to lie. `ticket` is a grant to use, if the sender
-    /// has waited for one; a sender that `waits` is refused where the overflow policy would drop something.
-    #[inline(always)]
-    pub(crate) fn push(&self, make: impl FnOnce() -> M, ticket: Option<Ticket>, waits: bool) -> Pushed<M> {
-        if self.limits.is_bounded() {
-            if self.has_ring() {
-                return self.push_ring(make(), ticket, waits);
-            }
-            let placed = match ticket {
-                Some(ticket) => self.take_place_in_line(ticket),
-                None => self.take_place(),
-            };
-            if !placed {
-                return self.overflow(make(), waits);
-            }
-        }
-        if sample::message_due() {
-            return self.push_stamped(make());
-        }
-        self.push_item(|| Item::Message(make()))
-    }
-
-    /// Pushes what has its place, if it needs one.
-    #[inline(always)]
-    fn push_item(&self, make: impl FnOnce() -> Item<M>) -> Pushed<M> {
-        match self.inbox.push(make) {
-            Ok(schedule) => Pushed::Taken { schedule },
-            Err(item) => self.refused(item),
-        }
-    }
-
-    /// Pushes a message whose wait is to be measured.
-    #[cold]
-    #[inline(never)]
-    fn push_stamped(&self, message: M) -> Pushed<M> {
-        let stamped = Box::new((sample::message_stamp(), message));
-        self.push_item(|| Item::Stamped(stamped))
-    }
-
-    /// The mailbox is closed: its place is given back, and the message.
-    #[cold]
-    #[inline(never)]
-    fn refused(&self, item: Item<M>) -> Pushed<M> {
-        if self.limits.is_bounded() {
-            self.give_places(1);
-        }
-        Pushed::Refused(Refusal::Closed(item.into_message()))
-    }
-
-    /// Takes the place that was granted to a sender in line, or one that is free. A sender that gets
-    /// one stands in line no more: another grant would be lost with it.
-    fn take_place_in_line(&self, ticket: Ticket) -> bool {
-        let (placed, _waker) = {
-            let mut line = self.rare().line.lock();
-            let placed = line.use_grant(ticket) || self.take_place();
-            // The waker is dropped without the lock, as all that is a user's.
-            (placed, if placed { line.leave(ticket).1 } else { None })
-        };
-        placed
-    }
-
-    /// Takes a place in the queue if one is free.
-    fn take_place(&self) -> bool {
-        // SeqCst for those who stand in line; see `queue_for_room`. Never more than there are, not
-        // even for a moment: who looks for a free place at that moment would miss one.
-        let one_more = |used| (used < self.limits.capacity()).then_some(used + 1);
-        self.used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more).is_ok()
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn overflow(&self, message: M, waits: bool) -> Pushed<M> {
-        if self.inbox.is_closed() {
-            return Pushed::Refused(Refusal::Closed(message));
-        }
-        if self.limits.overflow() == Overflow::DropNewest && !waits {
-            self.rare().dead.fetch_add(1, Ordering::Relaxed);
-            return Pushed::Instead { of: message, schedule: false };
-        }
-        if !waits {
-            self.rare().rejected.fetch_add(1, Ordering::Relaxed);
-        }
-        Pushed::Refused(Refusal::Full(message))
-    }
-
-    #[inline(never)]
-    fn push_ring(&self, message: M, ticket: Option<Ticket>, waits: bool) -> Pushed<M> {
-        let placed = ticket.is_some_and(|ticket| self.take_place_in_line(ticket));
-        let mut dropped = None;
-        {
-            let mut ring = self.rare().ring.lock();
-            if ring.closed {
-                drop(ring);
-                if placed {
-                    self.give_places(1);
-                }
-                return Pushed::Refused(Refusal::Closed(message));
-            }
-            // Who stands in line takes a place there only.
-            if !placed && (ticket.is_some() || !self.take_place()) {
-                if waits {
-                    return Pushed::Refused(Refusal::Full(message));
-                }
-                match ring.pop() {
-                    Some(oldest) => dropped = Some(oldest),
-                    // All places are granted: the new one is the oldest of those without.
-                    None => {
-                        self.rare().dead.fetch_add(1, Ordering::Relaxed);
-                        return Pushed::Instead { of: message, schedule: false };
-                    }
-                }
-            }
-            ring.queue.push_back(message);
-        }
-        let schedule = self.raise(Flags::RING);
-        match dropped {
-            None => Pushed::Taken { schedule },
-            Some(of) => {
-                self.rare().dead.fetch_add(1, Ordering::Relaxed);
-                Pushed::Instead { of, schedule }
-            }
-        }
-    }
-
-    // ---- waiting for room ------------------------------------------------------------------------
-
-    /// Puts a sender in the line for room, or refreshes its waker. True: push again, with this
-    /// ticket (the push may still be refused as closed).
-    pub(crate) fn queue_for_room(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool {
-        let waker = waker.clone();
-        let _before;
-        let woken = {
-            let mut line = self.rare().line.lock();
-            let (granted, before) = line.join(ticket, waker);
-            // Declared before the lock was taken, so dropped after it is free.
-            _before = before;
-            if granted {
-                return true;
-            }
-            // SeqCst, here and in `give_places`: the receiver frees places and then looks for the
-            // line, this shows the line and then looks for places. The same with closing.
-            self.control.raise(Flags::LINE);
-            if self.is_closed() {
-                return true;
-            }
-            self.grant(&mut line)
-        };
-        // Whoever was granted a place is woken, this one perhaps: its next poll finds the grant.
-        wake_all(woken);
-        false
-    }
-
-    /// Leaves the line; a grant not used goes to the next.
-    pub(crate) fn leave_line(&self, ticket: Ticket) {
-        let (had_grant, _waker) = self.rare().line.lock().leave(ticket);
-        if had_grant {
-            self.give_places(1);
-        }
-    }
-
-    pub(super) fn give_places(&self, places: u32) {
-        self.used.fetch_sub(places, Ordering::SeqCst);
-        if self.control.has_line() {
-            let woken = self.grant(&mut self.rare().line.lock());
-            wake_all(woken);
-        }
-    }
-
-    /// Grants the free places to those first in line, who are to be woken.
-    fn grant(&self, line: &mut Line) -> Vec<Waker> {
-        let mut woken = Vec::new();
-        while !line.is_empty() {
-            if !self.take_place() {
-                return woken;
-            }
-            woken.extend(line.grant());
-        }
-        self.control.lower(Flags::LINE);
-        woken
-    }
-
     // ---- everything else from outside --------------------------------------------------------------
 
     /// Raises flags; true if the caller must schedule the actor.
@@ -441,7 +177,7 @@ impl<M> Mailbox<M> {
         }
     }
 
-    /// Adds a Down, in its order with the messages. Where there is no such order (see [`Ring`]), or no
+    /// Adds a Down, in its order with the messages. Where there is no such order (see [`ring`](super::ring)), or no
     /// more messages are taken, it goes to the system lane: it is not lost, and comes once.
     pub(crate) fn down(&self, incarnation: u64, down: Down) -> bool {
         if self.has_ring() {
@@ -517,15 +253,6 @@ impl<M> Mailbox<M> {
         self.claim_if(self.control.order_kill(order.why, order.last))
     }
 
-    pub(super) fn disperse_line(&self) {
-        // As in `give_places`: this has closed, and looks for the line. That there is a `rare` would
-        // say nothing: a thread may see that late.
-        if self.control.has_line() {
-            let woken = self.rare().line.lock().disperse();
-            wake_all(woken);
-        }
-    }
-
     // ---- looking in --------------------------------------------------------------------------------
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -575,81 +302,6 @@ impl<M> Mailbox<M> {
         let taken = self.taken.with_mut(|taken| unsafe { &mut *taken });
         Receiver { mailbox: self, taken }
     }
-
-    /// Takes back places without a look at who waits for one: the mailbox has ended.
-    pub(super) fn forget_places(&self, places: u32) {
-        self.used.fetch_sub(places, Ordering::Relaxed);
-    }
-}
-
-impl<M> Mailbox<M> {
-    /// Gives the run token back, unless there is something to do in `mode` (or `again` says so):
-    /// then the caller keeps it and must schedule the actor again.
-    ///
-    /// # Safety
-    /// The caller holds the run token, and no [`Receiver`] is left: when this returns false, the
-    /// token may be another thread's already.
-    #[allow(unsafe_code)]
-    pub(crate) unsafe fn end_turn(&self, mode: Mode, again: Ready) -> bool {
-        if !again.is_empty() {
-            self.control.raise(Flags::ready(again.bits()));
-        }
-        if mode == Mode::Open {
-            // SAFETY: passed on to the caller.
-            return !unsafe { self.rest() };
-        }
-        // SAFETY: as above.
-        unsafe { self.park(mode) }
-    }
-
-    /// Keeps the token, and rests for what `mode` waits for, unless it is there.
-    ///
-    /// # Safety
-    /// As for `end_turn`.
-    #[allow(unsafe_code)]
-    unsafe fn park(&self, mode: Mode) -> bool {
-        let wanted = match mode {
-            Mode::Open | Mode::Ended => return false,
-            Mode::Busy => Flags::WAKE,
-            Mode::Failed => Flags::VERDICT.and(Flags::LAST),
-            Mode::Draining => Flags::READY,
-            Mode::Elsewhere => {
-                // SAFETY: as above.
-                unsafe { self.receiver() }.give_places();
-                return true;
-            }
-        };
-        // It may be parked for long, and senders need not wait for places that are free.
-        // SAFETY: as above.
-        unsafe { self.receiver() }.give_places();
-        !self.control.park(wanted.and(Flags::KILL))
-    }
-
-    /// Gives the token back if there is nothing to do for an open actor.
-    ///
-    /// # Safety
-    /// As for `end_turn`.
-    #[allow(unsafe_code)]
-    unsafe fn rest(&self) -> bool {
-        // SAFETY: passed on to the caller. Each of these borrows is gone before the token is.
-        let mut stub = match unsafe { self.receiver() }.take_stub() {
-            Some(stub) => stub,
-            None => return false,
-        };
-        while !self.control.flags().any(Flags::OPEN) {
-            stub = match self.inbox.rest(stub) {
-                Rest::Idle => return true,
-                Rest::Called(stub) => stub,
-                Rest::Messages(back) => {
-                    stub = back;
-                    break;
-                }
-            };
-        }
-        // SAFETY: as above; the token is still ours.
-        unsafe { self.receiver() }.taken.put_stub(stub);
-        false
-    }
 }
 
 impl<M> Drop for Mailbox<M> {
@@ -659,21 +311,5 @@ impl<M> Drop for Mailbox<M> {
         // SAFETY: the borrow of the mailbox excludes all others.
         #[allow(unsafe_code)]
         self.taken.with_mut(|taken| inbox.close(unsafe { &mut *taken }));
-    }
-}
-
-impl<M> Item<M> {
-    fn into_message(self) -> M {
-        match self {
-            Item::Message(message) => message,
-            Item::Stamped(stamped) => stamped.1,
-            Item::Stop | Item::Down(_) => unreachable!("only messages are pushed where one comes back"),
-        }
-    }
-}
-
-fn wake_all(wakers: impl IntoIterator<Item = Waker>) {
-    for waker in wakers {
-        wait::wake(waker);
     }
 }

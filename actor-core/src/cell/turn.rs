@@ -3,16 +3,20 @@
 //! A turn takes steps until its budget is used up or nothing is left, and every step leaves the
 //! actor in a phase in which it can rest. [`run`] then gives the run token back, or keeps it and
 //! goes to the end of the queue.
+//!
+//! * [`budget`]: how long a turn may be;
+//! * [`life`]: what a turn finds of the actor, and the phase that it is in;
+//! * [`port`]: the part of the actor's port in it.
 
 mod budget;
+mod life;
+mod port;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use crate::actor::Messages;
-use crate::cell::aside::Aside;
-use crate::cell::control::Done;
 use crate::cell::inbox::Handle;
 use crate::cell::incarnation::Incarnation;
 use crate::cell::mailbox::{Came, Mode, Signal, Verdict, Work};
@@ -21,116 +25,14 @@ use crate::cell::waker;
 use crate::cell::{Cell, Control};
 use crate::context::Context;
 use crate::message::Envelope;
-use crate::port::{Again, Drain, MakePort, Port, Readiness, Ready};
+use crate::port::{Readiness, Ready};
 use crate::reason::{Failure, StopReason};
 use crate::reply::Reply;
 use crate::scheduler::local;
 use crate::slab::Key;
 use budget::Budget;
 
-/// What only the worker that runs the actor sees.
-pub(crate) struct Life<A: Messages> {
-    /// Gone once the actor has ended.
-    pub(crate) incarnation: Option<Incarnation<A>>,
-    /// What few actors have; gone when it is empty.
-    pub(crate) uncommon: Option<Box<Uncommon<A>>>,
-    /// The number of the current incarnation, from 1.
-    pub(crate) number: u32,
-    pub(crate) phase: Phase,
-}
-
-pub(crate) struct Uncommon<A: Messages> {
-    pub(crate) make_port: Option<MakePort<A>>,
-    pub(crate) port: Option<Box<dyn Port<A>>>,
-    /// Who waits for the first incarnation's start.
-    pub(crate) spawner: Option<Reply<(), StopReason>>,
-    /// The message whose handler is pending, between two turns.
-    in_work: Option<InWork>,
-    /// The next message, which is to be handled on another kind of thread.
-    pub(crate) aside: Option<Aside<A::Message>>,
-}
-
-impl<A: Messages> Default for Uncommon<A> {
-    fn default() -> Self {
-        Uncommon { make_port: None, port: None, spawner: None, in_work: None, aside: None }
-    }
-}
-
-impl<A: Messages> Life<A> {
-    pub(crate) fn unborn(
-        incarnation: Incarnation<A>,
-        make_port: Option<MakePort<A>>,
-        spawner: Option<Reply<(), StopReason>>,
-    ) -> Self {
-        let has_uncommon = make_port.is_some() || spawner.is_some();
-        let uncommon = has_uncommon.then(|| Box::new(Uncommon { make_port, spawner, ..Uncommon::default() }));
-        Life { incarnation: Some(incarnation), uncommon, number: 0, phase: Phase::Unborn }
-    }
-
-    #[inline]
-    fn alive(&mut self) -> &mut Incarnation<A> {
-        self.incarnation.as_mut().expect("an actor that has not ended has an incarnation")
-    }
-
-    pub(crate) fn take_port(&mut self) -> Option<Box<dyn Port<A>>> {
-        self.uncommon.as_mut()?.port.take()
-    }
-
-    fn put_port(&mut self, port: Box<dyn Port<A>>) {
-        self.uncommon.get_or_insert_default().port = Some(port);
-    }
-
-    fn port(&mut self) -> Option<&mut Box<dyn Port<A>>> {
-        self.uncommon.as_mut()?.port.as_mut()
-    }
-
-    pub(crate) fn has_port(&self) -> bool {
-        self.uncommon.as_ref().is_some_and(|uncommon| uncommon.port.is_some())
-    }
-
-    /// Why the incarnation is about to end.
-    pub(crate) fn why(&self, done: Done) -> StopReason {
-        match (done, &self.incarnation) {
-            (Done::As(asked), _) => asked.into(),
-            (Done::Other, Some(incarnation)) => incarnation.why().cloned().unwrap_or(StopReason::Killed),
-            (Done::Other, None) => StopReason::Killed,
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-pub(crate) struct InWork {
-    pub(crate) message: &'static str,
-    pub(crate) by: Way,
-}
-
-/// How a message has come. As large as a word: what is around a smaller one would be copied piece by piece, which
-/// takes as long as dozens of instructions when it was written just before in other pieces.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(usize)]
-pub(crate) enum Way {
-    /// Through the mailbox, whose counts include it.
-    Mailbox,
-    /// Made here, for a timer.
-    Timer,
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Phase {
-    /// No incarnation yet.
-    Unborn,
-    /// `#[started]` runs.
-    Starting,
-    /// Between messages, or in a handler.
-    Running,
-    /// `#[stopped]` runs. The incarnation has the reason if it is none of the simple ones.
-    Stopping(Done),
-    /// The port finishes.
-    Draining(Done),
-    /// The incarnation is gone and the supervisor decides what comes next.
-    Failed,
-    Ended,
-}
+pub(crate) use life::{InWork, Life, Phase, Way};
 
 /// Whether a turn can go on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -433,61 +335,6 @@ impl<A: Messages> Turn<'_, A> {
                 self.in_work = None;
                 self.stop(reason)
             }
-        }
-    }
-
-    // ---- the port ----------------------------------------------------------------------------
-
-    fn port_ready(&mut self) {
-        if !matches!(self.life.phase, Phase::Running) || self.is_busy() || self.life.has_aside() {
-            return;
-        }
-        let ready = self.receiver.take_ready();
-        if ready.is_empty() {
-            return;
-        }
-        let Some(mut port) = self.life.take_port() else { return };
-        let outcome = caught(|| self.lend(|state, ctx| port.ready(ready, state, ctx)));
-        self.life.put_port(port);
-        match outcome {
-            Ok(again) => {
-                if again == Again::Yes {
-                    self.again = ready;
-                }
-                self.handler_done();
-            }
-            Err(why) => {
-                self.failed(StopReason::Panicked(why));
-            }
-        }
-    }
-
-    fn port_turn_ended(&mut self) {
-        if matches!(self.life.phase, Phase::Draining(_) | Phase::Failed | Phase::Ended) {
-            return;
-        }
-        if let Some(port) = self.life.port() {
-            quietly(&**self.cell, "ending a port's turn", || port.turn_ended());
-        }
-    }
-
-    pub(crate) fn drain(&mut self) -> Next {
-        if let Some(asked) = self.receiver.take_kill() {
-            return self.finish(asked.into());
-        }
-        let ready = self.receiver.take_ready();
-        let Phase::Draining(done) = self.life.phase else {
-            return Next::More;
-        };
-        let reason = self.life.why(done);
-        let drained = self.life.port().map(|port| caught(|| port.drain(ready, &reason)));
-        match drained {
-            Some(Ok(Drain::Wait)) => Next::Rest,
-            Some(Err(why)) => {
-                tracing::error!(%why, "the port panicked while draining");
-                self.finish(reason)
-            }
-            Some(Ok(Drain::Done)) | None => self.finish(reason),
         }
     }
 

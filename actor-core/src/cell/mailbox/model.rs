@@ -17,6 +17,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::*;
+use crate::actor::Overflow;
 use crate::cell::inbox::Handle;
 use crate::sync::AtomicU32;
 use crate::sync::model::{Bell, Guarded, Parcel, check};

@@ -1,0 +1,97 @@
+//! What only the holder of the run token sees of an actor: its life, and the phase that it is in.
+
+use crate::actor::Messages;
+use crate::cell::aside::Aside;
+use crate::cell::control::Done;
+use crate::cell::incarnation::Incarnation;
+use crate::port::{MakePort, Port};
+use crate::reason::StopReason;
+use crate::reply::Reply;
+
+/// What only the worker that runs the actor sees.
+pub(crate) struct Life<A: Messages> {
+    /// Gone once the actor has ended.
+    pub(crate) incarnation: Option<Incarnation<A>>,
+    /// What few actors have; gone when it is empty.
+    pub(crate) uncommon: Option<Box<Uncommon<A>>>,
+    /// The number of the current incarnation, from 1.
+    pub(crate) number: u32,
+    pub(crate) phase: Phase,
+}
+
+pub(crate) struct Uncommon<A: Messages> {
+    pub(crate) make_port: Option<MakePort<A>>,
+    pub(crate) port: Option<Box<dyn Port<A>>>,
+    /// Who waits for the first incarnation's start.
+    pub(crate) spawner: Option<Reply<(), StopReason>>,
+    /// The message whose handler is pending, between two turns.
+    pub(super) in_work: Option<InWork>,
+    /// The next message, which is to be handled on another kind of thread.
+    pub(crate) aside: Option<Aside<A::Message>>,
+}
+
+impl<A: Messages> Default for Uncommon<A> {
+    fn default() -> Self {
+        Uncommon { make_port: None, port: None, spawner: None, in_work: None, aside: None }
+    }
+}
+
+impl<A: Messages> Life<A> {
+    pub(crate) fn unborn(
+        incarnation: Incarnation<A>,
+        make_port: Option<MakePort<A>>,
+        spawner: Option<Reply<(), StopReason>>,
+    ) -> Self {
+        let has_uncommon = make_port.is_some() || spawner.is_some();
+        let uncommon = has_uncommon.then(|| Box::new(Uncommon { make_port, spawner, ..Uncommon::default() }));
+        Life { incarnation: Some(incarnation), uncommon, number: 0, phase: Phase::Unborn }
+    }
+
+    #[inline]
+    pub(super) fn alive(&mut self) -> &mut Incarnation<A> {
+        self.incarnation.as_mut().expect("an actor that has not ended has an incarnation")
+    }
+
+    /// Why the incarnation is about to end.
+    pub(crate) fn why(&self, done: Done) -> StopReason {
+        match (done, &self.incarnation) {
+            (Done::As(asked), _) => asked.into(),
+            (Done::Other, Some(incarnation)) => incarnation.why().cloned().unwrap_or(StopReason::Killed),
+            (Done::Other, None) => StopReason::Killed,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct InWork {
+    pub(crate) message: &'static str,
+    pub(crate) by: Way,
+}
+
+/// How a message has come. As large as a word: what is around a smaller one would be copied piece by piece, which
+/// takes as long as dozens of instructions when it was written just before in other pieces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Way {
+    /// Through the mailbox, whose counts include it.
+    Mailbox,
+    /// Made here, for a timer.
+    Timer,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Phase {
+    /// No incarnation yet.
+    Unborn,
+    /// `#[started]` runs.
+    Starting,
+    /// Between messages, or in a handler.
+    Running,
+    /// `#[stopped]` runs. The incarnation has the reason if it is none of the simple ones.
+    Stopping(Done),
+    /// The port finishes.
+    Draining(Done),
+    /// The incarnation is gone and the supervisor decides what comes next.
+    Failed,
+    Ended,
+}

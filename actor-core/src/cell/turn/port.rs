@@ -1,0 +1,79 @@
+//! The port's part of a turn: readiness before the messages, what goes out after them, and draining at the end.
+
+use crate::actor::Messages;
+use crate::cell::turn::{Life, Next, Phase, Turn, caught, quietly};
+use crate::port::{Again, Drain, Port};
+use crate::reason::StopReason;
+
+impl<A: Messages> Life<A> {
+    pub(crate) fn take_port(&mut self) -> Option<Box<dyn Port<A>>> {
+        self.uncommon.as_mut()?.port.take()
+    }
+
+    pub(super) fn put_port(&mut self, port: Box<dyn Port<A>>) {
+        self.uncommon.get_or_insert_default().port = Some(port);
+    }
+
+    fn port(&mut self) -> Option<&mut Box<dyn Port<A>>> {
+        self.uncommon.as_mut()?.port.as_mut()
+    }
+
+    pub(crate) fn has_port(&self) -> bool {
+        self.uncommon.as_ref().is_some_and(|uncommon| uncommon.port.is_some())
+    }
+}
+
+impl<A: Messages> Turn<'_, A> {
+    pub(super) fn port_ready(&mut self) {
+        if !matches!(self.life.phase, Phase::Running) || self.is_busy() || self.life.has_aside() {
+            return;
+        }
+        let ready = self.receiver.take_ready();
+        if ready.is_empty() {
+            return;
+        }
+        let Some(mut port) = self.life.take_port() else { return };
+        let outcome = caught(|| self.lend(|state, ctx| port.ready(ready, state, ctx)));
+        self.life.put_port(port);
+        match outcome {
+            Ok(again) => {
+                if again == Again::Yes {
+                    self.again = ready;
+                }
+                self.handler_done();
+            }
+            Err(why) => {
+                self.failed(StopReason::Panicked(why));
+            }
+        }
+    }
+
+    pub(super) fn port_turn_ended(&mut self) {
+        if matches!(self.life.phase, Phase::Draining(_) | Phase::Failed | Phase::Ended) {
+            return;
+        }
+        if let Some(port) = self.life.port() {
+            quietly(&**self.cell, "ending a port's turn", || port.turn_ended());
+        }
+    }
+
+    pub(crate) fn drain(&mut self) -> Next {
+        if let Some(asked) = self.receiver.take_kill() {
+            return self.finish(asked.into());
+        }
+        let ready = self.receiver.take_ready();
+        let Phase::Draining(done) = self.life.phase else {
+            return Next::More;
+        };
+        let reason = self.life.why(done);
+        let drained = self.life.port().map(|port| caught(|| port.drain(ready, &reason)));
+        match drained {
+            Some(Ok(Drain::Wait)) => Next::Rest,
+            Some(Err(why)) => {
+                tracing::error!(%why, "the port panicked while draining");
+                self.finish(reason)
+            }
+            Some(Ok(Drain::Done)) | None => self.finish(reason),
+        }
+    }
+}
