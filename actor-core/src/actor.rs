@@ -2,6 +2,7 @@
 //! `#[messages]`, and [`Accepts`] from each `#[message]` in that block.
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::cell::pending::Pending;
 use crate::context::Context;
@@ -108,14 +109,22 @@ pub struct Settings {
     pub mailbox: usize,
     /// What happens to a message that finds the mailbox full.
     pub overflow: Overflow,
+    /// How long a turn may take before it is asked to end; the system's if not said.
+    pub soft_quantum: Option<Duration>,
+    /// How long a turn may take before its worker is taken over; the system's if not said.
+    pub hard_quantum: Option<Duration>,
 }
 
 impl Settings {
     /// No limit on the number of waiting messages. Memory is the limit then.
     pub const UNBOUNDED: usize = usize::MAX;
 
-    /// A mailbox of 1024 messages that rejects what finds it full.
-    pub const DEFAULT: Settings = Settings { mailbox: 1024, overflow: Overflow::Reject };
+    /// A mailbox of 1024 messages that rejects what finds it full, and the system's quanta.
+    pub const DEFAULT: Settings =
+        Settings { mailbox: 1024, overflow: Overflow::Reject, soft_quantum: None, hard_quantum: None };
+
+    /// What turns are looked at after: no quantum is less.
+    pub(crate) const SHORTEST_QUANTUM: Duration = Duration::from_millis(1);
 
     /// The same settings with room for `capacity` messages (at least one).
     #[must_use]
@@ -129,6 +138,26 @@ impl Settings {
     pub const fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
         self
+    }
+
+    /// The same settings with another soft quantum (at least a millisecond); see
+    /// [`Spawn::soft_quantum`](crate::Spawn::soft_quantum).
+    #[must_use]
+    pub const fn soft_quantum(mut self, quantum: Duration) -> Self {
+        self.soft_quantum = Some(Self::possible(quantum));
+        self
+    }
+
+    /// The same settings with another hard quantum (at least a millisecond); see
+    /// [`Spawn::hard_quantum`](crate::Spawn::hard_quantum).
+    #[must_use]
+    pub const fn hard_quantum(mut self, quantum: Duration) -> Self {
+        self.hard_quantum = Some(Self::possible(quantum));
+        self
+    }
+
+    const fn possible(quantum: Duration) -> Duration {
+        if quantum.as_nanos() < Self::SHORTEST_QUANTUM.as_nanos() { Self::SHORTEST_QUANTUM } else { quantum }
     }
 }
 

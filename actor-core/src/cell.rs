@@ -118,6 +118,8 @@ impl<A: Messages> Cell<A> {
     /// A cell that its maker must schedule once.
     pub(crate) fn new(plan: Plan<A>) -> Arc<Self> {
         let mailbox = Mailbox::new(plan.settings);
+        let header = Header::of::<A>(plan.id, plan.site);
+        header.kind().set_quanta(&plan.settings);
         let pinned = plan.pinned.is_some();
         if let Some(thread) = plan.pinned {
             mailbox.rare().pinned.get_or_init(|| thread);
@@ -126,7 +128,7 @@ impl<A: Messages> Cell<A> {
             mailbox.rare().name.get_or_init(|| name);
         }
         Arc::new(Cell {
-            header: Header::of::<A>(plan.id, plan.site),
+            header,
             mailbox,
             nursery: plan.nursery,
             place: AtomicU32::new(Nursery::NOWHERE),

@@ -16,7 +16,7 @@ pub(crate) mod topology;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-/// A clock that is cheap to read and ticks every few milliseconds: to see that much time has passed,
+/// A clock that is cheap to read and ticks every few milliseconds, in nanoseconds: to see that much time has passed,
 /// not how much. Linux keeps one (`CLOCK_MONOTONIC_COARSE`), which costs a tenth of the exact clock.
 #[cfg(target_os = "linux")]
 #[cfg_attr(shuttle, allow(dead_code))]
@@ -26,13 +26,13 @@ pub(crate) fn coarse_ticks() -> u64 {
     (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
 }
 
-/// Elsewhere the exact clock is read, in milliseconds.
+/// Elsewhere the exact clock is read, to the millisecond.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn coarse_ticks() -> u64 {
     use std::sync::OnceLock;
     use std::time::Instant;
     static START: OnceLock<Instant> = OnceLock::new();
-    START.get_or_init(Instant::now).elapsed().as_millis() as u64
+    START.get_or_init(Instant::now).elapsed().as_millis() as u64 * 1_000_000
 }
 
 /// For how long, since the system was started, something in this container or on this machine has waited for a processor.

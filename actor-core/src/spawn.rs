@@ -82,6 +82,28 @@ impl<A: Messages> Spawn<A> {
         self
     }
 
+    /// How long a turn of the actor may take before it is asked to end (at least a millisecond), instead of the system's
+    /// [`Builder::soft_quantum`](crate::Builder::soft_quantum). If that makes it more than the hard quantum, and
+    /// nothing is said of that one, the hard quantum is as long.
+    ///
+    /// A quantum belongs to all actors of the type that are spawned at the same place in the program, as the groups
+    /// of a [snapshot](crate::observe::ActorGroup) do: what was said there last counts, for those too that live already.
+    /// Turns are looked at once a millisecond, so what it says comes true within a millisecond or two, whatever the
+    /// system's quanta are. A pinned actor, and a handler on the blocking pool, hold up nobody, and are not looked at.
+    pub fn soft_quantum(mut self, quantum: Duration) -> Self {
+        self.settings = self.settings.soft_quantum(quantum);
+        self
+    }
+
+    /// How long a turn of the actor may take before its worker is taken over (at least a millisecond), instead of the
+    /// system's [`Builder::hard_quantum`](crate::Builder::hard_quantum). If that makes it less than the soft quantum,
+    /// and nothing is said of that one, the soft quantum is as short. Where both are said, and contradict each other, the
+    /// soft one holds. Whose it is: see [`soft_quantum`](Self::soft_quantum).
+    pub fn hard_quantum(mut self, quantum: Duration) -> Self {
+        self.settings = self.settings.hard_quantum(quantum);
+        self
+    }
+
     /// When the supervisor starts the actor again; [`Restart::Transient`] unless said.
     pub fn restart(mut self, restart: Restart) -> Self {
         self.restart = restart;

@@ -37,10 +37,14 @@ use proc_macro::TokenStream;
 ///
 /// # Settings
 ///
-/// | setting    | values                                                   | if not given |
-/// |------------|----------------------------------------------------------|--------------|
-/// | `mailbox`  | how many messages may wait, or `"unbounded"`             | 1024         |
-/// | `overflow` | `"reject"`, `"wait"`, `"drop_newest"` or `"drop_oldest"` | `"reject"`   |
+/// | setting        | values                                                   | if not given |
+/// |----------------|----------------------------------------------------------|--------------|
+/// | `mailbox`      | how many messages may wait, or `"unbounded"`             | 1024         |
+/// | `overflow`     | `"reject"`, `"wait"`, `"drop_newest"` or `"drop_oldest"` | `"reject"`   |
+/// | `soft_quantum` | after how long a turn is asked to end, such as `"2ms"`   | the system's |
+/// | `hard_quantum` | after how long its worker is taken over, such as `"50ms"`| the system's |
+///
+/// A length of time is a whole number and `us`, `ms`, `s` or `min`. A quantum is a millisecond at least.
 ///
 /// # What it writes
 ///

@@ -2,6 +2,7 @@
 //! user wrote, with what to write in their place.
 
 mod arguments;
+mod duration;
 mod header;
 mod manner;
 mod options;

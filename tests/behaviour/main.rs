@@ -33,6 +33,7 @@ mod preemptible;
 mod preemption;
 mod preemption_storm;
 mod safepoints;
+mod quanta;
 mod scheduling;
 mod shutdown;
 mod stress;

@@ -10,10 +10,11 @@ use std::collections::HashMap;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 // From the standard library even in models, which end while kinds stay.
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
-use crate::actor::Messages;
+use crate::actor::{Messages, Settings};
 use crate::cell::Control;
 use crate::cell::task::Header;
 
@@ -37,6 +38,30 @@ pub(crate) struct Kind {
     watched: AtomicI32,
     /// In how many systems the whole kind is slow.
     slow: AtomicI32,
+    soft_quantum: Quantum,
+    hard_quantum: Quantum,
+}
+
+/// A quantum of a kind's own, in nanoseconds; 0 if it has none.
+struct Quantum(AtomicU64);
+
+impl Quantum {
+    const fn none() -> Self {
+        Quantum(AtomicU64::new(0))
+    }
+
+    // Relaxed, here and there: it tells nothing but itself, to those who look at turns now and then.
+    fn set(&self, quantum: Duration) {
+        let nanos = u64::try_from(quantum.as_nanos()).unwrap_or(u64::MAX);
+        // A look first: what all that are spawned at the place say is mostly the same.
+        if self.0.load(Ordering::Relaxed) != nanos {
+            self.0.store(nanos, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self) -> Option<Duration> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|nanos| *nanos != 0).map(Duration::from_nanos)
+    }
 }
 
 impl Kind {
@@ -72,6 +97,8 @@ impl Kind {
                     index,
                     watched: AtomicI32::new(0),
                     slow: AtomicI32::new(0),
+                    soft_quantum: Quantum::none(),
+                    hard_quantum: Quantum::none(),
                 }))
             };
             let kind = *kinds.by_key.entry(key).or_insert_with(new);
@@ -96,6 +123,8 @@ impl Kind {
             index: usize::MAX,
             watched: AtomicI32::new(0),
             slow: AtomicI32::new(0),
+            soft_quantum: Quantum::none(),
+            hard_quantum: Quantum::none(),
         }
     }
 
@@ -119,6 +148,21 @@ impl Kind {
     pub(crate) fn watch(&self, reasons: i32, slow: i32) {
         self.slow.fetch_add(slow, Ordering::Relaxed);
         self.watched.fetch_add(reasons, Ordering::Relaxed);
+    }
+
+    /// Gives the kind quanta of its own, if there are any in the settings of one that is spawned.
+    pub(super) fn set_quanta(&self, settings: &Settings) {
+        if let Some(quantum) = settings.soft_quantum {
+            self.soft_quantum.set(quantum);
+        }
+        if let Some(quantum) = settings.hard_quantum {
+            self.hard_quantum.set(quantum);
+        }
+    }
+
+    /// The quanta of its own: the soft one, and the hard one.
+    pub(crate) fn quanta(&self) -> (Option<Duration>, Option<Duration>) {
+        (self.soft_quantum.get(), self.hard_quantum.get())
     }
 
     /// All kinds there are by now, in the order of their indices.

@@ -87,9 +87,9 @@ pub(crate) fn now() -> Instant {
     })
 }
 
-/// The ticks of the coarse clock.
+/// The coarse clock, in nanoseconds.
 pub(crate) fn coarse() -> u64 {
-    TIME.with(|time| (time.borrow().now.as_nanos() / TICK.as_nanos()) as u64)
+    TIME.with(|time| (time.borrow().now.as_nanos() / TICK.as_nanos() * TICK.as_nanos()) as u64)
 }
 
 /// A number below `n`.

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::ptr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::blocking;
 use crate::cell::ActorId;
@@ -69,6 +70,15 @@ pub(super) fn steps() -> u32 {
 pub(crate) fn begin_turn_of(cell: *const (), actor: ActorId, kind: &'static Kind) {
     CURRENT.set(cell);
     with_doing(|doing| doing.set_subject(actor, kind));
+}
+
+/// The soft quantum of the turn on this thread, as far as it knows; zero if it knows none.
+#[cold]
+pub(super) fn soft_quantum() -> Duration {
+    let mut kind = None;
+    with_doing(|doing| kind = doing.subject(doing.turn()).and_then(|subject| subject.kind));
+    let own = || kind?.quanta().0;
+    with_post(|post| post.scheduler.sysmon.quanta_of(kind).soft).or_else(own).unwrap_or_default()
 }
 
 /// Notes which message's handler runs now.

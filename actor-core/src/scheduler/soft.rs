@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 use crossbeam_utils::CachePadded;
 
 use crate::clock;
+use crate::scheduler::local;
 use crate::sync::{Ordering, StaticBool, thread_local};
 
 /// How many futures of ours may be ready at once, one after the other, in a turn.
@@ -118,7 +119,7 @@ pub(crate) fn turn_begins() {
 }
 
 /// Whether the turn on this thread has been long enough. Looks at the coarse clock now and then, soon at first,
-/// since who raises the flag may be late, or not there at all.
+/// since who raises the flag may be late, or not there at all: that tells when a quantum is over by a tick.
 #[inline]
 pub(crate) fn is_over() -> bool {
     raised() || count_look() && clock_ticked()
@@ -138,7 +139,8 @@ fn clock_ticked() -> bool {
     if LEFT.get().looks == 1 {
         FIRST_LOOK.set(now);
     }
-    FIRST_LOOK.get() != now
+    let passed = now.wrapping_sub(FIRST_LOOK.get());
+    passed != 0 && u128::from(passed) >= local::soft_quantum().as_nanos()
 }
 
 /// Yields: the task goes to the back of the queue, and begins with a full budget when it comes to its turn again.

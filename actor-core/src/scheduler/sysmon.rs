@@ -3,6 +3,9 @@
 //!
 //! It looks at what each thread notes of its turns once a millisecond, while a worker runs turns, and sleeps without a
 //! limit while all are idle. What it thinks of what it sees is [`watch`]'s, which is pure.
+//!
+//! A kind of actors may have quanta of its own. No quantum is less than the millisecond between two looks, so it looks
+//! no more often for those that are shorter than the system's.
 
 mod watch;
 
@@ -12,6 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::cell::kind::Kind;
 use crate::observe::{Event, LongTurn};
 use crate::scheduler::Scheduler;
 use crate::scheduler::crew::NoSpare;
@@ -45,6 +49,17 @@ pub(crate) struct Quanta {
 
 /// What happens when a turn has exceeded the hard quantum, and there are as many threads as there may be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+impl Quanta {
+    /// Those of a kind of actors: what it has of its own holds, and the system's give way to that.
+    fn of(self, kind: Option<&Kind>) -> Quanta {
+        match kind.map(Kind::quanta) {
+            None | Some((None, None)) => self,
+            Some((Some(soft), hard)) => Quanta { soft, hard: hard.unwrap_or(self.hard).max(soft) },
+            Some((None, Some(hard))) => Quanta { soft: self.soft.min(hard), hard },
+        }
+    }
+}
+
 #[non_exhaustive]
 pub enum OutOfThreads {
     /// The turn keeps its worker until it ends, or until another one has ended; it is counted and reported.
@@ -92,9 +107,14 @@ impl Sysmon {
         drop(wait_while(&self.ended, self.runs.lock(), until, |runs| *runs));
     }
 
-    /// Turns that are shorter are short.
-    pub(super) fn soft_quantum(&self) -> Duration {
-        self.quanta.soft
+    /// The quanta of a kind of actors.
+    pub(super) fn quanta_of(&self, kind: Option<&Kind>) -> Quanta {
+        self.quanta.of(kind)
+    }
+
+    /// Those of the turn that was seen on a thread.
+    fn quanta_in(&self, hand: &Hand, turn: u64) -> Quanta {
+        self.quanta.of(hand.doing.subject(turn).and_then(|subject| subject.kind))
     }
 
     /// The turns that have exceeded the soft quantum, as of the last look.
@@ -203,7 +223,7 @@ impl<'a> Watcher<'a> {
         }
         seen.passes(passed);
         let waits = || self.scheduler.waits_for(worker);
-        match seen.advise(self.scheduler.sysmon.quanta, || hand.usage(), waits) {
+        match seen.advise(self.scheduler.sysmon.quanta_in(&hand, turn), || hand.usage(), waits) {
             Advice::Leave => {}
             Advice::Ask => {
                 hand.raise();
@@ -310,7 +330,7 @@ impl<'a> Watcher<'a> {
 
     /// Looks at the threads whose workers were taken over.
     fn look_at_stuck(&mut self, passed: Duration, now: Instant) {
-        let (scheduler, hard) = (self.scheduler, self.scheduler.sysmon.quanta.hard);
+        let scheduler = self.scheduler;
         self.stuck.retain_mut(|Stuck { hand, seen }| {
             if !seen.is_of(hand, hand.doing.turn()) {
                 scheduler.tallies.returned.count();
@@ -337,9 +357,11 @@ impl<'a> Watcher<'a> {
 
     /// Shows the long turns to those who look in.
     fn publish(&mut self) {
-        let soft = self.scheduler.sysmon.quanta.soft;
-        let workers = self.seen.iter_mut().filter(|(_, seen)| seen.took() >= soft);
-        let on_workers = workers.filter_map(|(worker, seen)| {
+        let on_workers = self.seen.iter_mut().filter_map(|(worker, seen)| {
+            if !seen.is_long() {
+                return None;
+            }
+            let hard = scheduler.sysmon.quanta_in(hand, seen.turn()).hard;
             let hand = self.scheduler.remote(*worker).hand.lock().clone()?;
             seen.describe(&hand, Some(*worker))
         });

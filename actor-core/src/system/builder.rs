@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::actor::Actor;
+use crate::actor::{Actor, Settings};
 use crate::blocking::{Limits, Pool};
 use crate::cell::incarnation::Incarnation;
 use crate::cell::turn::Life;
@@ -43,7 +43,7 @@ const MORE_THREADS: usize = 256;
 const BACKGROUND_THREADS: usize = 16;
 
 /// How long a turn may take before it is asked to end, unless said.
-const SOFT_QUANTUM: Duration = Duration::from_millis(1);
+const SOFT_QUANTUM: Duration = Settings::SHORTEST_QUANTUM;
 
 /// How long a turn may take before its worker is taken over, unless said.
 const HARD_QUANTUM: Duration = Duration::from_millis(10);
@@ -157,15 +157,18 @@ impl Builder {
     /// How long a turn may take, 1 ms unless said (and at least that), before it is asked to end: the actor goes to the
     /// end of the queue at its next safepoint, which is the end of a message, a future of ours that it awaits, or
     /// [`Context::checkpoint`](crate::Context::checkpoint). Go's is 10 ms, at any instruction; BEAM's 4000 reductions.
+    /// Actors may have one of their own: [`Spawn::soft_quantum`](crate::Spawn::soft_quantum), or
+    /// `#[actor(soft_quantum = "2ms")]`.
     pub fn soft_quantum(mut self, quantum: Duration) -> Self {
-        self.quanta.soft = quantum.max(Duration::from_millis(1));
+        self.quanta.soft = quantum.max(Settings::SHORTEST_QUANTUM);
         self
     }
 
     /// How long a turn may take, 10 ms unless said, before its worker is taken over by a spare thread; where work waits
     /// for the worker that nobody else can do, twice the soft quantum, if that is less. What the worker has queued, its
     /// timers and its sockets go on with the new thread, and the old one is left with its handler. If that burns
-    /// processor time, its thread gets the lowest priority (on Linux).
+    /// processor time, its thread gets the lowest priority (on Linux). Actors may have one of their own:
+    /// [`Spawn::hard_quantum`](crate::Spawn::hard_quantum), or `#[actor(hard_quantum = "50ms")]`.
     pub fn hard_quantum(mut self, quantum: Duration) -> Self {
         self.quanta.hard = quantum;
         self

@@ -1,7 +1,9 @@
 //! The ref newtype and the impl of `Actor`.
 
+use std::time::Duration;
+
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Generics, Ident, parse_quote};
 
@@ -90,7 +92,14 @@ fn settings(settings: &Settings) -> TokenStream {
         };
         quote!(.overflow(::actor_core::Overflow::#policy))
     });
-    quote!(#mailbox #overflow)
+    let quantum = |name: &str, quantum: Option<Duration>| {
+        let (name, quantum) = (format_ident!("{name}"), quantum?);
+        let nanos = proc_macro2::Literal::u64_unsuffixed(quantum.as_nanos() as u64);
+        Some(quote!(.#name(::core::time::Duration::from_nanos(#nanos))))
+    };
+    let soft = quantum("soft_quantum", settings.soft_quantum);
+    let hard = quantum("hard_quantum", settings.hard_quantum);
+    quote!(#mailbox #overflow #soft #hard)
 }
 
 impl Newtype {

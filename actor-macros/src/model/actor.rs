@@ -1,5 +1,7 @@
 //! The actor that `#[derive(Actor)]` makes.
 
+use std::time::Duration;
+
 use syn::{Generics, Ident, Visibility};
 
 /// A type that is to be an actor.
@@ -15,6 +17,8 @@ pub(crate) struct Actor {
 pub(crate) struct Settings {
     pub(crate) mailbox: Option<Mailbox>,
     pub(crate) overflow: Option<Overflow>,
+    pub(crate) soft_quantum: Option<Duration>,
+    pub(crate) hard_quantum: Option<Duration>,
 }
 
 /// How many messages may wait.

@@ -1,5 +1,7 @@
 //! The keys and values of `#[actor(..)]`.
 
+use std::time::Duration;
+
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::ext::IdentExt;
@@ -9,13 +11,18 @@ use crate::errors::Errors;
 use crate::model::{Mailbox, Overflow, Settings};
 use crate::names;
 use crate::parse::Setting;
+use crate::validate::duration;
 
-const KEYS: [&str; 2] = ["mailbox", "overflow"];
+const KEYS: [&str; 4] = ["mailbox", "overflow", "soft_quantum", "hard_quantum"];
+
+/// What the system looks at turns after: no quantum can be less.
+const SHORTEST_QUANTUM: Duration = Duration::from_millis(1);
 
 /// What the settings say, as far as they say anything.
 pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
     let mut settings = Settings::default();
     let mut seen = Vec::new();
+    let mut hard = None;
     for Setting { key, value } in written {
         let name = key.unraw().to_string();
         if !KEYS.contains(&name.as_str()) {
@@ -29,9 +36,26 @@ pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
         match value {
             None => errors.report(&key, format_args!("`{name}` needs one value"), example(&name)),
             Some(value) if name == "mailbox" => settings.mailbox = mailbox(&value, errors),
-            Some(value) => settings.overflow = overflow(&value, errors),
+            Some(value) if name == "overflow" => settings.overflow = overflow(&value, errors),
+            Some(value) if name == "soft_quantum" => settings.soft_quantum = quantum(&name, &value, errors),
+            Some(value) => {
+                settings.hard_quantum = quantum(&name, &value, errors);
+                hard = Some(value);
+            }
         }
         seen.push(name);
+    }
+    if let (Some(soft), Some(limit), Some(value)) = (settings.soft_quantum, settings.hard_quantum, hard)
+        && limit < soft
+    {
+        errors.report(
+            value,
+            "the hard quantum is less than the soft one",
+            format_args!(
+                "a turn is asked to end before its worker is taken over: write `hard_quantum = \"{}ms\"` or more",
+                soft.as_micros().div_ceil(1000)
+            ),
+        );
     }
     settings
 }
@@ -47,8 +71,25 @@ fn unknown(key: impl ToTokens, name: &str, errors: &mut Errors) {
 fn example(name: &str) -> &'static str {
     match name {
         "mailbox" => "write a number of messages, as `mailbox = 256`, or `mailbox = \"unbounded\"`",
-        _ => "write one of the policies, as `overflow = \"reject\"`",
+        "overflow" => "write one of the policies, as `overflow = \"reject\"`",
+        "soft_quantum" => {
+            "write how long a turn may take before it is asked to end, as `soft_quantum = \"2ms\"`"
+        }
+        _ => "write how long a turn may take before its worker is taken over, as `hard_quantum = \"50ms\"`",
     }
+}
+
+fn quantum(name: &str, value: &Expr, errors: &mut Errors) -> Option<Duration> {
+    let quantum = duration::read(name, value, errors)?;
+    if quantum < SHORTEST_QUANTUM {
+        errors.report(
+            value,
+            "a quantum is a millisecond at least",
+            format_args!("turns are looked at once a millisecond: write `{name} = \"1ms\"` or more"),
+        );
+        return None;
+    }
+    Some(quantum)
 }
 
 fn mailbox(value: &Expr, errors: &mut Errors) -> Option<Mailbox> {
@@ -135,7 +176,7 @@ fn overflow(value: &Expr, errors: &mut Errors) -> Option<Overflow> {
     None
 }
 
-fn literal(value: &Expr) -> Option<&Lit> {
+pub(super) fn literal(value: &Expr) -> Option<&Lit> {
     match value {
         Expr::Lit(ExprLit { lit, .. }) => Some(lit),
         Expr::Group(group) => literal(&group.expr),
@@ -155,7 +196,7 @@ fn is_negative(value: &Expr) -> bool {
 }
 
 /// The value as text, without the quotes that a string brings.
-fn shown(value: &Expr) -> String {
+pub(super) fn shown(value: &Expr) -> String {
     match literal(value) {
         Some(Lit::Str(word)) => word.value(),
         _ => TokenStream::to_string(&value.to_token_stream()),
@@ -186,7 +227,11 @@ mod tests {
     fn settings_are_understood() {
         let (settings, errors) =
             checked(parse_quote!(#[actor(mailbox = 1_000usize, overflow = "drop_oldest")]));
-        let expected = Settings { mailbox: Some(Mailbox::Room(1000)), overflow: Some(Overflow::DropOldest) };
+        let expected = Settings {
+            mailbox: Some(Mailbox::Room(1000)),
+            overflow: Some(Overflow::DropOldest),
+            ..Settings::default()
+        };
         assert_eq!((settings, errors.len()), (expected, 0));
         let (settings, _) = checked(parse_quote!(#[actor(mailbox = "unbounded")]));
         assert_eq!(settings.mailbox, Some(Mailbox::Unbounded));
@@ -212,6 +257,20 @@ mod tests {
         assert_refused(parse_quote!(#[actor(overflow = wait)]), "`overflow = \"wait\"`");
         assert_refused(parse_quote!(#[actor(overflow = "explode")]), "`explode`");
         assert_refused(parse_quote!(#[actor(overflow = 3)]), "`3`");
+    }
+
+    #[test]
+    fn quanta_are_understood_and_bad_ones_refused() {
+        let (settings, errors) = checked(parse_quote!(#[actor(soft_quantum = "2ms", hard_quantum = "1s")]));
+        let expected = (Some(Duration::from_millis(2)), Some(Duration::from_secs(1)));
+        assert_eq!(((settings.soft_quantum, settings.hard_quantum), errors.len()), (expected, 0));
+        assert_refused(parse_quote!(#[actor(soft_quantum = "0ms")]), "a millisecond at least");
+        assert_refused(parse_quote!(#[actor(hard_quantum = "999us")]), "`hard_quantum = \"1ms\"`");
+        assert_refused(parse_quote!(#[actor(hard_quantum)]), "needs one value");
+        let (_, errors) = checked(parse_quote!(#[actor(hard_quantum = "2ms", soft_quantum = "1500us")]));
+        assert!(errors.is_empty(), "{errors:?}");
+        let (_, errors) = checked(parse_quote!(#[actor(hard_quantum = "2ms", soft_quantum = "2_001us")]));
+        assert!(errors.len() == 1 && errors[0].contains("`hard_quantum = \"3ms\"`"), "{errors:?}");
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl Conduct {
     /// A turn has ended in the lane.
     pub(in crate::scheduler) fn ended(&self, scheduler: &Scheduler, subject: Subject, took: Duration) {
         let Some(kind) = subject.kind else { return };
-        let good = took < scheduler.sysmon.soft_quantum();
+        let good = took < scheduler.sysmon.quanta_of(subject.kind).soft;
         let events = {
             let mut state = self.state.lock();
             let events = state.ended(subject.actor, kind, good);

@@ -74,8 +74,9 @@ impl Seen {
         self.turn
     }
 
-    pub(super) fn took(&self) -> Duration {
-        self.took
+    /// Whether it has exceeded the soft quantum.
+    pub(super) fn is_long(&self) -> bool {
+        self.asked
     }
 
     /// It was seen to run on for so long.
