@@ -6,6 +6,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use crate::observe::LongTurn;
+
 /// The error behind a failure, shared by all who are told of it.
 #[derive(Clone)]
 pub struct Failure(Arc<Shared>);
@@ -95,6 +97,14 @@ pub enum StopReason {
         /// Why that child failed.
         cause: Arc<StopReason>,
     },
+    /// The system has ended because handlers hold up as many threads as there may be, and
+    /// [`OutOfThreads::Escalate`](crate::OutOfThreads::Escalate) is the policy for that.
+    OutOfThreads {
+        /// The most threads; see [`Builder::max_threads`](crate::Builder::max_threads).
+        max: usize,
+        /// The turn whose worker could not be taken over.
+        turn: Arc<LongTurn>,
+    },
 }
 
 impl StopReason {
@@ -116,6 +126,9 @@ impl fmt::Display for StopReason {
             StopReason::StartFailed(why) => write!(f, "failed to start: {why}"),
             StopReason::Escalated { child, cause } => {
                 write!(f, "gave up on {child}, which {cause}")
+            }
+            StopReason::OutOfThreads { max, turn } => {
+                write!(f, "out of threads, of which there may be {max}: {turn}")
             }
         }
     }

@@ -320,6 +320,14 @@ impl Scheduler {
         self.sysmon.long_turns()
     }
 
+    /// Those of the long turns whose threads have not ended.
+    pub(crate) fn stuck_turns(&self) -> Vec<LongTurn> {
+        let mut turns = self.sysmon.long_turns();
+        let in_turn = self.crew.in_turn();
+        turns.retain(|turn| in_turn.contains(&turn.thread));
+        turns
+    }
+
     /// How many threads the scheduler has, and how many of them are spare.
     pub(crate) fn threads(&self) -> (usize, usize) {
         self.crew.count()

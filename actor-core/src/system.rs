@@ -8,6 +8,7 @@ mod shutdown;
 
 pub use builder::{BuildError, Builder};
 pub use placement::{Contradiction, Placement};
+pub(crate) use shutdown::GRACE;
 pub use shutdown::Report;
 
 use std::fmt;
@@ -23,14 +24,13 @@ use crate::clock;
 use crate::dead_letter::DeadLetters;
 use crate::driver::Driver;
 use crate::error::{LookupError, SpawnError};
-use crate::monitor::Monitor;
 use crate::observe::trace::Trace;
 use crate::observe::{Events, Snapshot};
 use crate::reason::StopReason;
 use crate::scheduler::{ParallelismError, Scheduler};
 use crate::spawn::Spawn;
 use crate::supervisor::{Late, Supervisor, SupervisorBuilder, SupervisorRef};
-use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
 use crate::timer::Sleep;
 use names::Names;
 use runtimes::{Entered, Runtimes};
@@ -93,6 +93,10 @@ pub(crate) struct Shared {
     root: OnceLock<Weak<Cell<Supervisor>>>,
     /// Why the root has ended.
     ended: Mutex<Option<StopReason>>,
+    /// Notified when that is set.
+    over: Condvar,
+    /// Why the system ends, if nobody has asked it to.
+    escalated: OnceLock<StopReason>,
     /// Somebody has ordered the end.
     ending: AtomicBool,
     late: Mutex<Vec<Late>>,
@@ -247,12 +251,16 @@ impl SystemHandle {
     }
 
     /// Waits on this thread until the system's actors have ended, and says why: `Shutdown` when it
-    /// was asked to, `Escalated` when the root supervisor gave up. Not for handlers.
+    /// was asked to, `Escalated` when the root supervisor gave up, `OutOfThreads` when handlers held up all threads and
+    /// that is to [end](crate::OutOfThreads::Escalate) the system. Not for handlers.
     #[must_use]
     pub fn wait(&self) -> StopReason {
-        match self.root() {
-            Some(root) => Monitor::new(root.cell().clone()).wait().reason,
-            None => self.0.ended.lock().clone().unwrap_or(StopReason::Shutdown),
+        let mut ended = self.0.ended.lock();
+        loop {
+            match &*ended {
+                Some(reason) => return reason.clone(),
+                None => ended = self.0.over.wait(ended).unwrap_or_else(|e| e.into_inner()),
+            }
         }
     }
 
@@ -265,7 +273,10 @@ impl SystemHandle {
     /// The root has ended, and with it all actors but those whose handlers have not returned: there
     /// is nothing more for the workers to do once their queues are empty.
     pub(crate) fn root_ended(&self, reason: StopReason) {
-        *self.0.ended.lock() = Some(reason);
+        let reason = self.0.escalated.get().cloned().unwrap_or(reason);
+        // If it was given up before, that was the end.
+        self.0.ended.lock().get_or_insert(reason);
+        self.0.over.notify_all();
         self.0.blocking.close(&self.0.scheduler);
         self.0.scheduler.stop();
         self.0.trace.end();
@@ -295,6 +306,15 @@ impl SystemHandle {
 
     pub(crate) fn is_ending(&self) -> bool {
         self.0.ending.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.ended.lock().is_some()
+    }
+
+    /// How long the end may take.
+    pub(crate) fn stop_within(&self) -> Duration {
+        self.0.stop_within
     }
 
     pub(crate) fn report_late(&self, late: Late) {

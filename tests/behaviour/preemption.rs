@@ -280,36 +280,6 @@ fn a_handler_that_blocks_is_not_demoted() {
 }
 
 #[test]
-fn at_the_limit_it_is_said_and_work_goes_on_when_one_returns() {
-    let system = builder(2).max_threads(3).build().unwrap();
-    let events = system.events().subscribe(1000);
-    let counter = system.spawn(Counter::default).unwrap();
-    let (gate, first_gate) = (Gate::default(), Gate::default());
-    let first = hogs(&system, 1, &Release::default(), &first_gate).remove(0);
-    first.block().tell().unwrap();
-    first_gate.somebody_waits();
-    let others = hogs(&system, 2, &Release::default(), &gate);
-    others.iter().for_each(|hog| hog.block().tell().unwrap());
-    // Two workers and the one thread more: all are held up.
-    let mut limits = Vec::new();
-    eventually("the limit is said", || {
-        limits.extend(events.try_iter().filter(|event| matches!(event, Event::OutOfThreads { max: 3, .. })));
-        limits.len() == 2
-    });
-    assert_eq!(system.snapshot().preemptions.out_of_threads, 2);
-    for _ in 0..1000 {
-        counter.count().tell().unwrap();
-    }
-    first_gate.open();
-    eventually("what was told is handled", || has_counted(&counter, 1000));
-    gate.open();
-    others.iter().for_each(|hog| hog.sleep(Duration::ZERO).wait().unwrap());
-    assert_eq!(system.dead_letters().count(), 0);
-    shows(&system, "two workers are left, and a spare", |now| now.threads <= 3);
-    assert!(system.shutdown().is_clean());
-}
-
-#[test]
 fn an_actor_that_keeps_taking_long_goes_into_the_background_and_comes_back() {
     let system = system(2);
     let events = system.events().subscribe(1000);

@@ -18,16 +18,15 @@ use crate::wait::wait_while;
 const SPARES: usize = 2;
 
 pub(super) struct Crew {
-    /// The most threads at a time.
-    max: usize,
     state: Mutex<State>,
     ended: Condvar,
     /// How many threads are in a turn for which they have lost their worker, and have scheduled something since.
     lost: AtomicUsize,
 }
 
-#[derive(Default)]
 struct State {
+    /// The most threads at a time.
+    max: usize,
     /// All that have not ended.
     hands: Vec<Arc<Hand>>,
     /// Those that wait for something to do.
@@ -50,7 +49,8 @@ pub(super) enum NoSpare {
 
 impl Crew {
     pub(super) fn new(max: usize) -> Self {
-        Crew { max, state: Mutex::default(), ended: Condvar::new(), lost: AtomicUsize::new(0) }
+        let state = State { max, hands: Vec::new(), spares: Vec::new(), started: 0, over: false };
+        Crew { state: Mutex::new(state), ended: Condvar::new(), lost: AtomicUsize::new(0) }
     }
 
     /// A thread that has nothing to do, for one order. Not for threads that were demoted.
@@ -63,8 +63,8 @@ impl Crew {
             if state.over {
                 return Err(NoSpare::Over);
             }
-            if state.hands.len() >= self.max {
-                return Err(NoSpare::AtLimit { max: self.max });
+            if state.hands.len() >= state.max {
+                return Err(NoSpare::AtLimit { max: state.max });
             }
             let hand = Arc::new(Hand::new(system.scheduler().recipe.name.clone(), state.started));
             state.started += 1;
@@ -78,6 +78,11 @@ impl Crew {
                 Err(NoSpare::Failed(error))
             }
         }
+    }
+
+    /// From now on there may be so many threads more.
+    pub(super) fn allow_more(&self, more: usize) {
+        self.state.lock().max += more;
     }
 
     /// Takes back a spare that was not needed.
@@ -124,6 +129,12 @@ impl Crew {
     fn remove(&self, hand: &Arc<Hand>) {
         self.state.lock().hands.retain(|other| !Arc::ptr_eq(other, hand));
         self.ended.notify_all();
+    }
+
+    /// The names of the threads that are in a turn.
+    pub(super) fn in_turn(&self) -> Vec<String> {
+        let state = self.state.lock();
+        state.hands.iter().filter(|hand| hand.doing.is_in_turn()).map(|hand| hand.name()).collect()
     }
 
     /// How many threads there are, and how many of them are spare.

@@ -7,6 +7,7 @@
 //! A kind of actors may have quanta of its own. No quantum is less than the millisecond between two looks, so it looks
 //! no more often for those that are shorter than the system's.
 
+mod escalation;
 mod watch;
 
 use std::collections::HashMap;
@@ -14,8 +15,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::clock;
 use crate::cell::kind::Kind;
+use crate::clock;
 use crate::observe::{Event, LongTurn};
 use crate::scheduler::Scheduler;
 use crate::scheduler::crew::NoSpare;
@@ -24,6 +25,7 @@ use crate::scheduler::hand::{Hand, Order};
 use crate::sync::{Condvar, Mutex, thread};
 use crate::system::SystemHandle;
 use crate::wait::wait_while;
+use escalation::Escalation;
 use watch::{Advice, Seen};
 
 /// The time between two looks. Under made-up schedules there is none, and it looks when it is woken: one in which it
@@ -47,8 +49,6 @@ pub(crate) struct Quanta {
     pub(crate) hard: Duration,
 }
 
-/// What happens when a turn has exceeded the hard quantum, and there are as many threads as there may be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 impl Quanta {
     /// Those of a kind of actors: what it has of its own holds, and the system's give way to that.
     fn of(self, kind: Option<&Kind>) -> Quanta {
@@ -60,11 +60,20 @@ impl Quanta {
     }
 }
 
+/// What happens when a turn has exceeded the hard quantum, and there are as many threads as there may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutOfThreads {
     /// The turn keeps its worker until it ends, or until another one has ended; it is counted and reported.
     #[default]
     Report,
+    /// The system ends, as when its root supervisor gives up: [`SystemHandle::wait`](crate::SystemHandle::wait) and the
+    /// [`Report`](crate::Report) have [`StopReason::OutOfThreads`](crate::StopReason::OutOfThreads). Actors
+    /// are stopped in their order as far as workers get on, for which each worker may have one thread more than
+    /// [`Builder::max_threads`](crate::Builder::max_threads). When
+    /// [`Builder::stop_within`](crate::Builder::stop_within) is over, what is left is killed, and a second later
+    /// given up, whether it has ended or not.
+    Escalate,
     /// The process is aborted, for something outside to start it again.
     Abort,
 }
@@ -151,6 +160,8 @@ fn run(system: &SystemHandle) {
             .doze
             .sleep(until_look, || may_sleep && scheduler.is_idle() && !scheduler.is_stopping());
     }
+    // What the workers did last is over: who asks from now on sees those turns that are left.
+    watcher.look();
 }
 
 /// A thread that lost its worker, and is in the turn for which it did.
@@ -169,6 +180,8 @@ struct Watcher<'a> {
     quiet_looks: u32,
     /// No thread is started before this.
     not_before: Instant,
+    /// The end that has begun because there are no threads left.
+    escalation: Option<Escalation>,
 }
 
 impl<'a> Watcher<'a> {
@@ -182,11 +195,12 @@ impl<'a> Watcher<'a> {
             stuck: Vec::new(),
             quiet_looks: 0,
             not_before: now,
+            escalation: None,
         }
     }
 
     fn sees_nothing(&self) -> bool {
-        self.seen.is_empty() && self.stuck.is_empty()
+        self.seen.is_empty() && self.stuck.is_empty() && self.escalation.is_none()
     }
 
     fn look(&mut self) {
@@ -202,6 +216,9 @@ impl<'a> Watcher<'a> {
         self.look_at_stuck(passed, now);
         self.scheduler.background.tend(self.system, now);
         self.tend_blocking(now);
+        if let Some(escalation) = &mut self.escalation {
+            escalation.tend(self.system, now);
+        }
         self.publish();
     }
 
@@ -269,25 +286,30 @@ impl<'a> Watcher<'a> {
                 None
             }
             Err(NoSpare::AtLimit { max }) => {
-                self.out_of_threads(worker, max);
+                self.out_of_threads(worker, max, now);
                 None
             }
         }
     }
 
-    fn out_of_threads(&mut self, worker: usize, max: usize) {
+    fn out_of_threads(&mut self, worker: usize, max: usize, now: Instant) {
         let Some(seen) = self.seen.get_mut(&worker) else { return };
         if !seen.reports_limit() {
             return;
         }
         self.scheduler.tallies.out_of_threads.count();
         let hand = self.scheduler.remote(worker).hand.lock().clone();
-        if let Some(turn) = hand.and_then(|hand| seen.describe(&hand, Some(worker))) {
+        let turn = hand.and_then(|hand| seen.describe(&hand, Some(worker)));
+        if let Some(turn) = &turn {
             tracing::error!(%turn, max, "a turn takes long, and there are as many threads as there may be");
-            self.scheduler.events.publish(|| Event::OutOfThreads { turn, max });
+            self.scheduler.events.publish(|| Event::OutOfThreads { turn: turn.clone(), max });
         }
-        if self.scheduler.sysmon.out_of_threads == OutOfThreads::Abort {
-            std::process::abort();
+        match (self.scheduler.sysmon.out_of_threads, turn) {
+            (OutOfThreads::Abort, _) => std::process::abort(),
+            (OutOfThreads::Escalate, Some(turn)) if self.escalation.is_none() => {
+                self.escalation = Some(Escalation::begin(self.system, turn, max, now));
+            }
+            _ => {}
         }
     }
 
@@ -338,6 +360,7 @@ impl<'a> Watcher<'a> {
                 return false;
             }
             seen.passes(passed);
+            let hard = scheduler.sysmon.quanta_in(hand, seen.turn()).hard;
             if seen.exceeds(hard)
                 && let Some(subject) = hand.doing.subject(seen.turn())
             {
@@ -361,7 +384,6 @@ impl<'a> Watcher<'a> {
             if !seen.is_long() {
                 return None;
             }
-            let hard = scheduler.sysmon.quanta_in(hand, seen.turn()).hard;
             let hand = self.scheduler.remote(*worker).hand.lock().clone()?;
             seen.describe(&hand, Some(*worker))
         });

@@ -24,7 +24,7 @@ use crate::scheduler::{self, OutOfThreads, ParallelismError, Scheduler, automati
 use crate::supervisor::children::Nursery;
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::{Restart, Supervisor};
-use crate::sync::{AtomicBool, AtomicU64, Mutex};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex};
 use crate::system::names::Names;
 use crate::system::placement::{Pinning, Placement};
 use crate::system::runtimes::Runtimes;
@@ -317,6 +317,8 @@ impl Builder {
             ids: AtomicU64::new(1),
             root: OnceLock::new(),
             ended: Mutex::new(None),
+            over: Condvar::new(),
+            escalated: OnceLock::new(),
             ending: AtomicBool::new(false),
             late: Mutex::new(Vec::new()),
             stop_within: self.stop_within,

@@ -8,6 +8,7 @@ use crate::cell::control::Asked;
 use crate::cell::mailbox::Order;
 use crate::clock;
 use crate::monitor::Monitor;
+use crate::observe::LongTurn;
 use crate::reason::StopReason;
 use crate::scheduler::local;
 use crate::supervisor::Late;
@@ -15,7 +16,7 @@ use crate::sync::Ordering;
 use crate::system::{System, SystemHandle};
 
 /// What is left of the time after the deadline, for kills to take effect and workers to end.
-const GRACE: Duration = Duration::from_secs(1);
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
 /// How a shutdown went.
 #[derive(Clone, Debug)]
@@ -31,6 +32,9 @@ pub struct Report {
     /// How many workers, threads of pinned actors and threads of the blocking pool did not come back, because a
     /// handler or closure has not returned. Their threads are left alone.
     pub stuck_workers: usize,
+    /// The turns on workers' threads that did not come back, with their actors and messages, and how long they had taken
+    /// when the workers had ended.
+    pub stuck: Vec<LongTurn>,
 }
 
 impl Report {
@@ -54,6 +58,9 @@ impl fmt::Display for Report {
         if self.stuck_workers > 0 {
             write!(f, "; {} workers are stuck", self.stuck_workers)?;
         }
+        for turn in &self.stuck {
+            write!(f, "; {turn}")?;
+        }
         Ok(())
     }
 }
@@ -75,10 +82,15 @@ impl System {
         }
         let ended = self.0.ended.lock().clone();
         let late = self.0.late.lock().clone();
-        Report { ended: ended.is_some(), reason: ended.unwrap_or(StopReason::Shutdown), late, stuck_workers }
+        let stuck = if stuck_workers > 0 { self.scheduler().stuck_turns() } else { Vec::new() };
+        let (ended, reason) = (ended.is_some(), ended.unwrap_or(StopReason::Shutdown));
+        Report { ended, reason, late, stuck_workers, stuck }
     }
 
     fn wait_for_root(&self) {
+        if self.has_ended() {
+            return;
+        }
         let Some(root) = self.root() else {
             // It has ended, or a failed build never made it.
             self.blocking_pool().close(self.scheduler());
@@ -89,7 +101,7 @@ impl System {
             return;
         }
         tracing::warn!(limit = ?self.0.stop_within, "shutdown exceeds its deadline: killing what is left");
-        root.cell().clone().kill(Order { why: Asked::Kill, last: true });
+        self.kill_root();
         if monitor().wait_within(GRACE).is_none() {
             // Not even the root got a turn: every worker is held up by a handler.
             self.root_ended(StopReason::Killed);
@@ -98,6 +110,20 @@ impl System {
 }
 
 impl SystemHandle {
+    /// Begins the end for this reason, unless somebody has asked for it before.
+    pub(crate) fn escalate(&self, reason: StopReason) {
+        if !self.is_ending() {
+            self.0.escalated.get_or_init(|| reason);
+        }
+        self.order_stop();
+    }
+
+    pub(crate) fn kill_root(&self) {
+        if let Some(root) = self.root() {
+            root.cell().clone().kill(Order { why: Asked::Kill, last: true });
+        }
+    }
+
     pub(crate) fn order_stop(&self) {
         // Relaxed: supervisors look at it for the report only, and learn of the end by their orders.
         self.0.ending.store(true, Ordering::Relaxed);

@@ -1,0 +1,38 @@
+//! The end of a system that has run out of threads: in good order as far as its workers get on, and by force when its
+//! time is over. Sysmon sees to it, since it is the one thread that no handler can hold up.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::clock;
+use crate::observe::LongTurn;
+use crate::reason::StopReason;
+use crate::system::{GRACE, SystemHandle};
+
+pub(super) struct Escalation {
+    kill_at: Instant,
+    give_up_at: Instant,
+    killed: bool,
+}
+
+impl Escalation {
+    /// Orders the end, because of a turn that no thread can be had for.
+    pub(super) fn begin(system: &SystemHandle, turn: LongTurn, max: usize, now: Instant) -> Self {
+        // So that the others come to their ends: each worker can be taken over once more.
+        system.scheduler().crew.allow_more(system.workers());
+        system.escalate(StopReason::OutOfThreads { max, turn: Arc::new(turn) });
+        let kill_at = clock::later(now, system.stop_within());
+        Escalation { kill_at, give_up_at: clock::later(kill_at, GRACE), killed: false }
+    }
+
+    /// Has the end come when it is due, though there may be no worker left for it.
+    pub(super) fn tend(&mut self, system: &SystemHandle, now: Instant) {
+        if now >= self.kill_at && !std::mem::replace(&mut self.killed, true) {
+            tracing::error!("the end of a system without threads exceeds its deadline: killing what is left");
+            system.kill_root();
+        }
+        if now >= self.give_up_at && !system.has_ended() {
+            system.root_ended(StopReason::Killed);
+        }
+    }
+}
