@@ -17,6 +17,8 @@ mod histogram;
 mod preemption;
 pub(crate) mod sample;
 mod snapshot;
+#[cfg(feature = "stacks")]
+mod stack;
 pub(crate) mod topic;
 pub(crate) mod trace;
 
@@ -28,6 +30,8 @@ pub use histogram::Histogram;
 pub(crate) use preemption::Tallies;
 pub use preemption::{Event, Events, LongTurn, Preemptions};
 pub use snapshot::{ActorGroup, BlockingSnapshot, Snapshot, WorkerSnapshot};
+#[cfg(feature = "stacks")]
+pub use stack::{Frame, Stack, StackError, SystemCall};
 
 use crate::cell::kind::Kind;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};

@@ -4,12 +4,15 @@
 //! * [`quota`]: how much processor time its control groups allow;
 //! * [`prefetch`]: having memory fetched before it is needed;
 //! * [`topology`]: which cores are near one another;
+//! * `stack`: where a thread is in its code;
 //! * [`thread`]: what the system knows of a thread, its priority, and a barrier that one thread pays for;
 //! * here: a cheap clock, and how many workers there are if nobody says.
 
 pub(crate) mod affinity;
 pub(crate) mod prefetch;
 pub(crate) mod quota;
+#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64", not(any(loom, shuttle))))]
+pub(crate) mod stack;
 pub(crate) mod thread;
 pub(crate) mod topology;
 

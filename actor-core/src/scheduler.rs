@@ -328,6 +328,13 @@ impl Scheduler {
         turns
     }
 
+    /// The stack of the thread that runs this turn.
+    #[cfg(feature = "stacks")]
+    pub(crate) fn stack_of(&self, turn: &LongTurn) -> Result<observe::Stack, observe::StackError> {
+        let hand = self.crew.hand_named(&turn.thread).ok_or(observe::StackError::Ended)?;
+        hand.stack_of(turn.actor)
+    }
+
     /// How many threads the scheduler has, and how many of them are spare.
     pub(crate) fn threads(&self) -> (usize, usize) {
         self.crew.count()

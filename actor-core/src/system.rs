@@ -26,6 +26,8 @@ use crate::driver::Driver;
 use crate::error::{LookupError, SpawnError};
 use crate::observe::trace::Trace;
 use crate::observe::{Events, Snapshot};
+#[cfg(feature = "stacks")]
+use crate::observe::{LongTurn, Stack, StackError};
 use crate::reason::StopReason;
 use crate::scheduler::{ParallelismError, Scheduler};
 use crate::spawn::Spawn;
@@ -167,6 +169,31 @@ impl SystemHandle {
     pub fn snapshot(&self) -> Snapshot {
         let uptime = clock::now().saturating_duration_since(self.0.built);
         Snapshot::of(&self.0.scheduler, &self.0.blocking, uptime, self.0.dead_letters.count())
+    }
+
+    /// Where the handler is that a turn is in: the stack of its thread, on Linux on x86-64. The turn is one of the
+    /// snapshot's [`long_turns`](Snapshot::long_turns), or of an [event](crate::observe::Event).
+    ///
+    /// Takes some 10 ms; and the first time a second or more, and memory, for the debug information of the program to be
+    /// read. It is meant for people who look for the cause of something, not for each event.
+    ///
+    /// The handler notices nothing. If its thread waits in a system call, that goes on undisturbed: the stack is read
+    /// from outside. If it has not waited for 10 ms, the thread is interrupted by a signal (`SIGURG`) for the
+    /// microseconds in which it copies its stack; calls that it would make in these very microseconds are gone on with
+    /// (`SA_RESTART`), but for those few that never are, such as `poll`, which could give `EINTR`. The standard library
+    /// deals with that by itself.
+    ///
+    /// The stack is looked through for what functions return to, and not walked, so functions that have returned already
+    /// may be among the frames, where what they left has not been written over. The first is exact. At most the innermost
+    /// 32 KiB are looked at.
+    ///
+    /// For the feature `stacks`.
+    ///
+    /// # Errors
+    /// [`StackError`](crate::observe::StackError) says why there is none: the turn has ended, mostly.
+    #[cfg(feature = "stacks")]
+    pub fn stack_of(&self, turn: &LongTurn) -> Result<Stack, StackError> {
+        self.0.scheduler.stack_of(turn)
     }
 
     /// The number of workers that there are, active and retired. Their numbers begin at 0; the active ones are those

@@ -37,6 +37,7 @@ mod quanta;
 mod safepoints;
 mod scheduling;
 mod shutdown;
+mod stacks;
 mod stress;
 mod supervision;
 mod support;

@@ -13,6 +13,13 @@ use crate::sync::{Ordering, fence};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ThreadId(#[cfg_attr(not(target_os = "linux"), allow(dead_code))] i32);
 
+#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+impl ThreadId {
+    pub(super) fn number(self) -> i32 {
+        self.0
+    }
+}
+
 /// How a thread has spent its time, up to some moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Usage {

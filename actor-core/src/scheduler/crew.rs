@@ -137,6 +137,12 @@ impl Crew {
         state.hands.iter().filter(|hand| hand.doing.is_in_turn()).map(|hand| hand.name()).collect()
     }
 
+    /// The thread with this name.
+    #[cfg(feature = "stacks")]
+    pub(super) fn hand_named(&self, name: &str) -> Option<Arc<Hand>> {
+        self.state.lock().hands.iter().find(|hand| hand.name() == name).cloned()
+    }
+
     /// How many threads there are, and how many of them are spare.
     pub(super) fn count(&self) -> (usize, usize) {
         let state = self.state.lock();

@@ -8,6 +8,8 @@ use crossbeam_utils::CachePadded;
 
 use crate::cell::ActorId;
 use crate::cell::kind::Kind;
+#[cfg(feature = "stacks")]
+use crate::observe::{Stack, StackError};
 use crate::platform::thread::{self as platform, ThreadId, Usage};
 use crate::scheduler::claim::Claim;
 use crate::scheduler::soft::Flag;
@@ -30,11 +32,19 @@ pub(super) struct Hand {
     prefix: Arc<str>,
     number: usize,
     /// What the thread has told of itself.
-    thread: OnceLock<(ThreadId, Flag)>,
+    thread: OnceLock<Thread>,
     orders: Mutex<Option<Order>>,
     ordered: Condvar,
     /// Held while it is demoted, and while it looks whether it was.
     demoted: Mutex<bool>,
+}
+
+struct Thread {
+    id: ThreadId,
+    flag: Flag,
+    /// An address near the outer end of its stack.
+    #[cfg(feature = "stacks")]
+    outer: usize,
 }
 
 /// What a thread runs. Written by that thread, with stores alone.
@@ -84,7 +94,12 @@ impl Hand {
 
     /// Called by the thread, first of all; with its soft flag.
     pub(super) fn begins(&self, flag: Flag) {
-        self.thread.get_or_init(|| (platform::current(), flag));
+        self.thread.get_or_init(|| Thread {
+            id: platform::current(),
+            flag,
+            #[cfg(feature = "stacks")]
+            outer: ptr::from_ref(&flag).addr(),
+        });
     }
 
     /// Gives the thread something to do. It must be spare.
@@ -109,7 +124,7 @@ impl Hand {
 
     /// How the thread has spent its time so far.
     pub(super) fn usage(&self) -> Option<Usage> {
-        platform::usage(self.thread.get()?.0)
+        platform::usage(self.thread.get()?.id)
     }
 
     pub(super) fn is_demoted(&self) -> bool {
@@ -123,15 +138,26 @@ impl Hand {
         if *demoted || self.doing.turn() != turn {
             return false;
         }
-        *demoted = self.thread.get().is_some_and(|(id, _)| platform::demote(*id).is_ok());
+        *demoted = self.thread.get().is_some_and(|thread| platform::demote(thread.id).is_ok());
         *demoted
     }
 
     /// Asks the turn that runs on the thread to end at its next safepoint.
     pub(super) fn raise(&self) {
-        if let Some((_, flag)) = self.thread.get() {
-            flag.raise();
+        if let Some(thread) = self.thread.get() {
+            thread.flag.raise();
         }
+    }
+
+    /// The thread's stack, in a turn of this actor's.
+    #[cfg(feature = "stacks")]
+    pub(super) fn stack_of(&self, actor: ActorId) -> Result<Stack, StackError> {
+        let turn = self.doing.turn();
+        let is_its = self.doing.is_in_turn() && self.doing.subject(turn).is_some_and(|of| of.actor == actor);
+        let thread = self.thread.get().filter(|_| is_its).ok_or(StackError::Ended)?;
+        let stack = Stack::of(self.name(), thread.id, thread.outer)?;
+        // If another turn has begun meanwhile, it may be that one's.
+        if self.doing.turn() == turn { Ok(stack) } else { Err(StackError::Ended) }
     }
 }
 
