@@ -14,6 +14,7 @@ mod once;
 mod real;
 #[cfg(shuttle)]
 mod scheduled;
+mod starting;
 
 #[cfg(loom)]
 use checked as primitives;
@@ -28,6 +29,9 @@ pub(crate) use primitives::{
 };
 #[cfg(shuttle)]
 pub(crate) use scheduled::LocalKey;
+#[cfg(all(test, not(loom)))]
+pub(crate) use starting::failing;
+pub(crate) use starting::start;
 /// What is in a static, which a model checker cannot have: what it checks ends with each run.
 pub(crate) use std::sync::atomic::{AtomicBool as StaticBool, AtomicU64 as StaticU64};
 

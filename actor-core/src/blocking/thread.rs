@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::blocking::Pool;
 use crate::driver::Driver;
 use crate::scheduler::{local, soft};
-use crate::sync::{thread, thread_local};
+use crate::sync::{self, thread_local};
 use crate::system::SystemHandle;
 
 thread_local! {
@@ -44,7 +44,7 @@ pub(crate) fn any_driver() -> Option<Arc<dyn Driver>> {
 pub(super) fn start(system: &SystemHandle) -> io::Result<()> {
     let name = format!("{}-blocking", system.scheduler().name());
     let system = system.clone();
-    thread::Builder::new().name(name).spawn(move || run(&system)).map(drop)
+    sync::start(name, move || run(&system))
 }
 
 fn run(system: &SystemHandle) {

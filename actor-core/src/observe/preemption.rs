@@ -60,7 +60,8 @@ pub enum Event {
         /// The most threads; see [`Builder::max_threads`](crate::Builder::max_threads).
         max: usize,
     },
-    /// A thread could not be started to take a worker over. It is tried again.
+    /// A thread could not be started to take a worker over, or for the background lane. It is tried again, after 100 ms;
+    /// one that has come back is taken at once.
     NoThread {
         /// What the operating system said.
         error: String,
@@ -129,6 +130,8 @@ pub struct Preemptions {
     pub returned: u64,
     /// Turns that kept their worker, since there were as many threads as there may be.
     pub out_of_threads: u64,
+    /// Times that a thread could not be started; each is tried again.
+    pub no_thread: u64,
     /// Turns that ran in the background lane.
     pub background: u64,
 }
@@ -150,7 +153,7 @@ macro_rules! tallies {
     };
 }
 
-tallies!(soft, replaced, demoted, returned, out_of_threads, background);
+tallies!(soft, replaced, demoted, returned, out_of_threads, no_thread, background);
 
 /// A counter for any thread.
 #[derive(Debug, Default)]
@@ -165,8 +168,8 @@ impl Tally {
 
 impl fmt::Display for Preemptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Preemptions { soft, replaced, demoted, returned, out_of_threads, background } = self;
+        let Preemptions { soft, replaced, demoted, returned, out_of_threads, no_thread, background } = self;
         write!(f, "soft={soft} replaced={replaced} demoted={demoted} returned={returned} ")?;
-        write!(f, "out_of_threads={out_of_threads} background={background}")
+        write!(f, "out_of_threads={out_of_threads} no_thread={no_thread} background={background}")
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::platform;
 use crate::scheduler::Scheduler;
-use crate::sync::thread;
+use crate::sync;
 use crate::system::SystemHandle;
 use controller::{Controller, Sample};
 
@@ -18,8 +18,7 @@ const EVERY: Duration = Duration::from_millis(50);
 
 /// Starts the thread; it ends with the system. It never goes below `floor`.
 pub(crate) fn start(system: SystemHandle, floor: usize) -> io::Result<()> {
-    let thread = thread::Builder::new().name(format!("{}-auto", system.scheduler().recipe.name));
-    thread.spawn(move || run(&system, floor)).map(drop)
+    sync::start(format!("{}-auto", system.scheduler().recipe.name), move || run(&system, floor))
 }
 
 fn run(system: &SystemHandle, floor: usize) {

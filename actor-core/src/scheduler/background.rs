@@ -66,12 +66,17 @@ impl Background {
         Ok(lane.idle < lane.queue.len())
     }
 
-    /// Starts threads if some are wanted. Called by sysmon.
-    pub(super) fn tend(&self, system: &SystemHandle, now: Instant) {
+    /// Takes threads if some are wanted. Called by sysmon.
+    pub(super) fn tend(
+        &self,
+        parallelism: usize,
+        now: Instant,
+        mut spare: impl FnMut() -> Option<Arc<Hand>>,
+    ) {
         self.conduct.tend(now);
-        let wanted = self.wanted(system.scheduler().parallelism(), now);
+        let wanted = self.wanted(parallelism, now);
         for _ in 0..wanted {
-            let Ok(spare) = system.scheduler().crew.spare(system) else { return };
+            let Some(spare) = spare() else { return };
             {
                 let mut lane = self.lane.lock();
                 lane.threads.push(spare.clone());

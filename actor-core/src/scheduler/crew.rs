@@ -4,13 +4,16 @@
 //! handler returns; then it waits as a *spare*, if there are not enough of these and it was not demoted, or ends. Hands
 //! are started by threads that were never demoted, since a new thread has its maker's priority.
 
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::scheduler::hand::{Hand, Order};
 use crate::scheduler::{background, local, soft, worker};
-use crate::sync::{AtomicUsize, Condvar, Mutex, Ordering, thread};
+use crate::sync::{self, AtomicUsize, Condvar, Mutex, Ordering};
 use crate::system::SystemHandle;
 use crate::wait::wait_while;
 
@@ -78,6 +81,11 @@ impl Crew {
                 Err(NoSpare::Failed(error))
             }
         }
+    }
+
+    /// A thread that has nothing to do, if one waits.
+    pub(super) fn waiting(&self) -> Option<Arc<Hand>> {
+        self.state.lock().spares.pop()
     }
 
     /// From now on there may be so many threads more.
@@ -166,17 +174,14 @@ impl Crew {
 }
 
 fn start(system: &SystemHandle, hand: &Arc<Hand>) -> io::Result<()> {
-    let thread = thread::Builder::new().name(hand.name());
     let (system, hand) = (system.clone(), hand.clone());
-    thread
-        .spawn(move || {
-            let adopted = soft::adopt();
-            hand.begins(adopted.flag());
-            let _runtimes = system.enter_runtimes();
-            local::with_doing_of(&hand.doing, || run(&system, &hand));
-            system.scheduler().crew.remove(&hand);
-        })
-        .map(drop)
+    sync::start(hand.name(), move || {
+        let adopted = soft::adopt();
+        hand.begins(adopted.flag());
+        let _runtimes = system.enter_runtimes();
+        local::with_doing_of(&hand.doing, || run(&system, &hand));
+        system.scheduler().crew.remove(&hand);
+    })
 }
 
 /// Does what the thread is ordered to, until there is nothing more for it.

@@ -18,14 +18,15 @@
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner, thread};
 
-use crate::clock::simulated;
+use crate::clock::{self, simulated};
 use crate::prelude::*;
+use crate::sync::failing::Failing;
 use crate::{AskError, System};
 
 /// How many schedules of each kind there are, unless the environment says so.
@@ -318,6 +319,64 @@ fn what_is_spawned_while_the_system_ends_comes_to_its_end() {
         });
         end(&system);
         spawner.join().expect("no panic");
+    });
+}
+
+/// Does not return until it is told to. Nobody is woken for the time that passes, so it sees to that itself.
+#[derive(Actor)]
+struct Hog {
+    until: Arc<AtomicBool>,
+}
+
+#[messages]
+impl Hog {
+    #[message]
+    fn spin(&mut self, ctx: &mut Context<Self>) {
+        while !self.until.load(Ordering::Relaxed) {
+            clock::now();
+            ctx.system().scheduler().wake_sysmon();
+            thread::yield_now();
+        }
+    }
+}
+
+/// Actors that hold up all workers and a spare, in a system where each start of a thread fails as often as not.
+fn hogs(name: &str) -> (System, Failing, Arc<AtomicBool>) {
+    let quantum = Duration::from_millis(1);
+    let builder = System::builder().name(name).workers(1).soft_quantum(quantum).hard_quantum(quantum);
+    let system = builder.build().expect("a system");
+    let failing = Failing::of(name, || clock::below(2) == 0);
+    let until = Arc::<AtomicBool>::default();
+    for _ in 0..2 {
+        let shown = until.clone();
+        let hog = system.spawn(move || Hog { until: shown.clone() }).expect("it has not ended");
+        hog.spin().tell().expect("there is room");
+    }
+    (system, failing, until)
+}
+
+#[test]
+fn a_spare_that_cannot_be_started_is_tried_again() {
+    check(|| {
+        let (system, _failing, until) = hogs("tried-again");
+        let (to, _) = sum(&system);
+        // Three threads are needed for this, and none comes back before it.
+        assert_eq!(to.double(2).wait().expect("an answer"), 4);
+        until.store(true, Ordering::Relaxed);
+        end(&system);
+    });
+}
+
+#[test]
+fn a_system_ends_though_spares_cannot_be_started() {
+    check(|| {
+        let (system, _failing, until) = hogs("ends-anyway");
+        let (to, sum) = sum(&system);
+        to.add(1).tell().expect("it lives");
+        let teller = thread::spawn(move || until.store(true, Ordering::Relaxed));
+        end(&system);
+        teller.join().expect("no panic");
+        assert_eq!(sum.load(Ordering::Relaxed), 1);
     });
 }
 

@@ -22,7 +22,7 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::crew::NoSpare;
 use crate::scheduler::doze::Doze;
 use crate::scheduler::hand::{Hand, Order};
-use crate::sync::{Condvar, Mutex, thread};
+use crate::sync::{self, Condvar, Mutex};
 use crate::system::SystemHandle;
 use crate::wait::wait_while;
 use escalation::Escalation;
@@ -38,7 +38,7 @@ const PASSES_AT_MOST: Duration = Duration::from_millis(20);
 /// So many looks in a row without a turn that runs come before a sleep without a limit.
 const QUIET_LOOKS: u32 = 10;
 /// After a thread could not be started, this long no other one is tried.
-const AFTER_FAILURE: Duration = Duration::from_millis(100);
+const AFTER_FAILURE: Duration = Duration::from_millis(if cfg!(shuttle) { 1 } else { 100 });
 
 /// After how long what is done about a turn.
 #[derive(Clone, Copy, Debug)]
@@ -134,17 +134,17 @@ impl Sysmon {
 
 /// Starts the thread, which ends after the last worker.
 pub(crate) fn start(system: SystemHandle) -> io::Result<()> {
-    let thread = thread::Builder::new().name(format!("{}-sysmon", system.scheduler().recipe.name));
+    let name = format!("{}-sysmon", system.scheduler().recipe.name);
     let sysmon = system.clone();
     sysmon.scheduler().sysmon.set_runs(true);
-    let started = thread.spawn(move || {
+    let started = sync::start(name, move || {
         run(&system);
         system.scheduler().sysmon.set_runs(false);
     });
     if started.is_err() {
         sysmon.scheduler().sysmon.set_runs(false);
     }
-    started.map(drop)
+    started
 }
 
 fn run(system: &SystemHandle) {
@@ -214,7 +214,8 @@ impl<'a> Watcher<'a> {
         }
         self.quiet_looks = if any { 0 } else { self.quiet_looks.saturating_add(1) };
         self.look_at_stuck(passed, now);
-        self.scheduler.background.tend(self.system, now);
+        let scheduler = self.scheduler;
+        scheduler.background.tend(scheduler.parallelism(), now, || self.spare(now, None));
         self.tend_blocking(now);
         if let Some(escalation) = &mut self.escalation {
             escalation.tend(self.system, now);
@@ -256,7 +257,7 @@ impl<'a> Watcher<'a> {
 
     /// Has a spare thread take the worker over.
     fn replace(&mut self, worker: usize, hand: &Arc<Hand>, now: Instant) {
-        let Some(spare) = self.spare(now, worker) else { return };
+        let Some(spare) = self.spare(now, Some(worker)) else { return };
         if !hand.claim.revoke() {
             // It is between two turns, or is just scheduling something. If it goes on, all is well.
             return self.scheduler.crew.put_back(spare);
@@ -271,25 +272,30 @@ impl<'a> Watcher<'a> {
         self.stuck.push(Stuck { hand: hand.clone(), seen });
     }
 
-    /// A thread that can take over, in hand before anything is taken from anybody.
-    fn spare(&mut self, now: Instant, worker: usize) -> Option<Arc<Hand>> {
-        if now < self.not_before {
-            return None;
+    /// A thread that can take over, in hand before anything is taken from anybody. Without one it is said, once for the
+    /// turn if that is because there may be no more.
+    fn spare(&mut self, now: Instant, worker: Option<usize>) -> Option<Arc<Hand>> {
+        // One that has come back is at hand even while none is started.
+        let waiting = self.scheduler.crew.waiting();
+        if waiting.is_some() || now < self.not_before {
+            return waiting;
         }
         match self.scheduler.crew.spare(self.system) {
-            Ok(spare) => Some(spare),
-            Err(NoSpare::Over) => None,
+            Ok(spare) => return Some(spare),
+            Err(NoSpare::Over) => {}
             Err(NoSpare::Failed(error)) => {
                 self.not_before = now + AFTER_FAILURE;
+                self.scheduler.tallies.no_thread.count();
                 tracing::error!(%error, "no thread can be started to take a worker over");
                 self.scheduler.events.publish(|| Event::NoThread { error: error.to_string() });
-                None
             }
             Err(NoSpare::AtLimit { max }) => {
-                self.out_of_threads(worker, max, now);
-                None
+                if let Some(worker) = worker {
+                    self.out_of_threads(worker, max, now);
+                }
             }
         }
+        None
     }
 
     fn out_of_threads(&mut self, worker: usize, max: usize, now: Instant) {
@@ -315,9 +321,8 @@ impl<'a> Watcher<'a> {
 
     /// Sees to it that a spare is there before it is needed.
     fn keep_warm(&mut self, now: Instant) {
-        if now >= self.not_before
-            && !self.scheduler.crew.has_spare()
-            && let Ok(spare) = self.scheduler.crew.spare(self.system)
+        if !self.scheduler.crew.has_spare()
+            && let Some(spare) = self.spare(now, None)
         {
             self.scheduler.crew.put_back(spare);
         }
@@ -325,10 +330,9 @@ impl<'a> Watcher<'a> {
 
     /// Gives a thread to a worker that has none: it was to be started by a thread that must not do that.
     fn man(&mut self, worker: usize, now: Instant) {
-        if !self.scheduler.remote(worker).is_wanted() || now < self.not_before {
-            return;
-        }
-        if let Ok(spare) = self.scheduler.crew.spare(self.system) {
+        if self.scheduler.remote(worker).is_wanted()
+            && let Some(spare) = self.spare(now, None)
+        {
             self.give(worker, spare);
         }
     }
