@@ -82,6 +82,7 @@ clean chameneos --n 2000
 clean skew --n 10000
 clean hog --n 100 --secs 1
 clean hogyield --n 100 --secs 1
+clean blocked --n 100 --secs 1
 clean resize --n 10
 clean idlecpu --n 2000 --secs 1
 clean timers --n 10000

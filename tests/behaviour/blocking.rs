@@ -8,26 +8,12 @@ use std::time::Duration;
 
 use actor_core::{ActorId, BlockingError, observe::BlockingSnapshot, prelude::*};
 
-use crate::support::{Gate, LIMIT, Log, ON_PURPOSE, eventually, quiet_panics, system};
-
-#[derive(Actor)]
-struct Responder;
-
-#[messages]
-impl Responder {
-    #[message]
-    fn ping(&self, n: u32) -> u32 {
-        n + 1
-    }
-
-    #[message]
-    fn thread(&self) -> ThreadId {
-        std::thread::current().id()
-    }
-}
+use crate::support::{
+    Gate, LIMIT, Log, ON_PURPOSE, Responder, ResponderRef, builder, eventually, others_are_answered, system,
+};
 
 /// An actor with handlers of all kinds, of which the blocking ones block.
-#[derive(Actor)]
+#[derive(Actor, Clone)]
 struct Mixed {
     gate: Gate,
     log: Log<String>,
@@ -133,10 +119,15 @@ struct Setup {
     log: Log<String>,
 }
 
-fn setup_on(system: System) -> Setup {
+/// A mixed actor, its gate, and its log.
+fn mixed() -> (Mixed, Gate, Log<String>) {
     let (gate, log) = (Gate::default(), Log::default());
-    let inside = (gate.clone(), log.clone());
-    let mixed = system.spawn(move || Mixed { gate: inside.0.clone(), log: inside.1.clone() }).unwrap();
+    (Mixed { gate: gate.clone(), log: log.clone() }, gate, log)
+}
+
+fn setup_on(system: System) -> Setup {
+    let (mixed, gate, log) = mixed();
+    let mixed = system.spawn(move || mixed.clone()).unwrap();
     Setup { system, mixed, gate, log }
 }
 
@@ -147,9 +138,7 @@ fn setup() -> Setup {
 
 /// One worker, and one thread for what blocks.
 fn setup_narrow(queue: usize) -> Setup {
-    quiet_panics();
-    let system = System::builder().workers(1).max_blocking(1).blocking_queue(queue);
-    setup_on(system.intensity(1_000_000, LIMIT).build().unwrap())
+    setup_on(builder(1).max_blocking(1).blocking_queue(queue).build().unwrap())
 }
 
 impl Setup {
@@ -174,10 +163,8 @@ fn a_blocking_handler_has_the_state_and_holds_no_worker_up() {
     let caller = std::thread::spawn(move || mixed.export(3).wait());
     setup.gate.somebody_waits();
     // Another actor is answered by the one worker, this one's mail waits.
-    let responder = setup.system.spawn(|| Responder).unwrap();
-    assert_eq!(responder.ping(1).within(LIMIT).wait().unwrap(), 2);
     setup.mixed.note("after".into()).tell().unwrap();
-    assert_eq!(responder.ping(2).within(LIMIT).wait().unwrap(), 3);
+    assert!(others_are_answered(&setup.system));
     assert_eq!(setup.log.entries(), ["export 3"]);
     setup.gate.open();
     assert_eq!(caller.join().unwrap().unwrap(), 3);
@@ -244,8 +231,7 @@ fn a_kill_waits_for_the_blocking_handlers_return() {
     setup.mixed.kill();
     setup.mixed.stop();
     // Others go on; the actor is still in its handler, with its state.
-    let responder = setup.system.spawn(|| Responder).unwrap();
-    assert_eq!(responder.ping(1).within(LIMIT).wait().unwrap(), 2);
+    assert!(others_are_answered(&setup.system));
     assert_eq!(setup.log.entries(), ["export 1"]);
     setup.gate.open();
     assert!(matches!(monitor.wait_within(LIMIT).unwrap().reason, StopReason::Killed));
@@ -302,10 +288,8 @@ fn a_timers_message_for_a_blocking_handler_runs_there_too() {
 #[test]
 fn a_pinned_actor_blocks_its_own_thread() {
     let system = system(1);
-    let (gate, log) = (Gate::default(), Log::default());
-    let inside = (gate.clone(), log.clone());
-    let make = move || Mixed { gate: inside.0.clone(), log: inside.1.clone() };
-    let mixed = system.actor(make).pinned().spawn().unwrap();
+    let mixed = mixed().0;
+    let mixed = system.actor(move || mixed.clone()).pinned().spawn().unwrap();
     let own = mixed.note("first".into()).wait().unwrap();
     assert_eq!(mixed.quick(1).wait().unwrap().1, own);
     assert_eq!(system.snapshot().blocking.threads, 0);
@@ -313,23 +297,17 @@ fn a_pinned_actor_blocks_its_own_thread() {
 
 #[test]
 fn many_actors_block_at_a_time_and_all_get_on() {
-    quiet_panics();
-    let system = System::builder().workers(2).max_blocking(8).build().unwrap();
-    let (gate, log) = (Gate::default(), Log::default());
-    let actors: Vec<_> = (0..200)
-        .map(|_| {
-            let inside = (gate.clone(), log.clone());
-            system.spawn(move || Mixed { gate: inside.0.clone(), log: inside.1.clone() }).unwrap()
-        })
-        .collect();
+    let system = builder(2).max_blocking(8).build().unwrap();
+    let (mixed, gate, log) = mixed();
+    let spawn = |mixed: Mixed| system.spawn(move || mixed.clone()).unwrap();
+    let actors: Vec<_> = (0..200).map(|_| spawn(mixed.clone())).collect();
     for (n, actor) in (0..).zip(&actors) {
         actor.export(n).tell().unwrap();
         actor.note("after".into()).tell().unwrap();
     }
     eventually("all threads block", || system.snapshot().blocking.running == 8);
     eventually("the others wait", || system.snapshot().blocking.queued == 192);
-    let responder = system.spawn(|| Responder).unwrap();
-    assert_eq!(responder.ping(1).within(LIMIT).wait().unwrap(), 2);
+    assert!(others_are_answered(&system));
     gate.open();
     eventually("all come to their ends", || log.len() == 600);
     eventually("all threads are idle", || system.snapshot().blocking.idle == 8);
@@ -344,8 +322,7 @@ fn a_handler_waits_for_its_closure_and_the_worker_does_not() {
     let mixed = setup.mixed.clone();
     let caller = std::thread::spawn(move || mixed.by_closure(4).wait());
     setup.gate.somebody_waits();
-    let responder = setup.system.spawn(|| Responder).unwrap();
-    assert_eq!(responder.ping(1).within(LIMIT).wait().unwrap(), 2);
+    assert!(others_are_answered(&setup.system));
     setup.gate.open();
     assert_eq!(caller.join().unwrap().unwrap(), 4);
     assert_eq!(setup.log.entries(), ["closure 4"]);
@@ -423,9 +400,8 @@ fn a_system_that_has_ended_takes_no_closure() {
 // ---- the end ---------------------------------------------------------------------------------
 
 fn hurried(max_blocking: usize) -> Setup {
-    quiet_panics();
-    let system = System::builder().workers(1).max_blocking(max_blocking);
-    setup_on(system.stop_within(Duration::from_millis(100)).build().unwrap())
+    let builder = builder(1).max_blocking(max_blocking).stop_within(Duration::from_millis(100));
+    setup_on(builder.build().unwrap())
 }
 
 #[test]

@@ -1,43 +1,21 @@
 //! `#[message(preemptible)]`: loops that let others run, of whatever kind they are.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
 use actor_core::prelude::*;
 
-use crate::support::{LIMIT, eventually, system};
+use crate::support::{LIMIT, Loop, looper};
 
-#[derive(Actor)]
-struct Responder;
-
-#[messages]
-impl Responder {
-    #[message]
-    fn ping(&self, n: u32) -> u32 {
-        n + 1
-    }
-}
-
-/// Loops that go on until they are told not to. None awaits anything that a reader could see.
+/// Loops that go on until they are ended. None awaits anything that a reader could see.
 #[derive(Actor)]
 struct Looper {
-    rounds: Arc<AtomicU64>,
-    told: Arc<AtomicBool>,
+    looping: Loop,
     queue: Vec<u64>,
-}
-
-impl Looper {
-    fn goes_on(&self) -> bool {
-        self.rounds.fetch_add(1, Ordering::Relaxed);
-        !self.told.load(Ordering::Relaxed)
-    }
 }
 
 #[messages]
 impl Looper {
     #[message(preemptible)]
     async fn by_while(&mut self) -> &'static str {
-        while self.goes_on() {}
+        while self.looping.goes_on() {}
         "while"
     }
 
@@ -45,7 +23,7 @@ impl Looper {
     async fn by_while_let(&mut self) -> &'static str {
         self.queue.push(1);
         while let Some(n) = self.queue.pop() {
-            if self.goes_on() {
+            if self.looping.goes_on() {
                 self.queue.push(n);
             }
         }
@@ -57,7 +35,7 @@ impl Looper {
         // The loop's value, through a label.
         'outer: loop {
             for n in 0.. {
-                if !self.goes_on() {
+                if !self.looping.goes_on() {
                     break 'outer "loop";
                 }
                 if n == 3 {
@@ -73,7 +51,7 @@ impl Looper {
             if n % 2 == 0 {
                 continue;
             }
-            if !self.goes_on() {
+            if !self.looping.goes_on() {
                 break;
             }
         }
@@ -83,11 +61,10 @@ impl Looper {
     /// The state is borrowed across the loop, and so is the context.
     #[message(preemptible)]
     async fn while_borrowed(&mut self, ctx: &mut Context<Self>) -> &'static str {
-        let Looper { rounds, told, queue } = self;
+        let Looper { looping, queue } = self;
         let own = &mut *ctx;
         let last = &mut *queue;
-        while !told.load(Ordering::Relaxed) {
-            rounds.fetch_add(1, Ordering::Relaxed);
+        while looping.goes_on() {
             last.clear();
         }
         let _ = own.id();
@@ -102,53 +79,23 @@ impl Looper {
         #[allow(dead_code)]
         fn checkpoint() {}
         let (ctx, soft) = (1, 2);
-        while self.goes_on() {
+        while self.looping.goes_on() {
             assert_eq!(ctx + soft, 3);
         }
         "names"
     }
 }
 
-struct Setup {
-    system: System,
-    looper: LooperRef,
-    rounds: Arc<AtomicU64>,
-    told: Arc<AtomicBool>,
+fn setup() -> (System, LooperRef, Loop) {
+    looper(|looping| Looper { looping, queue: Vec::new() })
 }
 
-/// One worker, which a loop would hold.
-fn setup() -> Setup {
-    let system = system(1);
-    let (rounds, told) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
-    let inside = (rounds.clone(), told.clone());
-    let make = move || Looper { rounds: inside.0.clone(), told: inside.1.clone(), queue: Vec::new() };
-    let looper = system.spawn(make).unwrap();
-    Setup { system, looper, rounds, told }
-}
-
-/// Another actor is answered while `call` loops, and it loops on after that.
+/// Others are answered while `call` loops, and it loops on after that.
 fn holds_nobody_up(call: impl FnOnce(LooperRef) -> &'static str + Send + 'static, ends_with: &str) {
-    let setup = setup();
-    let looper = setup.looper.clone();
+    let (system, looper, looping) = setup();
     let caller = std::thread::spawn(move || call(looper));
-    eventually("it loops", || setup.rounds.load(Ordering::Relaxed) > 0);
-    let responder = setup.system.spawn(|| Responder).unwrap();
-    let mut failed = false;
-    for n in 0..3 {
-        let answer = responder.ping(n).within(LIMIT).wait();
-        failed |= answer.is_err();
-        if failed {
-            break;
-        }
-        assert_eq!(answer.unwrap(), n + 1);
-    }
-    if !failed {
-        let before = setup.rounds.load(Ordering::Relaxed);
-        eventually("it loops on", || setup.rounds.load(Ordering::Relaxed) > before);
-    }
-    setup.told.store(true, Ordering::Relaxed);
+    looping.holds_nobody_up(&system);
     assert_eq!(caller.join().unwrap(), ends_with);
-    assert!(!failed, "the loop held the worker");
 }
 
 #[test]
@@ -183,21 +130,21 @@ fn checkpoints_use_no_name_of_the_handlers() {
 
 #[test]
 fn a_kill_ends_a_loop() {
-    let setup = setup();
-    setup.looper.by_while().tell().unwrap();
-    eventually("it loops", || setup.rounds.load(Ordering::Relaxed) > 0);
-    let monitor = setup.looper.monitor();
-    setup.looper.stop();
-    setup.looper.kill();
+    let (_system, looper, looping) = setup();
+    looper.by_while().tell().unwrap();
+    looping.runs();
+    let monitor = looper.monitor();
+    looper.stop();
+    looper.kill();
     let down = monitor.wait_within(LIMIT);
-    setup.told.store(true, Ordering::Relaxed);
+    looping.end();
     assert!(matches!(down.unwrap().reason, StopReason::Killed));
 }
 
 /// A handler is a method like any other, without a runtime as well.
 #[test]
 fn a_preemptible_handler_runs_anywhere() {
-    let (rounds, told) = (Arc::<AtomicU64>::default(), Arc::new(AtomicBool::new(true)));
-    let mut looper = Looper { rounds, told, queue: Vec::new() };
+    let mut looper = Looper { looping: Loop::default(), queue: Vec::new() };
+    looper.looping.end();
     assert_eq!(pollster::block_on(looper.by_while()), "while");
 }

@@ -1,48 +1,24 @@
 //! Safepoints: where a long handler lets others run.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use actor_core::prelude::*;
 
-use crate::support::{LIMIT, system};
+use crate::support::{LIMIT, Loop, Responder, ResponderRef, looper, system};
 
-#[derive(Actor)]
-struct Responder;
-
-#[messages]
-impl Responder {
-    #[message]
-    fn ping(&self, n: u32) -> u32 {
-        n + 1
-    }
-
-    #[message]
-    fn stop_it(&self, told: Arc<AtomicBool>) {
-        told.store(true, Ordering::Relaxed);
-    }
-}
-
-/// A handler that goes on until it is told not to.
+/// A handler that goes on until it is ended.
 #[derive(Actor)]
 struct Looper {
-    begun: Arc<AtomicBool>,
-    told: Arc<AtomicBool>,
-}
-
-impl Looper {
-    fn goes_on(&self) -> bool {
-        self.begun.store(true, Ordering::Relaxed);
-        !self.told.load(Ordering::Relaxed)
-    }
+    looping: Loop,
 }
 
 #[messages]
 impl Looper {
     #[message]
     async fn with_checkpoints(&mut self, ctx: &mut Context<Self>) {
-        while self.goes_on() {
+        while self.looping.goes_on() {
             ctx.checkpoint().await;
         }
     }
@@ -50,21 +26,21 @@ impl Looper {
     /// An ask of an actor that has ended is ready at once.
     #[message]
     async fn with_asks(&mut self, ended: ResponderRef) {
-        while self.goes_on() {
+        while self.looping.goes_on() {
             assert!(ended.ping(1).await.is_err());
         }
     }
 
     #[message]
     async fn with_sends(&mut self, ended: ResponderRef) {
-        while self.goes_on() {
+        while self.looping.goes_on() {
             assert!(ended.ping(1).send().await.is_err());
         }
     }
 
     #[message]
     async fn with_sleeps(&mut self, ctx: &mut Context<Self>) {
-        while self.goes_on() {
+        while self.looping.goes_on() {
             ctx.system().sleep(Duration::ZERO).await;
         }
     }
@@ -93,95 +69,61 @@ impl Looper {
     }
 }
 
-struct Setup {
-    system: System,
-    looper: LooperRef,
-    begun: Arc<AtomicBool>,
-    told: Arc<AtomicBool>,
+fn setup() -> (System, LooperRef, Loop) {
+    looper(|looping| Looper { looping })
 }
 
-/// One worker, so that whoever holds it holds up all.
-fn setup() -> Setup {
-    let system = system(1);
-    let (begun, told) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-    let inside = (begun.clone(), told.clone());
-    let looper = system.spawn(move || Looper { begun: inside.0.clone(), told: inside.1.clone() }).unwrap();
-    Setup { system, looper, begun, told }
-}
-
-impl Setup {
-    fn ended(&self) -> ResponderRef {
-        let responder = self.system.spawn(|| Responder).unwrap();
-        responder.stop();
-        assert!(responder.monitor().wait_within(LIMIT).is_some());
-        responder
-    }
-
-    /// Somebody else gets an answer while the looper goes on, and ends it.
-    fn others_are_answered(&self) {
-        crate::support::eventually("the loop runs", || self.begun.load(Ordering::Relaxed));
-        let responder = self.system.spawn(|| Responder).unwrap();
-        for n in 0..3 {
-            let answer = responder.ping(n).within(LIMIT).wait();
-            self.end_on_failure(answer.is_err());
-            assert_eq!(answer.unwrap(), n + 1);
-        }
-        assert!(!self.told.load(Ordering::Relaxed));
-        responder.stop_it(self.told.clone()).within(LIMIT).wait().unwrap();
-    }
-
-    /// So that a failing test says so, and does not wait for its worker for ever.
-    fn end_on_failure(&self, failed: bool) {
-        if failed {
-            self.told.store(true, Ordering::Relaxed);
-        }
-    }
+fn ended(system: &System) -> ResponderRef {
+    let responder = system.spawn(|| Responder).unwrap();
+    responder.stop();
+    assert!(responder.monitor().wait_within(LIMIT).is_some());
+    responder
 }
 
 #[test]
 fn a_loop_with_checkpoints_holds_nobody_up() {
-    let setup = setup();
-    setup.looper.with_checkpoints().tell().unwrap();
-    setup.others_are_answered();
+    let (system, looper, looping) = setup();
+    looper.with_checkpoints().tell().unwrap();
+    looping.holds_nobody_up(&system);
 }
 
 #[test]
 fn a_loop_over_what_is_ready_at_once_holds_nobody_up() {
-    let one = setup();
-    one.looper.with_asks(one.ended()).tell().unwrap();
-    one.others_are_answered();
-    let another = setup();
-    another.looper.with_sends(another.ended()).tell().unwrap();
-    another.others_are_answered();
-    let third = setup();
-    third.looper.with_sleeps().tell().unwrap();
-    third.others_are_answered();
+    let (system, looper, looping) = setup();
+    looper.with_asks(ended(&system)).tell().unwrap();
+    looping.holds_nobody_up(&system);
+    let (system, looper, looping) = setup();
+    looper.with_sends(ended(&system)).tell().unwrap();
+    looping.holds_nobody_up(&system);
+    let (system, looper, looping) = setup();
+    looper.with_sleeps().tell().unwrap();
+    looping.holds_nobody_up(&system);
 }
 
 #[test]
 fn a_kill_takes_effect_at_a_checkpoint() {
-    let setup = setup();
-    setup.looper.with_checkpoints().tell().unwrap();
-    crate::support::eventually("the loop runs", || setup.begun.load(Ordering::Relaxed));
-    let monitor = setup.looper.monitor();
-    setup.looper.kill();
-    setup.looper.stop();
+    let (_system, looper, looping) = setup();
+    looper.with_checkpoints().tell().unwrap();
+    looping.runs();
+    let monitor = looper.monitor();
+    looper.kill();
+    looper.stop();
     let down = monitor.wait_within(LIMIT);
-    setup.end_on_failure(down.is_none());
+    looping.end();
     assert!(down.is_some());
 }
 
 #[test]
 fn a_sync_handler_sees_when_it_should_yield() {
-    let setup = setup();
-    let first = setup.looper.look().within(LIMIT).wait().unwrap();
+    let (_system, looper, _) = setup();
+    let first = looper.look().within(LIMIT).wait().unwrap();
     assert!(first > 0, "not at its beginning");
 }
 
 #[test]
 fn a_block_on_in_a_handler_comes_to_its_end() {
-    let setup = setup();
-    assert_eq!(setup.looper.block_on_asks(setup.ended()).within(LIMIT).wait().unwrap(), 1000);
+    let (system, looper, _) = setup();
+    assert_eq!(looper.block_on_asks(ended(&system)).within(LIMIT).wait().unwrap(), 1000);
 }
 
 #[derive(Actor)]

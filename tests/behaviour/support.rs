@@ -1,10 +1,13 @@
-//! What the tests share: waiting for conditions, holding a handler up, and panics on purpose.
+//! What the tests share: waiting for conditions, holding a handler up, who is answered meanwhile, and panics on purpose.
 
 use std::panic;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, Once};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use actor_core::{Builder, System};
+use actor_core::prelude::*;
+use actor_core::{Builder, Messages, System};
 
 /// Far longer than anything here takes; a test that gets here has failed.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -15,7 +18,7 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < LIMIT, "waited in vain until {what}");
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
@@ -85,6 +88,81 @@ impl Gate {
         let (_state, timeout) =
             self.0.1.wait_timeout_while(state, LIMIT, |state| state.waiting == 0).unwrap();
         assert!(!timeout.timed_out(), "nobody came to the gate");
+    }
+}
+
+/// An actor that answers at once, if it gets a worker.
+#[derive(Actor)]
+pub(crate) struct Responder;
+
+#[messages]
+impl Responder {
+    #[message]
+    pub(crate) fn ping(&self, n: u32) -> u32 {
+        n + 1
+    }
+
+    #[message]
+    pub(crate) fn thread(&self) -> ThreadId {
+        thread::current().id()
+    }
+}
+
+/// Whether a new actor gets a worker, again and again.
+pub(crate) fn others_are_answered(system: &System) -> bool {
+    let responder = system.spawn(|| Responder).unwrap();
+    (0..3).all(|n| responder.ping(n).within(LIMIT).wait().is_ok_and(|answer| answer == n + 1))
+}
+
+/// An actor with a loop in a handler, on the only worker of a system, so that who holds it holds up all.
+pub(crate) fn looper<A: Messages>(
+    mut make: impl FnMut(Loop) -> A + Send + 'static,
+) -> (System, A::Ref, Loop) {
+    let (system, looping) = (system(1), Loop::default());
+    let inside = looping.clone();
+    let looper = system.spawn(move || make(inside.clone())).unwrap();
+    (system, looper, looping)
+}
+
+/// A loop in a handler, which goes on until it is ended.
+#[derive(Clone, Default)]
+pub(crate) struct Loop(Arc<LoopState>);
+
+#[derive(Default)]
+struct LoopState {
+    rounds: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Loop {
+    /// For the handler, once a round.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.0.rounds.fetch_add(1, Ordering::Relaxed);
+        !self.0.ended.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn end(&self) {
+        self.0.ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until it has gone one more round.
+    #[track_caller]
+    pub(crate) fn runs(&self) {
+        let rounds = || self.0.rounds.load(Ordering::Relaxed);
+        let before = rounds();
+        eventually("the loop goes one more round", || rounds() > before);
+    }
+
+    /// Others are answered while it goes on. Ends it, so that a test that fails does not wait for it for ever.
+    #[track_caller]
+    pub(crate) fn holds_nobody_up(&self, system: &System) {
+        self.runs();
+        let answered = others_are_answered(system);
+        if answered {
+            self.runs();
+        }
+        self.end();
+        assert!(answered, "the loop has held the worker up");
     }
 }
 
