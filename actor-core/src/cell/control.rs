@@ -187,8 +187,9 @@ impl Control {
     /// Lowers flags; says which of them were up. For the holder of the token, or with the lock that
     /// guards what the flag stands for.
     pub(crate) fn lower(&self, flags: Flags) -> Flags {
-        // AcqRel: the acquire as in `flags`.
-        Flags(self.0.fetch_and(!flags.0, Ordering::AcqRel) & flags.0)
+        // Acquire: as in `flags`. No release: who lowers a flag says nothing by that; and what was said by raising
+        // others stays said, since this is a read-modify-write.
+        Flags(self.0.fetch_and(!flags.0, Ordering::Acquire) & flags.0)
     }
 
     /// Parks the actor until one of `wanted` is raised; false if one is up. For the holder of the
@@ -201,8 +202,8 @@ impl Control {
             }
             debug_assert!(wanted.0 < 1 << (32 - PARKED), "only the first flags end a rest");
             let parked = now | wanted.0 << PARKED;
-            // Release: with the acquire in `raise`.
-            match self.0.compare_exchange_weak(now, parked, Ordering::AcqRel, Ordering::Relaxed) {
+            // Release: with the acquire in `raise`. No acquire: who parks looks at nothing more.
+            match self.0.compare_exchange_weak(now, parked, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(other) => now = other,
             }
@@ -250,8 +251,9 @@ impl Control {
     /// Marks the actor as watched, by somebody who is in the list by now. How it has ended, if it has:
     /// then who ended it may not have seen the mark.
     pub(crate) fn mark_watched(&self) -> Option<Done> {
-        // Release: with the acquire in `mark_done`, for the list. Acquire: for the reason.
-        Flags(self.0.fetch_or(Flags::WATCHED.0, Ordering::AcqRel)).done()
+        // Acquire: with the release in `mark_done`, so that who learns of the end sees what the actor did. The list
+        // has its lock, and that cannot be taken in an order which the marks contradict.
+        Flags(self.0.fetch_or(Flags::WATCHED.0, Ordering::Acquire)).done()
     }
 
     /// Marks the actor as ended; true if it is watched.
@@ -262,9 +264,9 @@ impl Control {
             Done::As(Asked::Kill) => 2,
             Done::Other => 3,
         };
-        // Acquire and release: the other side of `mark_watched`. Both are on one word, so one of the
-        // two sees the other.
-        let before = self.0.fetch_or(Flags::DONE.0 | why << Flags::WHY, Ordering::AcqRel);
+        // Release: with the acquires in `mark_watched` and `flags`. Both marks are on one word, so one of the two
+        // sees the other.
+        let before = self.0.fetch_or(Flags::DONE.0 | why << Flags::WHY, Ordering::Release);
         Flags(before).any(Flags::WATCHED)
     }
 

@@ -3,7 +3,11 @@
 //!
 //! What was weakened, and what loom said:
 //!
-//! * `fill` without its release: an outcome is read while it is written;
+//! * `fill` without its release; `poll` or `wait`, in either of its swaps, without the acquire of it: an outcome is read
+//!   while it is written;
+//! * `fill` without one of its acquires, `wait` without its release: `fill` takes the words of a waker that is not yet
+//!   there, and the model crashes;
+//! * the drop of `Answer` without its release or one of its acquires: a slot is freed while the other end uses it;
 //! * another waker without `ANOTHER` in the state: `fill` takes words that are not those of the waker that waits, and the
 //!   model crashes.
 //!

@@ -80,9 +80,10 @@ impl Sleep {
     /// A searching worker has found work. True if it was the last to search: pushes that relied on
     /// it have woken nobody, so it must see to it that somebody searches on if there is more.
     pub(crate) fn end_search(&self) -> bool {
-        // SeqCst: pairs with the fence in `worker_to_wake`. A push that still saw this search is in
-        // the queues that the caller looks at next. And with the Release in `fall_asleep`.
-        let last = self.searching.fetch_sub(1, Ordering::SeqCst) == 1;
+        // Acquire: pairs with the Release in `fall_asleep`. Who is the last sees those idle that were not.
+        let last = self.searching.fetch_sub(1, Ordering::Acquire) == 1;
+        // Pairs with the fence in `worker_to_wake`. A push that still saw this search is in the queues that the
+        // caller looks at next.
         fence(Ordering::SeqCst);
         last
     }

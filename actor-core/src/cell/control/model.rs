@@ -8,9 +8,8 @@
 //! * `park` overlooks a flag that was raised meanwhile: one of two wake-ups seen.
 //!
 //! Loom does not mind a relaxed load in `flags`: whatever a flag stands for is behind a lock or behind `lower`,
-//! whose acquire is enough; nor `lower` without its release and `park` without its acquire: who lowers a flag has
-//! nothing to say, and who parks looks at nothing more. Nor does it mind that `update` schedules for an actor that has
-//! ended: an ended actor is never parked. What can be claimed of it then is looked at by the mailbox's models.
+//! whose acquire is enough. Nor does it mind that `update` schedules for an actor that has ended: an ended actor is never
+//! parked. What can be claimed of it then is looked at by the mailbox's models.
 
 use loom::sync::Arc;
 use loom::thread;

@@ -5,10 +5,8 @@
 //! * `watch` marks the actor before it enters the list, or does not look at the list once the actor has ended;
 //!   `end_watches` takes the list before it marks the end: a watcher is told nothing;
 //! * `end_watches` marks the end before the reason is there: a watcher that is too late finds none;
-//! * `watch` tells its watcher whether or not it is still in the list: it is told twice.
-//!
-//! Loom cannot see the orderings of `mark_watched` and `mark_done`: it takes locks in the order in which it runs
-//! them, as if each read-modify-write ordered them. The language promises that only with acquire and release.
+//! * `watch` tells its watcher whether or not it is still in the list: it is told twice;
+//! * `mark_watched` without its acquire, `mark_done` without its release: what the actor did is read while it is written.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -17,7 +15,7 @@ use super::*;
 use crate::actor::Settings;
 use crate::monitor::Watcher;
 use crate::reason::Failure;
-use crate::sync::model::{Parcel, check};
+use crate::sync::model::{Guarded, Parcel, check};
 
 type Watched = Mailbox<Parcel>;
 
@@ -60,6 +58,24 @@ fn each_watcher_is_told_once() {
         told.sort_by_key(|(monitor, _)| *monitor);
         assert_eq!(told, monitors.map(|monitor| (monitor, true)));
         assert!(mailbox.rare().watchers.lock().list.is_empty(), "a watcher is left");
+    });
+}
+
+#[test]
+fn who_comes_too_late_sees_what_the_actor_did() {
+    check(3, || {
+        let (mailbox, did) = (watched(), Arc::new(Guarded::new(0)));
+        let watcher = {
+            let (mailbox, did) = (mailbox.clone(), did.clone());
+            thread::spawn(move || {
+                let too_late = !watch(&mailbox, MonitorId::new()).is_empty();
+                assert!(!too_late || did.with(|did| *did) == 1);
+            })
+        };
+        did.with(|did| *did = 1);
+        // A reason that the control word says, so there is no lock on the way.
+        mailbox.end_watches(&StopReason::Normal);
+        watcher.join().unwrap();
     });
 }
 

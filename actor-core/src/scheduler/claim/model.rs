@@ -3,7 +3,8 @@
 //! What was weakened, and what loom said:
 //!
 //! * no light barrier, or no heavy one: both threads use the worker's queue at a time;
-//! * the store in `leave`, or the load of `inside` in `revoke`, relaxed: who takes over does not see what was queued last;
+//! * the store in `leave` or in the drop of `Inside`, or the load of `inside` in `revoke`, relaxed: who takes over does not
+//!   see what was queued last;
 //! * `defend` without a compare-and-swap, by a store: both use the queue;
 //! * `revoke` that takes the claim whatever `inside` says: the same.
 //!

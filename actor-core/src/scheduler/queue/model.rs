@@ -8,7 +8,7 @@
 //!   that is older, and loom gives up;
 //! * `take` as a load and a store: a parcel is opened twice, and the model crashes.
 //!
-//! What loom cannot see is the acquire of `head` in `try_push`, which pairs with the release in `take`. It keeps a
+//! What loom cannot see is the acquire of `head` in `try_push` and `room`, which pairs with the release in `take`. It keeps a
 //! thief's read of a slot before the owner's next write to it, and in loom no load sees a store that comes later.
 //! Nor does it see `steal` believe in more than a ring holds: then the swap fails.
 

@@ -9,9 +9,8 @@
 //! * a woken worker not counted: it ends a search that nobody has begun.
 //!
 //! Loom's fences also synchronise, which real ones alone do not. So it does not see that the subtraction in
-//! `fall_asleep` must be a release, which gives whoever searches longer the idle list. Nothing else relies on
-//! that: all that the stub of a queue does is relaxed. Loom takes the `SeqCst` of the subtraction in `end_search` for `AcqRel`;
-//! with the fence behind it, that is enough.
+//! `fall_asleep` must be a release and the one in `end_search` an acquire, which give whoever searches longer the idle
+//! list. Nothing else relies on that: all that the stub of a queue does is relaxed.
 
 use loom::sync::Arc;
 use loom::sync::atomic::AtomicBool;
@@ -28,9 +27,12 @@ struct Scheduler {
 }
 
 impl Scheduler {
-    fn new() -> Arc<Self> {
+    /// With so many workers that search.
+    fn searching(workers: usize) -> Arc<Self> {
         let unparked = [(); 2].map(|()| AtomicBool::new(false));
-        Arc::new(Scheduler { sleep: Sleep::default(), queued: AtomicUsize::new(0), unparked })
+        let scheduler = Scheduler { sleep: Sleep::default(), queued: AtomicUsize::new(0), unparked };
+        (0..workers).for_each(|_| scheduler.sleep.start_search());
+        Arc::new(scheduler)
     }
 
     fn wake_one(&self) {
@@ -65,6 +67,13 @@ impl Scheduler {
         self.wake_one();
     }
 
+    /// What a searching worker does that has found something.
+    fn end_search(&self) {
+        if self.sleep.end_search() && self.has_work() {
+            self.wake_one();
+        }
+    }
+
     fn has_work(&self) -> bool {
         self.queued.load(Ordering::Relaxed) > 0
     }
@@ -93,21 +102,22 @@ impl Scheduler {
     }
 }
 
-#[test]
-fn work_is_seen_by_a_worker_before_it_parks_or_wakes_one() {
-    check(3, || {
-        let scheduler = Scheduler::new();
-        scheduler.sleep.start_search();
-        scheduler.sleep.start_search();
-        let submitter = {
-            let scheduler = scheduler.clone();
-            thread::spawn(move || scheduler.schedule())
-        };
-        let other = {
-            let scheduler = scheduler.clone();
-            thread::spawn(move || scheduler.rest(1))
-        };
-        let parked = [scheduler.rest(0), other.join().unwrap()];
+/// What another thread does meanwhile.
+fn beside<R: 'static>(
+    scheduler: &Arc<Scheduler>,
+    f: impl FnOnce(&Scheduler) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let scheduler = scheduler.clone();
+    thread::spawn(move || f(&scheduler))
+}
+
+/// Two workers that search and find nothing, each of which parks or does not, while there is a push.
+fn one_of_two_is_awake(push: fn(&Scheduler), rest: fn(&Scheduler, usize) -> bool) {
+    check(3, move || {
+        let scheduler = Scheduler::searching(2);
+        let submitter = beside(&scheduler, push);
+        let other = beside(&scheduler, move |scheduler| rest(scheduler, 1));
+        let parked = [rest(&scheduler, 0), other.join().unwrap()];
         submitter.join().unwrap();
         let awake = (0..2).any(|worker| !parked[worker] || scheduler.was_unparked(worker));
         assert!(awake, "there is work, and all are parked");
@@ -115,22 +125,27 @@ fn work_is_seen_by_a_worker_before_it_parks_or_wakes_one() {
 }
 
 #[test]
+fn work_is_seen_by_a_worker_before_it_parks_or_wakes_one() {
+    one_of_two_is_awake(Scheduler::schedule, Scheduler::rest);
+}
+
+#[test]
+fn one_naps_and_the_other_sleeps_and_urgent_work_gets_one_of_them() {
+    one_of_two_is_awake(Scheduler::schedule_urgent, |scheduler, worker| {
+        scheduler.nap(worker) || scheduler.rest(worker)
+    });
+}
+
+#[test]
 fn the_last_searcher_sees_to_work_that_relied_on_it() {
     check(3, || {
-        let scheduler = Scheduler::new();
-        scheduler.sleep.start_search();
-        scheduler.sleep.start_search();
+        let scheduler = Scheduler::searching(2);
         assert!(scheduler.rest(1));
         scheduler.queued.store(1, Ordering::Relaxed);
-        let submitter = {
-            let scheduler = scheduler.clone();
-            thread::spawn(move || scheduler.schedule())
-        };
+        let submitter = beside(&scheduler, Scheduler::schedule);
         // This worker has found the first task, and runs it for a long time.
         scheduler.queued.fetch_sub(1, Ordering::Relaxed);
-        if scheduler.sleep.end_search() && scheduler.has_work() {
-            scheduler.wake_one();
-        }
+        scheduler.end_search();
         submitter.join().unwrap();
         assert!(scheduler.was_unparked(1), "there is work, and the worker that could do it is parked");
     });
@@ -139,21 +154,11 @@ fn the_last_searcher_sees_to_work_that_relied_on_it() {
 #[test]
 fn little_work_is_watched_by_whoever_searches_last() {
     check(3, || {
-        let scheduler = Scheduler::new();
-        scheduler.sleep.start_search();
-        scheduler.sleep.start_search();
-        let submitter = {
-            let scheduler = scheduler.clone();
-            thread::spawn(move || scheduler.schedule())
-        };
-        let other = {
-            let scheduler = scheduler.clone();
-            thread::spawn(move || scheduler.rest_by_little(1))
-        };
+        let scheduler = Scheduler::searching(2);
+        let submitter = beside(&scheduler, Scheduler::schedule);
+        let other = beside(&scheduler, |scheduler| scheduler.rest_by_little(1));
         // This worker has found something else, and runs it for a long time.
-        if scheduler.sleep.end_search() && scheduler.has_work() {
-            scheduler.wake_one();
-        }
+        scheduler.end_search();
         let parked = other.join().unwrap();
         submitter.join().unwrap();
         assert!(!parked || scheduler.was_unparked(1), "there is little work, and nobody watches it");
@@ -163,13 +168,9 @@ fn little_work_is_watched_by_whoever_searches_last() {
 #[test]
 fn each_worker_is_woken_once() {
     check(3, || {
-        let scheduler = Scheduler::new();
-        scheduler.sleep.start_search();
+        let scheduler = Scheduler::searching(1);
         assert!(scheduler.rest(0));
-        let woken = [(); 2].map(|()| {
-            let scheduler = scheduler.clone();
-            thread::spawn(move || scheduler.sleep.worker_to_wake())
-        });
+        let woken = [(); 2].map(|()| beside(&scheduler, |scheduler| scheduler.sleep.worker_to_wake()));
         scheduler.sleep.wake_up(0);
         let woken = woken.map(|woken| woken.join().unwrap());
         assert!(woken.iter().flatten().count() <= 1);
@@ -181,35 +182,10 @@ fn each_worker_is_woken_once() {
 #[test]
 fn urgent_work_is_seen_before_a_nap_or_ends_it() {
     check(3, || {
-        let scheduler = Scheduler::new();
-        scheduler.sleep.start_search();
-        let submitter = {
-            let scheduler = scheduler.clone();
-            thread::spawn(move || scheduler.schedule_urgent())
-        };
+        let scheduler = Scheduler::searching(1);
+        let submitter = beside(&scheduler, Scheduler::schedule_urgent);
         let naps = scheduler.nap(0);
         submitter.join().unwrap();
         assert!(!naps || scheduler.was_unparked(0), "there is work, and it waits for the nap to end");
-    });
-}
-
-#[test]
-fn one_naps_and_the_other_sleeps_and_urgent_work_gets_one_of_them() {
-    check(3, || {
-        let scheduler = Scheduler::new();
-        scheduler.sleep.start_search();
-        scheduler.sleep.start_search();
-        let submitter = {
-            let scheduler = scheduler.clone();
-            thread::spawn(move || scheduler.schedule_urgent())
-        };
-        let other = {
-            let scheduler = scheduler.clone();
-            thread::spawn(move || scheduler.nap(1) || scheduler.rest(1))
-        };
-        let parked = [scheduler.nap(0) || scheduler.rest(0), other.join().unwrap()];
-        submitter.join().unwrap();
-        let awake = (0..2).any(|worker| !parked[worker] || scheduler.was_unparked(worker));
-        assert!(awake, "there is work, and all are parked");
     });
 }
