@@ -9,7 +9,8 @@ use std::time::Duration;
 use actor_core::{ActorId, BlockingError, observe::BlockingSnapshot, prelude::*};
 
 use crate::support::{
-    Gate, LIMIT, Log, ON_PURPOSE, Responder, ResponderRef, builder, eventually, others_are_answered, system,
+    Gate, LIMIT, Log, ON_PURPOSE, Responder, ResponderRef, builder, eventually, others_are_answered, patient,
+    system,
 };
 
 /// An actor with handlers of all kinds, of which the blocking ones block.
@@ -131,9 +132,9 @@ fn setup_on(system: System) -> Setup {
     Setup { system, mixed, gate, log }
 }
 
-/// One worker, so that whoever blocks it is seen to.
+/// One worker, which is taken over from nobody, so that whoever blocks it is seen to.
 fn setup() -> Setup {
-    setup_on(system(1))
+    setup_on(patient(1).build().unwrap())
 }
 
 /// One worker, and one thread for what blocks.

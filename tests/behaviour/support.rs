@@ -114,11 +114,12 @@ pub(crate) fn others_are_answered(system: &System) -> bool {
     (0..3).all(|n| responder.ping(n).within(LIMIT).wait().is_ok_and(|answer| answer == n + 1))
 }
 
-/// An actor with a loop in a handler, on the only worker of a system, so that who holds it holds up all.
+/// An actor with a loop in a handler, on the only worker of a system. No thread may take that over, so who holds it holds
+/// up all.
 pub(crate) fn looper<A: Messages>(
     mut make: impl FnMut(Loop) -> A + Send + 'static,
 ) -> (System, A::Ref, Loop) {
-    let (system, looping) = (system(1), Loop::default());
+    let (system, looping) = (builder(1).max_threads(1).build().unwrap(), Loop::default());
     let inside = looping.clone();
     let looper = system.spawn(move || make(inside.clone())).unwrap();
     (system, looper, looping)
