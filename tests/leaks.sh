@@ -43,6 +43,7 @@ report() {
 # A server, and a command that talks to its port.
 serve() {
     local status=0 port='' server
+    : >"$scratch/$1.err"
     checked "$1" --port 0 --limit 20 >"$scratch/$1.out" 2>"$scratch/$1.err" &
     server=$!
     until [[ -n $port ]]; do
