@@ -38,7 +38,6 @@ use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 use census::Census;
 use counters::Block;
 use histogram::Recorder;
-use sample::Rate;
 
 /// What a worker is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,13 +207,7 @@ impl<'a> Watch<'a> {
     /// The worker goes searching after a rest.
     pub(crate) fn wakes(&self) {
         self.record.set_state(WorkerState::Searching);
-        sample::set_rate(Rate::Easy);
-    }
-
-    /// The worker is busy, and looks outside between two turns; `slow`, if they take long.
-    pub(crate) fn looks_outside(&self, slow: bool) {
-        sample::set_rate(if slow { Rate::Easy } else { Rate::Busy });
-        self.publish();
+        sample::slept();
     }
 
     /// Adds what this thread has counted to the record.

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use crate::clock;
+use crate::observe::sample;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// A token that one thread waits for and any thread may set. Setting it twice is setting it once.
@@ -27,6 +28,7 @@ impl Token {
                 Some(timeout) => self.changed.wait_timeout(set, timeout).unwrap_or_else(|e| e.into_inner()).0,
                 None => self.changed.wait(set).unwrap_or_else(|e| e.into_inner()),
             };
+            sample::slept();
         }
         std::mem::take(&mut *set)
     }

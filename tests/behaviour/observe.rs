@@ -90,7 +90,7 @@ fn work_that_was_done_is_counted() {
 
 #[test]
 fn histograms_hold_a_sample_that_stands_for_all() {
-    const N: u64 = 400_000;
+    const N: u64 = 1_000_000;
     let system = system(1);
     run(&system, N);
     let snapshot = eventually_shows(&system, "the worker is done", is_done);
@@ -99,7 +99,7 @@ fn histograms_hold_a_sample_that_stands_for_all() {
         ("turn time", &snapshot.turn_time),
         ("mailbox wait", &snapshot.mailbox_wait),
     ] {
-        // About 1600 were measured, so the estimate of their number is off by about 2 %.
+        // 500 were measured, or more, so the estimate of their number is off by some 4 %.
         assert!(histogram.count().abs_diff(N) < N / 4, "{name}: {histogram}");
         let quantiles = [0.5, 0.9, 0.99, 0.999].map(|quantile| histogram.quantile(quantile));
         assert!(quantiles.is_sorted() && quantiles[3] <= histogram.max(), "{name}: {histogram}");

@@ -1,12 +1,14 @@
 //! Which turns and messages are measured: a random sample, since reading the clock for each would cost
 //! more than many of them take.
 //!
-//! Each thread counts down what it schedules and what it sends. At zero, that one is measured, and the
-//! next count is drawn: from 1 to twice the rate less one, each as likely, so that on average one in
-//! *rate* is measured, and no pattern of the program's falls in step with it. What is measured counts
-//! for as many as the rate was when the count was drawn. So a thread can change its rate, measure more
-//! when that costs it little, and the histograms stay true: each turn and message is measured with the
-//! inverse of the probability of being so.
+//! Each turn that a thread schedules and each message that it sends is measured with a chance of one in
+//! *rate*, whatever became of the others, and counts for as many as the rate was: so the histograms are true
+//! at any rate, the rate can be changed at any time, and no pattern of the program's falls in step with it.
+//! Throwing dice for each would cost too much as well. So the thread draws after how many the next comes that
+//! is measured, by the distribution that such dice have (geometric), and counts down to it.
+//!
+//! The rate follows from time: a thread measures about one turn and one message in 100 us, however many
+//! there are: that takes it a few thousandths of the time, and gives some ten thousand in a second.
 //!
 //! What is not measured: messages to a mailbox that drops its oldest, and what is not sent through a
 //! mailbox: timers, Downs, readiness of a port.
@@ -16,33 +18,32 @@
 //! it cannot be lost or found by another, and stealing needs to know nothing of it.
 
 use std::cell::Cell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::scheduler::local;
 
-/// How many turns and messages there are for one that is measured.
-#[derive(Clone, Copy)]
-pub(crate) enum Rate {
-    /// Of a worker whose turns are short and follow one another.
-    Busy = 256,
-    /// Of a worker that sleeps now and then or has long turns, and of all other threads. Not more often:
-    /// a single turn may send very many messages, and schedule as many actors.
-    Easy = 64,
-}
+/// How far apart measurements are to be. One, of a turn with its message, takes some 200 ns.
+const APART: Duration = Duration::from_micros(100);
+/// How many turns or messages there are for one that is measured, at least: a thread that has little to do may
+/// send and schedule very much in its next turn.
+const LEAST: u32 = 64;
+/// And at most: what a thread goes on to do more slowly should not go unseen for long.
+const MOST: u32 = 2048;
 
 /// What is counted down.
 struct Countdown {
     left: Cell<u32>,
-    /// How many the next that is measured counts for.
-    weight: Cell<u32>,
-    /// The rate for the count that is drawn next.
-    every: Cell<u32>,
+    /// The rate by which this count was drawn: how many the next that is measured counts for.
+    rate: Cell<u32>,
+    /// When that was.
+    drawn: Cell<Option<Instant>>,
 }
 
 impl Countdown {
-    const fn new(every: u32) -> Self {
-        Countdown { left: Cell::new(1), weight: Cell::new(1), every: Cell::new(every) }
+    /// The first of all is measured.
+    const fn new() -> Self {
+        Countdown { left: Cell::new(1), rate: Cell::new(1), drawn: Cell::new(None) }
     }
 
     #[inline]
@@ -52,23 +53,48 @@ impl Countdown {
         left == 0
     }
 
-    /// Draws the next count, with a number below the one that it is given. The weight of what is measured.
-    fn draw(&self, below: impl Fn(usize) -> usize) -> u32 {
-        let every = self.every.get();
-        self.left.set(1 + below(2 * every as usize - 1) as u32);
-        self.weight.replace(every)
+    /// Draws the next count, where one has come to its end, at a rate by how long that took. The weight of
+    /// what is measured.
+    fn next(&self, now: Instant) -> u32 {
+        let rate = self.rate.get();
+        let before = self.drawn.replace(Some(now));
+        let soon = before.is_some_and(|before| now.saturating_duration_since(before) < APART);
+        self.draw(if soon { (rate * 2).min(MOST) } else { (rate / 2).max(LEAST) });
+        rate
+    }
+
+    /// Draws a count, whatever is left of the last one.
+    fn draw(&self, rate: u32) {
+        self.left.set(count_at(rate, clock::below));
+        self.rate.set(rate);
+    }
+
+    /// Goes on at the least rate.
+    fn slow_down(&self) {
+        if self.rate.get() > LEAST {
+            self.draw(LEAST);
+        }
     }
 }
 
-crate::sync::thread_local! {
-    static TURNS: Countdown = const { Countdown::new(Rate::Easy as u32) };
-    static MESSAGES: Countdown = const { Countdown::new(Rate::Easy as u32) };
+/// After how many the next comes, if each has a chance of one in `rate`; with a number below the one that `below`
+/// is given.
+fn count_at(rate: u32, below: impl Fn(usize) -> usize) -> u32 {
+    const PARTS: usize = 1 << 31;
+    let chance = (below(PARTS) + 1) as f64 / PARTS as f64;
+    let others = (-1.0 / f64::from(rate)).ln_1p();
+    ((chance.ln() / others).ceil() as u32).max(1)
 }
 
-/// Sets the rate of this thread, from the next measurement on.
-pub(crate) fn set_rate(rate: Rate) {
-    TURNS.with(|countdown| countdown.every.set(rate as u32));
-    MESSAGES.with(|countdown| countdown.every.set(rate as u32));
+crate::sync::thread_local! {
+    static TURNS: Countdown = const { Countdown::new() };
+    static MESSAGES: Countdown = const { Countdown::new() };
+}
+
+/// This thread has slept, so what it is to do may be little.
+pub(crate) fn slept() {
+    TURNS.with(Countdown::slow_down);
+    MESSAGES.with(Countdown::slow_down);
 }
 
 /// When something that is measured began, and for how many it counts.
@@ -91,11 +117,13 @@ pub(crate) fn message_due() -> bool {
 }
 
 pub(crate) fn turn_stamp() -> Stamp {
-    Stamp { at: clock::now(), weight: TURNS.with(|countdown| countdown.draw(clock::below)) }
+    let at = clock::now();
+    Stamp { at, weight: TURNS.with(|countdown| countdown.next(at)) }
 }
 
 pub(crate) fn message_stamp() -> Stamp {
-    Stamp { at: clock::now(), weight: MESSAGES.with(|countdown| countdown.draw(clock::below)) }
+    let at = clock::now();
+    Stamp { at, weight: MESSAGES.with(|countdown| countdown.next(at)) }
 }
 
 /// A measured message is handed to its handler.
@@ -117,44 +145,100 @@ pub(crate) fn turn_ended(stamp: Stamp, begun: Instant) {
 mod tests {
     use super::*;
 
-    /// Counts `n` down; the weights of those that were due, with their positions.
-    fn measured(countdown: &Countdown, n: u64) -> Vec<(u64, u32)> {
-        let due = (0..n).filter(|_| countdown.due());
-        due.map(|at| (at, countdown.draw(clock::below))).collect()
+    /// A countdown and its time.
+    struct Thread {
+        countdown: Countdown,
+        now: Instant,
     }
+
+    impl Thread {
+        fn new() -> Self {
+            Thread { countdown: Countdown::new(), now: Instant::now() }
+        }
+
+        /// Does `n` things, each of which takes `each`; the weights of those that were measured, with their positions.
+        fn does(&mut self, n: u64, each: Duration) -> Vec<(u64, u32)> {
+            let mut measured = Vec::new();
+            for at in 0..n {
+                self.now += each;
+                if self.countdown.due() {
+                    measured.push((at, self.countdown.next(self.now)));
+                }
+            }
+            measured
+        }
+    }
+
+    fn sum(measured: &[(u64, u32)]) -> u64 {
+        measured.iter().map(|(_, weight)| u64::from(*weight)).sum()
+    }
+
+    const BUSY: Duration = Duration::from_nanos(20);
+    const SLOW: Duration = Duration::from_millis(1);
 
     #[test]
     fn weights_add_up_to_what_was_counted() {
-        let countdown = Countdown::new(16);
-        let weights: u64 = measured(&countdown, 1_000_000).iter().map(|(_, weight)| u64::from(*weight)).sum();
-        // The deviation of the sum is about 2300.
-        assert!(weights.abs_diff(1_000_000) < 20_000, "{weights}");
+        for (each, tolerance) in [(BUSY, 300_000), (Duration::from_nanos(800), 100_000), (SLOW, 60_000)] {
+            let weights = sum(&Thread::new().does(1_000_000, each));
+            // The deviation of the sum is about 45,000, 12,000 and 8000.
+            assert!(weights.abs_diff(1_000_000) < tolerance, "{each:?}: {weights}");
+        }
     }
 
     #[test]
     fn a_change_of_rate_is_weighed_out() {
-        let countdown = Countdown::new(64);
+        let mut thread = Thread::new();
         let mut weights = 0;
-        for round in 0..2000 {
-            countdown.every.set(if round % 2 == 0 { 1 } else { 64 });
-            weights += measured(&countdown, 500).iter().map(|(_, weight)| u64::from(*weight)).sum::<u64>();
+        for _ in 0..2000 {
+            weights += sum(&thread.does(3000, BUSY)) + sum(&thread.does(200, SLOW));
+            thread.countdown.slow_down();
+            weights += sum(&thread.does(800, SLOW));
         }
-        assert!(weights.abs_diff(1_000_000) < 30_000, "{weights}");
+        // The deviation is some 60,000.
+        assert!(weights.abs_diff(8_000_000) < 400_000, "{weights}");
     }
 
     #[test]
     fn nothing_falls_in_step_with_the_sample() {
         // Eight actors in turn: each is measured about as often.
         let mut hits = [0u32; 8];
-        for (at, _) in measured(&Countdown::new(16), 1_000_000) {
+        for (at, _) in Thread::new().does(1_000_000, SLOW) {
             hits[(at % 8) as usize] += 1;
         }
-        assert!(hits.iter().all(|hits| hits.abs_diff(7812) < 800), "{hits:?}");
+        assert!(hits.iter().all(|hits| hits.abs_diff(1953) < 270), "{hits:?}");
     }
 
     #[test]
-    fn at_rate_one_each_is_measured() {
-        let countdown = Countdown::new(1);
-        assert_eq!(measured(&countdown, 100).len(), 100);
+    fn the_rate_follows_what_there_is_to_be_measured() {
+        let mut thread = Thread::new();
+        thread.does(1_000_000, BUSY);
+        assert!(thread.countdown.rate.get() > MOST / 8, "20 ms have 200 measurements");
+        thread.does(100_000, SLOW);
+        assert_eq!(thread.countdown.rate.get(), LEAST);
+    }
+
+    #[test]
+    fn who_has_slept_measures_more_at_once() {
+        let mut thread = Thread::new();
+        let next = |_| {
+            thread.does(100_000, BUSY);
+            thread.countdown.slow_down();
+            assert_eq!(thread.countdown.rate.get(), LEAST);
+            f64::from(thread.countdown.left.get())
+        };
+        let mean = (0..400).map(next).sum::<f64>() / 400.0;
+        assert!((48.0..80.0).contains(&mean), "{mean}");
+    }
+
+    #[test]
+    fn counts_are_what_dice_give() {
+        assert!((0..100).all(|_| count_at(1, clock::below) == 1));
+        assert_eq!(count_at(MOST, |below| below - 1), 1);
+        assert!(count_at(MOST, |_| 0) < 50_000, "nothing is put off for ever");
+        // One in 64 is the next, and e^-1 of all come after the 64th.
+        let counts: Vec<_> = (0..100_000).map(|_| count_at(64, clock::below)).collect();
+        let next = counts.iter().filter(|count| **count == 1).count();
+        let late = counts.iter().filter(|count| **count > 64).count();
+        assert!(next.abs_diff(1562) < 250 && late.abs_diff(36_501) < 900, "{next} {late}");
     }
 }

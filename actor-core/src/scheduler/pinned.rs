@@ -14,6 +14,7 @@ use std::time::Instant;
 use crate::cell::task::Task;
 use crate::driver::Driver;
 use crate::error::SpawnError;
+use crate::observe::sample;
 use crate::scheduler::{local, soft};
 use crate::sync::{Condvar, Mutex, thread, thread_local};
 use crate::system::SystemHandle;
@@ -119,6 +120,7 @@ impl Seat {
                 return None;
             }
             state = self.changed.wait(state).unwrap_or_else(|e| e.into_inner());
+            sample::slept();
         }
     }
 

@@ -239,7 +239,7 @@ impl Worker<'_> {
             self.publish_pace();
             self.global_due = self.pace.global_due(from_global);
             if let Some(now) = outside {
-                self.watch.looks_outside(local::is_slow());
+                self.watch.publish();
                 self.scheduler.timers(self.post.index).fire_due(now);
                 self.driver.poll();
                 observe::count(Count::DriverPolls);
