@@ -50,12 +50,15 @@ const N: u64 = 100_000;
 /// Messages or timers under way at a time, where there are many.
 const WAVE: u64 = 100;
 
+/// So often it is done; the least counts. What the runtime does so often a second, and what it does about workers that
+/// get no processor, is more for each operation where other programs have the processors.
+const ROUNDS: usize = 3;
+
 /// What an operation may have beyond its figure. One in 64 messages and one in 64 turns, or fewer, is measured
 /// and in a box then (`observe/sample.rs`): an operation of two messages and two turns, such as an ask, has at
 /// most 1/16 of that on average, and over so many operations chance adds far less than as much again. A wave
-/// ends with an ask, which is less than a hundredth for each of it. What the runtime does so often a second adds as much
-/// again where other programs have the processors. Whatever is added for each operation is 1.
-const SLACK: f64 = 0.25;
+/// ends with an ask, which is less than a hundredth for each of it. Whatever is added for each operation is 1.
+const SLACK: f64 = 0.125;
 
 // ---- telling ---------------------------------------------------------------------------------------
 
@@ -245,9 +248,13 @@ fn timer(system: &System, delay: Duration) -> impl Fn(u64) {
 /// What one of `n` operations allocates.
 fn allocations(n: u64, operations: impl Fn(u64)) -> f64 {
     operations(n / 10);
-    let before = COUNT.load(Ordering::Relaxed);
-    operations(n);
-    (COUNT.load(Ordering::Relaxed) - before) as f64 / n as f64
+    let round = || {
+        let before = COUNT.load(Ordering::Relaxed);
+        operations(n);
+        COUNT.load(Ordering::Relaxed) - before
+    };
+    let least = (0..ROUNDS).map(|_| round()).min().expect("there is a round");
+    least as f64 / n as f64
 }
 
 fn main() {
