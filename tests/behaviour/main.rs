@@ -33,6 +33,7 @@ mod placement;
 mod preemptible;
 mod preemption;
 mod preemption_storm;
+mod privileges;
 mod quanta;
 mod safepoints;
 mod scheduling;

@@ -12,7 +12,9 @@
 //! * no last look in `Worker::rest`: deadlock;
 //! * `search_ended` does not look whether there is more: deadlock;
 //! * a worker that retires does not pass its search on, or keeps the actor that it would have run next: deadlock;
-//! * a push to the global queue wakes nobody: deadlock.
+//! * a push to the global queue wakes nobody: deadlock;
+//! * a thread that could not be started stays among those that there are: deadlock, at the end;
+//! * after one could not be started, none is tried again: a run without an end.
 //!
 //! Not found: that nobody looks at the global queue when the last worker has gone. Nothing here is scheduled so late.
 

@@ -6,16 +6,16 @@ use super::thread;
 
 /// Starts a thread with this name, which nobody joins.
 pub(crate) fn start(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     failing::check(&name)?;
     thread::Builder::new().name(name).spawn(run).map(drop)
 }
 
 /// Threads that cannot be started, by what they are called.
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) mod failing {
     use std::io;
-    // From the standard library even in models and simulations, which end while this stays.
+    // From the standard library even in simulations, which end while this stays.
     use std::sync::{Arc, Mutex, PoisonError};
 
     type Plan = Arc<dyn Fn() -> bool + Send + Sync>;
