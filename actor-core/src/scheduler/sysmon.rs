@@ -234,11 +234,7 @@ impl<'a> Watcher<'a> {
             self.seen.remove(&worker);
             return false;
         }
-        let seen = self.seen.entry(worker).or_insert_with(|| Seen::first(&hand, turn));
-        if !seen.is_of(&hand, turn) {
-            *seen = Seen::first(&hand, turn);
-            return true;
-        }
+        let Some(seen) = watch::again(&mut self.seen, worker, &hand, turn) else { return true };
         seen.passes(passed);
         let waits = || self.scheduler.waits_for(worker);
         match seen.advise(self.scheduler.sysmon.quanta_in(&hand, turn), || hand.usage(), waits) {

@@ -1,5 +1,6 @@
 //! What was seen of a turn, and what to do about it. Reads no clock: the time comes with the looks.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -173,6 +174,21 @@ impl Seen {
     }
 }
 
+/// What was seen of the turn that a worker runs, if it was seen before: only then has it run on from one look to the next.
+/// Otherwise it is noted.
+pub(super) fn again<'a>(
+    seen: &'a mut HashMap<usize, Seen>,
+    worker: usize,
+    hand: &Hand,
+    turn: u64,
+) -> Option<&'a mut Seen> {
+    if !seen.get(&worker).is_some_and(|seen| seen.is_of(hand, turn)) {
+        seen.insert(worker, Seen::first(hand, turn));
+        return None;
+    }
+    seen.get_mut(&worker)
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -195,6 +211,21 @@ mod tests {
             seen.advise(QUANTA, || Some(Usage { cpu: ms(cpu(at)), runnable }), || waits)
         };
         (1..=millis).map(look).collect()
+    }
+
+    #[test]
+    fn only_a_turn_that_was_seen_before_has_run_on() {
+        let (hand, other) = (Hand::new("test".into(), 0), Hand::new("test".into(), 1));
+        let mut seen = HashMap::new();
+        assert!(
+            again(&mut seen, 0, &hand, 7).is_none(),
+            "nothing was seen, and no turn ran at the last look"
+        );
+        assert!(again(&mut seen, 0, &hand, 7).is_some());
+        assert!(again(&mut seen, 0, &hand, 9).is_none(), "the next turn");
+        assert!(again(&mut seen, 0, &other, 9).is_none(), "another thread's");
+        assert!(again(&mut seen, 1, &other, 9).is_none(), "another worker's");
+        assert!(again(&mut seen, 0, &other, 9).is_some());
     }
 
     fn first(advice: &[Advice], wanted: Advice) -> Option<usize> {
