@@ -5,6 +5,7 @@ pub(crate) mod automatic;
 mod background;
 mod claim;
 mod crew;
+mod distance;
 mod doze;
 mod global;
 mod hand;
@@ -19,10 +20,11 @@ mod schedules;
 mod sleep;
 pub(crate) mod soft;
 pub(crate) mod sysmon;
+mod watched;
 mod worker;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
@@ -52,7 +54,8 @@ pub(crate) use queue::{Queue, Thin};
 use sleep::Sleep;
 pub use sysmon::OutOfThreads;
 use sysmon::Sysmon;
-use worker::Watched;
+use watched::Watched;
+use worker::{WORTH_STEALING, WORTH_STEALING_CLOSE};
 
 /// How many tasks in the global queue are worth it to wake a worker that naps.
 const MUCH: usize = 256;
@@ -394,9 +397,12 @@ impl Scheduler {
     fn is_worth_stealing(&self, victim: usize, watched: &mut Watched, now: Instant) -> bool {
         let remote = self.remote(victim);
         // Relaxed: an estimate.
-        let backlog = remote.stealer.len() as u64 * u64::from(remote.turn_nanos.load(Ordering::Relaxed));
+        let turn_nanos = u64::from(remote.turn_nanos.load(Ordering::Relaxed));
+        let backlog = Duration::from_nanos(remote.stealer.len() as u64 * turn_nanos);
         let stands_still = watched.stands_still(victim, remote.stealer.taken(), now);
-        backlog >= worker::WORTH_STEALING.as_nanos() as u64 || stands_still && !remote.stealer.is_empty()
+        backlog >= WORTH_STEALING
+            || stands_still && !remote.stealer.is_empty()
+            || backlog >= WORTH_STEALING_CLOSE && watched.is_close(victim, now, || remote.distance())
     }
 
     /// Whether there is something for a searching worker to take.
@@ -487,6 +493,12 @@ impl Scheduler {
 }
 
 impl Remote {
+    /// How far the core that runs the worker is, if turns follow one another there.
+    fn distance(&self) -> Option<Duration> {
+        let hand = self.hand.lock().clone()?;
+        distance::measure(|| hand.doing.turn())
+    }
+
     /// Whether a thread is to run the worker.
     fn is_wanted(&self) -> bool {
         !self.ended.load(Ordering::Relaxed)

@@ -12,6 +12,7 @@ use crate::observe::{self, Count, Watch};
 use crate::scheduler::hand::Hand;
 use crate::scheduler::local::{self, Post};
 use crate::scheduler::pace::{FromGlobal, Pace};
+use crate::scheduler::watched::Watched;
 use crate::scheduler::{Queue, Scheduler};
 use crate::sync::Ordering;
 use crate::system::SystemHandle;
@@ -19,11 +20,13 @@ use crate::system::SystemHandle;
 /// How much work a worker's queue holds, by what turns took there of late, when others help. Fetching it from
 /// another core's cache and waking somebody for it costs much of that.
 pub(super) const WORTH_STEALING: Duration = Duration::from_micros(50);
+/// The same where that cache is close: then more is gained by two that run than lost by what they fetch.
+pub(super) const WORTH_STEALING_CLOSE: Duration = Duration::from_micros(1);
 /// And when one that naps is woken for it.
 const WORTH_WAKING: Duration = Duration::from_micros(200);
 /// How long a searching worker naps, where others run and have not that much: then it looks whether they get on with
 /// what they have. A driver may round it up to a millisecond.
-const NAP: Duration = Duration::from_micros(500);
+pub(super) const NAP: Duration = Duration::from_micros(500);
 /// So many naps in a row are enough if there is nothing at all to be taken.
 const MOST_NAPS: u32 = 4;
 
@@ -100,31 +103,6 @@ struct Worker<'a> {
     /// How far the others have got.
     watched: Watched,
     watch: Watch<'a>,
-}
-
-/// How far the others have got with their queues, as a searching worker has seen it.
-#[derive(Default)]
-pub(super) struct Watched(Vec<(usize, Instant)>);
-
-impl Watched {
-    /// Whether a worker has taken nothing out of its queue for long, as far as was seen. `taken` is how much it
-    /// has taken out by now.
-    pub(super) fn stands_still(&mut self, worker: usize, taken: usize, now: Instant) -> bool {
-        if self.0.len() <= worker {
-            // Zero may be what it has taken, but not for long.
-            self.0.resize(worker + 1, (0, now));
-        }
-        let (before, since) = &mut self.0[worker];
-        if *before != taken {
-            (*before, *since) = (taken, now);
-        }
-        now.saturating_duration_since(*since) >= NAP
-    }
-
-    /// What was seen before a time when nobody watched says nothing.
-    fn forget(&mut self) {
-        self.0.clear();
-    }
 }
 
 impl Worker<'_> {
