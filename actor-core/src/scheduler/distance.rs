@@ -90,9 +90,12 @@ mod tests {
                     word.store(word.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
                 }
             });
-            // The other thread may not have a processor of its own at first.
-            let measured = std::iter::repeat_with(|| measure(|| word.load(Ordering::Relaxed)));
-            let distance = measured.take(1_000_000).flatten().next();
+            // The other thread may have to get this one's processor first.
+            let look = || {
+                std::thread::yield_now();
+                word.load(Ordering::Relaxed)
+            };
+            let distance = std::iter::repeat_with(|| measure(look)).take(100_000).flatten().next();
             ended.store(true, Ordering::Relaxed);
             let distance = distance.expect("they run at the same time now and then");
             assert!(distance > Duration::ZERO && distance < Duration::from_millis(100), "{distance:?}");
