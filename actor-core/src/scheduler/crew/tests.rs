@@ -51,6 +51,12 @@ fn hold(system: &System) -> Sender<()> {
     release
 }
 
+/// Whether so many threads are held.
+fn holds(system: &System, threads: usize) -> bool {
+    let long = system.snapshot().long_turns;
+    long.iter().filter(|turn| turn.message == Some("hold")).count() == threads
+}
+
 fn counter(system: &System) -> (CounterRef, Arc<AtomicUsize>) {
     let counted = Arc::<AtomicUsize>::default();
     let shown = counted.clone();
@@ -76,7 +82,8 @@ fn the_first_spare_is_tried_again() {
     let failing = Failing::of("first-spare-", || true);
     let _release = hold(&system);
     says(&events, "it is said", |event| matches!(event, Event::NoThread { error } if error == "on purpose"));
-    // The only worker is held up, and nobody can take it over.
+    eventually("it is held up", || holds(&system, 1));
+    // The only worker is, and nobody can take it over.
     let (counter, counted) = counter(&system);
     (0..100).for_each(|_| counter.count().tell().expect("there is room"));
     says(&events, "it was tried again", |event| matches!(event, Event::NoThread { .. }));
@@ -100,19 +107,15 @@ fn where_all_are_stuck_one_that_returns_is_enough() {
     says(&events, "the worker is taken over", |event| matches!(event, Event::Replaced(_)));
     let second = hold(&system);
     says(&events, "it is said", |event| matches!(event, Event::NoThread { .. }));
+    eventually("both are held up", || holds(&system, 2));
     let (counter, counted) = counter(&system);
     (0..100).for_each(|_| counter.count().tell().expect("there is room"));
     assert_eq!((system.snapshot().threads, counted.load(Ordering::Relaxed)), (2, 0));
-    // The thread that lost its worker has it back, though none can be started.
-    let spun = system.snapshot().preemptions.demoted > 0;
-    if spun {
-        second.set()
-    } else {
-        first.set()
-    }
+    // The thread that lost its worker gets it back, though none can be started.
+    drop(first);
     eventually("all is done", || counted.load(Ordering::Relaxed) == 100);
-    (first.set(), second.set());
-    drop(_failing);
+    assert_eq!(system.snapshot().preemptions.replaced, 2);
+    drop((second, failing));
     assert!(system.shutdown().is_clean());
 }
 
