@@ -45,6 +45,7 @@ row() {
 
 row ring 50000 1.1
 row fanin 80000 1.1
+row fanin_bounded 80000 1.1
 row ask 20000 1.1
 row spawn 20000 1
 row churn 20000 1.1
