@@ -4,6 +4,7 @@
 pub(crate) mod automatic;
 mod background;
 mod claim;
+mod courier;
 mod crew;
 mod distance;
 mod doze;
@@ -39,6 +40,7 @@ use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Mutex, OnceLock, Ordering,
 use crate::timer::TimerQueue;
 use background::Background;
 use claim::Claimed;
+use courier::Courier;
 use crew::Crew;
 use doze::Doze;
 use global::Global;
@@ -81,6 +83,7 @@ pub(crate) struct Scheduler {
     crew: Crew,
     sysmon: Sysmon,
     background: Background,
+    courier: Courier,
     tallies: Tallies,
     events: Events,
     pinned: Pinned,
@@ -137,6 +140,7 @@ impl Scheduler {
             crew: Crew::new(settings.max_threads),
             sysmon: Sysmon::new(settings.quanta, settings.out_of_threads),
             background: Background::new(settings.background_threads),
+            courier: Courier::new(settings.quanta.hard),
             tallies: Tallies::default(),
             events: Events::default(),
             pinned: Pinned::new(settings.max_pinned),
@@ -168,6 +172,22 @@ impl Scheduler {
             self.run_leftovers();
         }
         self.wake_one(urgent || self.global.len() >= MUCH);
+        if urgent {
+            self.call_courier();
+        }
+    }
+
+    /// Calls the courier if what was pushed may wait long for a worker: all are in turns, and these are long; or the one that
+    /// was woken is not alone in wanting a processor.
+    fn call_courier(&self) {
+        let rivals = self.crew.any_demoted();
+        let all_run = self.sleep.idle() == 0 && !self.sleep.is_searching();
+        // Relaxed: an estimate.
+        let is_slow = |remote: &Remote| self.courier.helps_with(remote.turn_nanos.load(Ordering::Relaxed));
+        let held_up = if all_run { self.remotes().take(self.parallelism()).all(is_slow) } else { rivals };
+        if held_up && self.courier.call(rivals) {
+            self.sysmon.wake();
+        }
     }
 
     /// Runs what is scheduled when the workers have gone: actors that were spawned at the last moment,
@@ -256,7 +276,8 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     pub(crate) fn divert(&self, task: Task, actor: ActorId, kind: &'static Kind) -> Result<(), Task> {
-        if !local::is_worker_of(self) || self.is_stopping() || !self.background.conduct.is_slow(actor, kind) {
+        let for_workers = local::is_worker_of(self) || courier::is_of(self);
+        if !for_workers || self.is_stopping() || !self.background.conduct.is_slow(actor, kind) {
             return Err(task);
         }
         if self.background.push(task)? {
@@ -452,6 +473,7 @@ impl Scheduler {
             self.timers(worker).end();
             self.unpark(worker);
         }
+        self.courier.stop();
         self.pinned.stop();
         self.sysmon.wake();
     }

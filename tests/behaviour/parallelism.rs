@@ -168,7 +168,8 @@ fn threads_of_a_visit(visitors: &[VisitorRef], threads: &Log<String>) -> Vec<Str
 
 #[test]
 fn retired_workers_run_no_actors_and_come_back() {
-    let system = System::builder().workers(4).name("coming").build().unwrap();
+    // Patient, so that there is no courier beside the workers.
+    let system = patient(4).name("coming").build().unwrap();
     let (visitors, threads, _) = visitors(&system, 200);
     for _ in 0..5 {
         system.set_parallelism(1).unwrap();

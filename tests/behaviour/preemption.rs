@@ -406,3 +406,50 @@ fn nothing_is_taken_over_where_the_quanta_are_long() {
     let now = system.snapshot();
     assert_eq!((now.preemptions.soft, now.preemptions.replaced, now.threads), (0, 0, 1), "{now}");
 }
+
+#[test]
+fn what_comes_from_outside_does_not_wait_for_turns_that_are_long_but_not_too_long() {
+    #[derive(Actor)]
+    struct Slow(Arc<AtomicBool>, Release);
+
+    #[messages]
+    impl Slow {
+        /// One piece of work after another, until it comes to one that it is stuck in.
+        #[message]
+        fn work(&mut self, pieces: usize, ctx: &mut Context<Self>) {
+            let until = Instant::now() + Duration::from_micros(300);
+            while Instant::now() < until {
+                spin_loop();
+            }
+            match pieces {
+                0 => self.hold(),
+                _ => ctx.me().work(pieces - 1).tell().unwrap(),
+            }
+        }
+    }
+
+    impl Slow {
+        fn hold(&self) {
+            self.0.store(true, Ordering::Relaxed);
+            while !self.1.is_set() {
+                spin_loop();
+            }
+        }
+    }
+
+    let almost = Duration::from_millis(900);
+    let system = builder(1).soft_quantum(almost).hard_quantum(almost).build().unwrap();
+    let counter = system.spawn(Counter::default).unwrap();
+    let (holds, release) = (Arc::new(AtomicBool::new(false)), Release::default());
+    let state = (holds.clone(), release.clone());
+    let slow = system.spawn(move || Slow(state.0.clone(), Release(state.1.0.clone()))).unwrap();
+    slow.work(50).tell().unwrap();
+    eventually("it holds the worker", || holds.load(Ordering::Relaxed));
+    counter.count().tell().unwrap();
+    assert_eq!(counter.counted().wait().unwrap(), 1);
+    let now = system.snapshot();
+    assert_eq!((now.preemptions.replaced, now.threads), (0, 2), "{now}");
+    release.set();
+    shows(&system, "the courier is not kept", |now| now.threads - now.spare_threads == 1);
+    assert!(system.shutdown().is_clean());
+}

@@ -58,6 +58,19 @@ pub(crate) fn demote(thread: ThreadId) -> std::io::Result<()> {
     }
 }
 
+/// Has the thread, when it wakes up, run on the processor that this thread runs on now, and on no other until its affinity
+/// mask is changed again. If that cannot be, it runs where it likes.
+#[cfg(all(target_os = "linux", not(shuttle)))]
+pub(crate) fn fetch(thread: ThreadId) {
+    use rustix::thread::{CpuSet, Pid, sched_getcpu, sched_setaffinity};
+    let here = sched_getcpu();
+    if here < CpuSet::MAX_CPU {
+        let mut mask = CpuSet::new();
+        mask.set(here);
+        let _ = sched_setaffinity(Pid::from_raw(thread.0), &mask);
+    }
+}
+
 #[cfg(all(target_os = "linux", not(shuttle)))]
 fn cpu_of(schedstat: &str) -> Option<Duration> {
     Some(Duration::from_nanos(schedstat.split_whitespace().next()?.parse().ok()?))
@@ -79,6 +92,9 @@ pub(crate) fn current() -> ThreadId {
 pub(crate) fn usage(_thread: ThreadId) -> Option<Usage> {
     None
 }
+
+#[cfg(not(all(target_os = "linux", not(shuttle))))]
+pub(crate) fn fetch(_thread: ThreadId) {}
 
 #[cfg(not(all(target_os = "linux", not(shuttle))))]
 pub(crate) fn demote(_thread: ThreadId) -> std::io::Result<()> {
@@ -195,6 +211,22 @@ mod tests {
         assert_eq!((policy(id), policy(current())), (libc::SCHED_IDLE, own));
         drop(end);
         other.join().expect("it ends");
+    }
+
+    #[test]
+    fn a_thread_that_waits_is_fetched_to_the_processor_of_another() {
+        let (tell, told) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let waiter = std::thread::spawn(move || {
+            tell.send(current()).expect("it is waited for");
+            ended.recv().ok();
+            crate::platform::affinity::allowed().expect("Linux tells")
+        });
+        fetch(told.recv().expect("it says so"));
+        drop(end);
+        let cores = waiter.join().expect("it ends");
+        assert_eq!(cores.len(), 1, "{cores:?}");
+        assert!(crate::platform::affinity::allowed().expect("Linux tells").contains(&cores[0]));
     }
 
     #[test]

@@ -8,15 +8,14 @@ pub(super) mod conduct;
 
 use std::cell::{Cell, OnceCell};
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::Driver;
+use crate::scheduler::Scheduler;
 use crate::scheduler::hand::{Hand, Order};
-use crate::scheduler::{Scheduler, local};
 use crate::sync::{Condvar, Mutex, thread_local};
 use crate::system::SystemHandle;
 use conduct::Conduct;
@@ -168,7 +167,7 @@ pub(super) fn any_driver() -> Option<Arc<dyn Driver>> {
 
 /// Runs turns until there are none for a while. The thread ends after that: it cannot have its priority back.
 pub(super) fn run(system: &SystemHandle, hand: &Arc<Hand>) {
-    hand.demote(hand.doing.turn());
+    system.scheduler().crew.demote(hand, hand.doing.turn());
     HERE.with(|here| drop(here.set(system.clone())));
     IS_HERE.set(true);
     let scheduler = system.scheduler();
@@ -180,13 +179,7 @@ pub(super) fn run(system: &SystemHandle, hand: &Arc<Hand>) {
 
 fn run_turn(scheduler: &Scheduler, hand: &Hand, task: Task) {
     let begun = clock::now();
-    local::turn_begins();
-    hand.doing.begin();
-    if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {
-        tracing::error!("a turn panicked outside of any handler: a bug in the runtime");
-    }
-    let subject = hand.doing.subject(hand.doing.turn());
-    hand.doing.end();
+    let subject = hand.run_turn(task);
     scheduler.tallies.background.count();
     scheduler.background.turn_ended();
     if let Some(subject) = subject {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::scheduler::hand::{Hand, Order};
-use crate::scheduler::{background, local, soft, worker};
+use crate::scheduler::{background, courier, local, soft, worker};
 use crate::sync::{self, AtomicUsize, Condvar, Mutex, Ordering};
 use crate::system::SystemHandle;
 use crate::wait::wait_while;
@@ -25,6 +25,8 @@ pub(super) struct Crew {
     ended: Condvar,
     /// How many threads are in a turn for which they have lost their worker, and have scheduled something since.
     lost: AtomicUsize,
+    /// How many threads have the lowest priority.
+    demoted: AtomicUsize,
 }
 
 struct State {
@@ -53,7 +55,8 @@ pub(super) enum NoSpare {
 impl Crew {
     pub(super) fn new(max: usize) -> Self {
         let state = State { max, hands: Vec::new(), spares: Vec::new(), started: 0, over: false };
-        Crew { state: Mutex::new(state), ended: Condvar::new(), lost: AtomicUsize::new(0) }
+        let (lost, demoted) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Crew { state: Mutex::new(state), ended: Condvar::new(), lost, demoted }
     }
 
     /// A thread that has nothing to do, for one order. Not for threads that were demoted.
@@ -119,6 +122,27 @@ impl Crew {
         self.lost.load(Ordering::Relaxed) > 0
     }
 
+    /// Gives a thread the lowest priority, if it still is in this turn. True if it did.
+    pub(super) fn demote(&self, hand: &Hand, turn: u64) -> bool {
+        let demoted = hand.demote(turn);
+        if demoted {
+            // Relaxed, as below: a hint, whether a thread that is woken may be slow to get a processor.
+            self.demoted.fetch_add(1, Ordering::Relaxed);
+        }
+        demoted
+    }
+
+    /// Whether any thread has the lowest priority.
+    pub(super) fn any_demoted(&self) -> bool {
+        self.demoted.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether one can have a thread and leave one for a worker to be taken over.
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.state.lock();
+        state.spares.len() + self.max.saturating_sub(state.hands.len()) >= 2
+    }
+
     /// Whether a spare waits.
     pub(super) fn has_spare(&self) -> bool {
         !self.state.lock().spares.is_empty()
@@ -135,6 +159,9 @@ impl Crew {
     }
 
     fn remove(&self, hand: &Arc<Hand>) {
+        if hand.is_demoted() {
+            self.demoted.fetch_sub(1, Ordering::Relaxed);
+        }
         self.state.lock().hands.retain(|other| !Arc::ptr_eq(other, hand));
         self.ended.notify_all();
     }
@@ -190,6 +217,7 @@ fn run(system: &SystemHandle, hand: &Arc<Hand>) {
         match hand.wait() {
             Order::Run(index) => worker::run(system, index, hand),
             Order::Background => background::run(system, hand),
+            Order::Carry => courier::run(system, hand),
             Order::End => return,
         }
         if !system.scheduler().crew.comes_back(hand) {

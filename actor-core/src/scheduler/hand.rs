@@ -1,6 +1,7 @@
 //! A thread that runs workers, as others see it: what it is about, its claim, and what it is ordered to do next.
 #![allow(unsafe_code)]
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 
@@ -8,10 +9,12 @@ use crossbeam_utils::CachePadded;
 
 use crate::cell::ActorId;
 use crate::cell::kind::Kind;
+use crate::cell::task::Task;
 #[cfg(feature = "stacks")]
 use crate::observe::{Stack, StackError};
 use crate::platform::thread::{self as platform, ThreadId, Usage};
 use crate::scheduler::claim::Claim;
+use crate::scheduler::local;
 use crate::scheduler::soft::Flag;
 use crate::sync::{AtomicPtr, AtomicU64, Condvar, Mutex, OnceLock, Ordering};
 
@@ -21,6 +24,8 @@ pub(super) enum Order {
     Run(usize),
     /// Run actors of the background lane.
     Background,
+    /// Be the courier.
+    Carry,
     End,
 }
 
@@ -122,9 +127,28 @@ impl Hand {
         }
     }
 
+    /// Runs a turn on this thread, which runs no worker. Tells whose it was.
+    pub(super) fn run_turn(&self, task: Task) -> Option<Subject> {
+        local::turn_begins();
+        self.doing.begin();
+        if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {
+            tracing::error!("a turn panicked outside of any handler: a bug in the runtime");
+        }
+        let subject = self.doing.subject(self.doing.turn());
+        self.doing.end();
+        subject
+    }
+
     /// How the thread has spent its time so far.
     pub(super) fn usage(&self) -> Option<Usage> {
         platform::usage(self.thread.get()?.id)
+    }
+
+    /// Has the thread, which waits, come to the processor that this thread runs on, and to no other until it says so itself.
+    pub(super) fn fetch(&self) {
+        if let Some(thread) = self.thread.get() {
+            platform::fetch(thread.id);
+        }
     }
 
     pub(super) fn is_demoted(&self) -> bool {

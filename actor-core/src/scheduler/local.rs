@@ -14,7 +14,7 @@ use crate::clock;
 use crate::driver::Driver;
 use crate::observe::Record;
 use crate::scheduler::hand::{Doing, Hand};
-use crate::scheduler::{Queue, Remote, Scheduler, background, pinned};
+use crate::scheduler::{Queue, Remote, Scheduler, background, courier, pinned};
 use crate::sync::thread_local;
 
 thread_local! {
@@ -205,7 +205,7 @@ fn active_post<'a>(scheduler: &'a Scheduler) -> Option<&'a Post<'a>> {
 
 /// Whether this thread runs actors, of any system: as a worker's, or a pinned actor's.
 pub(crate) fn is_current() -> bool {
-    with_post(|_| ()).is_some() || background::is_current() || pinned::is_current()
+    with_post(|_| ()).is_some() || background::is_current() || courier::is_current() || pinned::is_current()
 }
 
 /// Whether this thread runs a worker of `scheduler`, or did when the turn on it began.
@@ -234,7 +234,10 @@ pub(super) fn inside_as<R>(scheduler: &Scheduler, f: impl FnOnce(usize) -> R) ->
 
 pub(crate) fn current_driver() -> Option<Arc<dyn Driver>> {
     let own = with_post(|post| post.inside(|| post.remote.driver.clone())).flatten();
-    own.or_else(background::any_driver).or_else(pinned::any_driver).or_else(blocking::any_driver)
+    own.or_else(background::any_driver)
+        .or_else(courier::any_driver)
+        .or_else(pinned::any_driver)
+        .or_else(blocking::any_driver)
 }
 
 /// Calls `f` with the record of the worker that this thread runs, if it does.

@@ -7,6 +7,7 @@
 //! A kind of actors may have quanta of its own. No quantum is less than the millisecond between two looks, so it looks
 //! no more often for those that are shorter than the system's.
 
+mod carry;
 mod escalation;
 mod watch;
 
@@ -177,6 +178,8 @@ struct Watcher<'a> {
     /// What was seen of the threads that run workers, by the numbers of these.
     seen: HashMap<usize, Seen>,
     stuck: Vec<Stuck>,
+    /// What was seen of the courier.
+    courier: Option<Seen>,
     quiet_looks: u32,
     /// No thread is started before this.
     not_before: Instant,
@@ -193,6 +196,7 @@ impl<'a> Watcher<'a> {
             last: now,
             seen: HashMap::new(),
             stuck: Vec::new(),
+            courier: None,
             quiet_looks: 0,
             not_before: now,
             escalation: None,
@@ -200,7 +204,8 @@ impl<'a> Watcher<'a> {
     }
 
     fn sees_nothing(&self) -> bool {
-        self.seen.is_empty() && self.stuck.is_empty() && self.escalation.is_none()
+        let busy = self.courier.is_some() || self.escalation.is_some();
+        self.seen.is_empty() && self.stuck.is_empty() && !busy
     }
 
     fn look(&mut self) {
@@ -212,10 +217,12 @@ impl<'a> Watcher<'a> {
         for worker in 0..self.scheduler.workers() {
             any |= self.look_at(worker, passed, now);
         }
+        any |= self.look_at_courier(passed);
         self.quiet_looks = if any { 0 } else { self.quiet_looks.saturating_add(1) };
         self.look_at_stuck(passed, now);
         let scheduler = self.scheduler;
         scheduler.background.tend(scheduler.parallelism(), now, || self.spare(now, None));
+        scheduler.courier.tend(self.system);
         self.tend_blocking(now);
         if let Some(escalation) = &mut self.escalation {
             escalation.tend(self.system, now);
@@ -366,7 +373,7 @@ impl<'a> Watcher<'a> {
             {
                 scheduler.background.conduct.exceeded(scheduler, subject, now);
             }
-            if seen.is_to_be_demoted(hard, || hand.usage()) && hand.demote(seen.turn()) {
+            if seen.is_to_be_demoted(hard, || hand.usage()) && scheduler.crew.demote(hand, seen.turn()) {
                 scheduler.tallies.demoted.count();
                 seen.was_demoted();
                 if let Some(turn) = seen.describe(hand, None) {

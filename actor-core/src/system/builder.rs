@@ -169,6 +169,9 @@ impl Builder {
     /// timers and its sockets go on with the new thread, and the old one is left with its handler. If that burns
     /// processor time, its thread gets the lowest priority (on Linux). Actors may have one of their own:
     /// [`Spawn::hard_quantum`](crate::Spawn::hard_quantum), or `#[actor(hard_quantum = "50ms")]`.
+    ///
+    /// While all workers are in turns that end before this, but take 20 us or more, one thread beside them runs what other
+    /// threads have told and asked actors meanwhile. There is none where this is a second or longer.
     pub fn hard_quantum(mut self, quantum: Duration) -> Self {
         self.quanta.hard = quantum;
         self
