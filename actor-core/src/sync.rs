@@ -35,7 +35,7 @@ pub(crate) use starting::start;
 /// What is in a static, which a model checker cannot have: what it checks ends with each run.
 pub(crate) use std::sync::atomic::{AtomicBool as StaticBool, AtomicU64 as StaticU64};
 
-use std::sync::PoisonError;
+use std::sync::{PoisonError, TryLockError};
 
 /// A mutex without poison. No code of a user's runs under one of ours, and what could panic under
 /// one leaves its data whole, so a poisoned lock would only turn one failure into many.
@@ -60,5 +60,15 @@ impl<T> Mutex<T> {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `None` if another thread has it at this moment. For who must not wait for a thread of low priority, which may
+    /// have lost its processor while it had the lock.
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }

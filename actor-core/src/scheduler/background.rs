@@ -65,7 +65,9 @@ impl Background {
         Ok(lane.idle < lane.queue.len())
     }
 
-    /// Takes threads if some are wanted. Called by sysmon.
+    /// Takes threads if some are wanted. Called by sysmon, which must not wait for a thread of the lane that has lost its
+    /// processor with a lock in hand: then workers that wait for that lock would be taken over by nobody. So it comes back to
+    /// what it cannot do at once.
     pub(super) fn tend(
         &self,
         parallelism: usize,
@@ -91,7 +93,7 @@ impl Background {
         let since =
             |then: Option<Instant>| then.map_or(Duration::MAX, |then| now.saturating_duration_since(then));
         let (threads, waiting) = {
-            let mut lane = self.lane.lock();
+            let Some(mut lane) = self.lane.try_lock() else { return 0 };
             let waiting = lane.queue.len().saturating_sub(lane.idle);
             if waiting == 0 || lane.over || since(lane.looked) < LOOKS_EVERY {
                 return 0;

@@ -140,7 +140,7 @@ impl Crew {
     /// Whether one can have a thread and leave one for a worker to be taken over.
     pub(super) fn has_room(&self) -> bool {
         let state = self.state.lock();
-        state.spares.len() + self.max.saturating_sub(state.hands.len()) >= 2
+        state.spares.len() + state.max.saturating_sub(state.hands.len()) >= 2
     }
 
     /// Whether a spare waits.

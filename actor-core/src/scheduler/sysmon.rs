@@ -370,8 +370,9 @@ impl<'a> Watcher<'a> {
             let hard = scheduler.sysmon.quanta_in(hand, seen.turn()).hard;
             if seen.exceeds(hard)
                 && let Some(subject) = hand.doing.subject(seen.turn())
+                && scheduler.background.conduct.exceeded(scheduler, subject, now)
             {
-                scheduler.background.conduct.exceeded(scheduler, subject, now);
+                seen.was_noted();
             }
             if seen.is_to_be_demoted(hard, || hand.usage()) && scheduler.crew.demote(hand, seen.turn()) {
                 scheduler.tallies.demoted.count();

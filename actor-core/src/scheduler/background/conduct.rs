@@ -84,17 +84,24 @@ impl Conduct {
             || state.kinds.get(&kind.index()).is_some_and(slow)
     }
 
-    /// A turn whose worker was taken over has exceeded the hard quantum.
-    pub(in crate::scheduler) fn exceeded(&self, scheduler: &Scheduler, subject: Subject, now: Instant) {
-        let Some(kind) = subject.kind else { return };
+    /// A turn whose worker was taken over has exceeded the hard quantum. False if that is to be said again with the next
+    /// look: a thread of the lane is at it, and may be there for long.
+    pub(in crate::scheduler) fn exceeded(
+        &self,
+        scheduler: &Scheduler,
+        subject: Subject,
+        now: Instant,
+    ) -> bool {
+        let Some(kind) = subject.kind else { return true };
         let alive = scheduler.alive(kind);
         let events = {
-            let mut state = self.state.lock();
+            let Some(mut state) = self.state.try_lock() else { return false };
             let events = state.exceeded(subject.actor, kind, alive, now);
             self.refilter(&state);
             events
         };
         announce(scheduler, events);
+        true
     }
 
     /// A turn has ended in the lane.
@@ -112,7 +119,7 @@ impl Conduct {
 
     /// Forgets what is long over, now and then.
     pub(in crate::scheduler) fn tend(&self, now: Instant) {
-        let mut state = self.state.lock();
+        let Some(mut state) = self.state.try_lock() else { return };
         if state.actors.is_empty() && state.kinds.is_empty() {
             return;
         }

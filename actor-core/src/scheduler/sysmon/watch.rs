@@ -44,7 +44,8 @@ pub(super) struct Seen {
     took: Duration,
     asked: bool,
     reported: bool,
-    exceeded: bool,
+    /// That it has exceeded the hard quantum.
+    noted: bool,
     demoted: bool,
     /// How much processor time the thread had had, and when in the turn that was.
     baseline: Option<(Duration, Usage)>,
@@ -60,7 +61,7 @@ impl Seen {
             took: Duration::ZERO,
             asked: false,
             reported: false,
-            exceeded: false,
+            noted: false,
             demoted: false,
             baseline: None,
             described: None,
@@ -123,9 +124,13 @@ impl Seen {
         })
     }
 
-    /// Whether it has exceeded the hard quantum: once.
-    pub(super) fn exceeds(&mut self, hard: Duration) -> bool {
-        self.took >= hard && !std::mem::replace(&mut self.exceeded, true)
+    /// Whether it has exceeded the hard quantum, and that is to be noted.
+    pub(super) fn exceeds(&self, hard: Duration) -> bool {
+        self.took >= hard && !self.noted
+    }
+
+    pub(super) fn was_noted(&mut self) {
+        self.noted = true;
     }
 
     /// Whether a thread that lost its worker is to have the lowest priority. Looked at once for each hard quantum.
@@ -290,6 +295,8 @@ mod tests {
         assert!(seen.reports_limit() && !seen.reports_limit());
         assert!(!seen.exceeds(ms(10)));
         seen.passes(ms(10));
-        assert!(seen.exceeds(ms(10)) && !seen.exceeds(ms(10)));
+        assert!(seen.exceeds(ms(10)));
+        seen.was_noted();
+        assert!(!seen.exceeds(ms(10)));
     }
 }
