@@ -213,8 +213,8 @@ pub(super) fn is_current() -> bool {
 /// Whether this thread is the courier of `scheduler`.
 pub(super) fn is_of(scheduler: &Scheduler) -> bool {
     is_current()
-        && HERE.with_borrow(|here| {
-            here.as_ref().is_some_and(|system| std::ptr::eq(system.scheduler(), scheduler))
+        && HERE.with(|here| {
+            here.borrow().as_ref().is_some_and(|system| std::ptr::eq(system.scheduler(), scheduler))
         })
 }
 
@@ -223,19 +223,19 @@ pub(super) fn any_driver() -> Option<Arc<dyn Driver>> {
     if !is_current() {
         return None;
     }
-    HERE.with_borrow(|here| here.as_ref().and_then(|system| system.scheduler().any_driver()))
+    HERE.with(|here| here.borrow().as_ref().and_then(|system| system.scheduler().any_driver()))
 }
 
 /// Is the courier until it is no longer wanted, or a turn has taken long.
 pub(super) fn run(system: &SystemHandle, hand: &Hand) {
-    HERE.set(Some(system.clone()));
+    HERE.with(|here| here.replace(Some(system.clone())));
     IS_HERE.set(true);
     let scheduler = system.scheduler();
     system.placement().settle(None);
     while stint(scheduler, hand) && !scheduler.is_stopping() && scheduler.courier.waits(system, hand) {}
     scheduler.courier.forgets(hand);
     IS_HERE.set(false);
-    HERE.set(None);
+    HERE.with(|here| here.replace(None));
 }
 
 /// Runs what waits in the global queue, for a while. False if the thread is no longer the courier.
