@@ -177,19 +177,6 @@ impl Scheduler {
         }
     }
 
-    /// Calls the courier if what was pushed may wait long for a worker: all are in turns, and these are long; or the one that
-    /// was woken is not alone in wanting a processor.
-    fn call_courier(&self) {
-        let rivals = self.crew.any_demoted();
-        let all_run = self.sleep.idle() == 0 && !self.sleep.is_searching();
-        // Relaxed: an estimate.
-        let is_slow = |remote: &Remote| self.courier.helps_with(remote.turn_nanos.load(Ordering::Relaxed));
-        let held_up = if all_run { self.remotes().take(self.parallelism()).all(is_slow) } else { rivals };
-        if held_up && self.courier.call(rivals) {
-            self.sysmon.wake();
-        }
-    }
-
     /// Runs what is scheduled when the workers have gone: actors that were spawned at the last moment,
     /// to come to their end. Whoever schedules one looks whether there are workers after the push, and
     /// the last worker to go looks at the queue after that; so one of the two sees to it.
@@ -342,21 +329,6 @@ impl Scheduler {
 
     pub(crate) fn long_turns(&self) -> Vec<LongTurn> {
         self.sysmon.long_turns()
-    }
-
-    /// Those of the long turns whose threads have not ended.
-    pub(crate) fn stuck_turns(&self) -> Vec<LongTurn> {
-        let mut turns = self.sysmon.long_turns();
-        let in_turn = self.crew.in_turn();
-        turns.retain(|turn| in_turn.contains(&turn.thread));
-        turns
-    }
-
-    /// The stack of the thread that runs this turn.
-    #[cfg(feature = "stacks")]
-    pub(crate) fn stack_of(&self, turn: &LongTurn) -> Result<observe::Stack, observe::StackError> {
-        let hand = self.crew.hand_named(&turn.thread).ok_or(observe::StackError::Ended)?;
-        hand.stack_of(turn.actor)
     }
 
     /// How many threads the scheduler has, and how many of them are spare.

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::driver::Driver;
 use crate::observe::{self, Count};
-use crate::scheduler::Scheduler;
 use crate::scheduler::hand::{Hand, Order};
+use crate::scheduler::{Remote, Scheduler};
 use crate::sync::{AtomicU32, Mutex, Ordering, fence, thread_local};
 use crate::system::SystemHandle;
 use crate::wait::Token;
@@ -94,15 +94,13 @@ impl Courier {
         self.hand.lock().clone()
     }
 
-    /// Finds a thread for it if one is wanted. Called by sysmon.
-    pub(super) fn tend(&self, system: &SystemHandle) {
-        if self.state.load(Ordering::Relaxed) != WANTED || system.scheduler().is_stopping() {
+    /// Takes a thread for it if one is wanted. Called by sysmon, which tries again with the next look where there is none.
+    pub(super) fn tend(&self, scheduler: &Scheduler, spare: impl FnOnce() -> Option<Arc<Hand>>) {
+        let wanted = self.state.load(Ordering::Relaxed) == WANTED && !scheduler.is_stopping();
+        if !wanted || !scheduler.crew.has_room() {
             return;
         }
-        // Where there is none, it is tried again with the next look.
-        let crew = &system.scheduler().crew;
-        let spare = if crew.has_room() { crew.spare(system).ok() } else { None };
-        let Some(spare) = spare else { return };
+        let Some(spare) = spare() else { return };
         *self.hand.lock() = Some(spare.clone());
         self.state.store(RUNS, Ordering::Relaxed);
         spare.order(Order::Carry);
@@ -195,6 +193,21 @@ impl Courier {
 
 fn is(current: &Option<Arc<Hand>>, hand: &Hand) -> bool {
     current.as_ref().is_some_and(|current| std::ptr::eq(&**current, hand))
+}
+
+impl Scheduler {
+    /// Calls the courier if what was pushed may wait long for a worker: all are in turns, and these are long; or the one that
+    /// was woken is not alone in wanting a processor.
+    pub(super) fn call_courier(&self) {
+        let rivals = self.crew.any_demoted();
+        let all_run = self.sleep.idle() == 0 && !self.sleep.is_searching();
+        // Relaxed: an estimate.
+        let is_slow = |remote: &Remote| self.courier.helps_with(remote.turn_nanos.load(Ordering::Relaxed));
+        let held_up = if all_run { self.remotes().take(self.parallelism()).all(is_slow) } else { rivals };
+        if held_up && self.courier.call(rivals) {
+            self.sysmon.wake();
+        }
+    }
 }
 
 thread_local! {

@@ -133,6 +133,33 @@ impl Sysmon {
     }
 }
 
+impl Scheduler {
+    /// Those of the long turns whose threads have not ended.
+    pub(crate) fn stuck_turns(&self) -> Vec<LongTurn> {
+        let mut turns = self.sysmon.long_turns();
+        let in_turn = self.crew.in_turn();
+        turns.retain(|turn| in_turn.contains(&turn.thread));
+        turns
+    }
+
+    /// The stack of the thread that runs this turn.
+    #[cfg(feature = "stacks")]
+    pub(crate) fn stack_of(
+        &self,
+        turn: &LongTurn,
+    ) -> Result<crate::observe::Stack, crate::observe::StackError> {
+        let hand = self.crew.hand_named(&turn.thread).ok_or(crate::observe::StackError::Ended)?;
+        hand.stack_of(turn.actor)
+    }
+
+    /// Asks a turn to end at its next safepoint, and says so.
+    fn ask(&self, hand: &Hand, turn: Option<LongTurn>) {
+        hand.raise();
+        self.tallies.soft.count();
+        self.events.publish_some(turn.map(Event::SoftPreempted));
+    }
+}
+
 /// Starts the thread, which ends after the last worker.
 pub(crate) fn start(system: SystemHandle) -> io::Result<()> {
     let name = format!("{}-sysmon", system.scheduler().recipe.name);
@@ -222,7 +249,7 @@ impl<'a> Watcher<'a> {
         self.look_at_stuck(passed, now);
         let scheduler = self.scheduler;
         scheduler.background.tend(scheduler.parallelism(), now, || self.spare(now, None));
-        scheduler.courier.tend(self.system);
+        scheduler.courier.tend(scheduler, || self.spare(now, None));
         self.tend_blocking(now);
         if let Some(escalation) = &mut self.escalation {
             escalation.tend(self.system, now);
@@ -247,10 +274,7 @@ impl<'a> Watcher<'a> {
         match seen.advise(self.scheduler.sysmon.quanta_in(&hand, turn), || hand.usage(), waits) {
             Advice::Leave => {}
             Advice::Ask => {
-                hand.raise();
-                self.scheduler.tallies.soft.count();
-                let turn = seen.describe(&hand, Some(worker));
-                self.scheduler.events.publish_some(turn.map(Event::SoftPreempted));
+                self.scheduler.ask(&hand, seen.describe(&hand, Some(worker)));
                 self.keep_warm(now);
             }
             Advice::Replace => self.replace(worker, &hand, now),

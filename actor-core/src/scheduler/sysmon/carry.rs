@@ -23,9 +23,7 @@ impl Watcher<'_> {
         match seen.advise(scheduler.sysmon.quanta, || hand.usage(), || false) {
             Advice::Leave => {}
             Advice::Ask => {
-                hand.raise();
-                scheduler.tallies.soft.count();
-                scheduler.events.publish_some(seen.describe(&hand, None).map(Event::SoftPreempted));
+                scheduler.ask(&hand, seen.describe(&hand, None));
             }
             Advice::Replace if scheduler.courier.loses(&hand, turn) => {
                 scheduler.tallies.replaced.count();
