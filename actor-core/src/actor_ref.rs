@@ -8,7 +8,7 @@ use std::task::Waker;
 use crate::actor::{Accepts, Messages};
 use crate::call::{Call, Deliver, Sealed};
 use crate::cell::control::Asked;
-use crate::cell::mailbox::{MailboxStats, Order, Refusal, Ticket};
+use crate::cell::mailbox::{Fate, MailboxStats, Order, Refusal, Ticket};
 use crate::cell::{ActorId, Cell, Control, Path};
 use crate::message::Message;
 use crate::monitor::Monitor;
@@ -67,14 +67,14 @@ impl<A: Messages> ActorRef<A> {
     /// Ends the actor once the messages that it has now have been handled; from now on it takes no
     /// more (a permanent one does, and is restarted). Returns at once.
     pub fn stop(&self) {
-        self.0.order_stop(Order { why: Asked::Stop, last: false });
+        self.0.order_stop(Order { why: Asked::Stop, fate: Fate::ByType });
     }
 
     /// Ends the actor as soon as the handler in work has ended; an async handler is dropped where
     /// it waits. `#[stopped]` does not run. An abnormal end: a transient actor is restarted.
     /// Returns at once.
     pub fn kill(&self) {
-        let order = Order { why: Asked::Kill, last: false };
+        let order = Order { why: Asked::Kill, fate: Fate::ByType };
         self.0.clone().kill(order);
     }
 

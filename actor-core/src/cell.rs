@@ -25,13 +25,14 @@ pub(crate) mod turn;
 mod waker;
 mod watching;
 
+use std::any::Any;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
 use crate::actor::{Messages, Settings};
 use crate::blocking::{self, Pool};
-use crate::cell::mailbox::{Mailbox, MailboxStats, Order, Pushed, Refusal, Signal, Ticket, Verdict};
+use crate::cell::mailbox::{Fate, Mailbox, MailboxStats, Order, Pushed, Refusal, Signal, Ticket, Verdict};
 use crate::cell::task::{Header, Task};
 use crate::cell::turn::Life;
 use crate::dead_letter::DeadLetterReason;
@@ -261,10 +262,14 @@ impl<A: Messages> Cell<A> {
         }
     }
 
-    /// Orders an end after what is queued now. A permanent actor will be back, so it goes on
+    /// Orders an end after what is queued now. An actor that will be back goes on
     /// taking messages; the others refuse from here on what no handler would see.
     pub(crate) fn order_stop(self: &Arc<Self>, order: Order) {
-        let close = order.last || self.restart != Restart::Permanent;
+        let close = match order.fate {
+            Fate::ByType => self.restart != Restart::Permanent,
+            Fate::Last => true,
+            Fate::Returns => false,
+        };
         self.schedule_if(self.mailbox.stop(order, close));
     }
 
@@ -326,6 +331,7 @@ pub(crate) trait Control: Send + Sync + 'static {
     fn stop(self: Arc<Self>, order: Order);
     fn kill(self: Arc<Self>, order: Order);
     fn decide(self: Arc<Self>, verdict: Verdict);
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
 impl<A: Messages> Control for Cell<A> {
@@ -382,6 +388,10 @@ impl<A: Messages> Control for Cell<A> {
 
     fn decide(self: Arc<Self>, verdict: Verdict) {
         self.schedule_if(self.mailbox.decide(verdict));
+    }
+
+    fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Context<A: Messages> {
 enum Exit {
     No,
     Normal,
+    /// In `#[started]`: the actor is not needed.
+    Ignored,
     /// For the reason in the extras.
     Because,
 }
@@ -118,6 +120,20 @@ impl<A: Messages> Context<A> {
         }
     }
 
+    /// Says in `#[started]` that this actor is not needed, because a feature is off perhaps. It ends with
+    /// [`StopReason::Ignored`] before it has started, and its supervisor goes on as if it had: it keeps the
+    /// child's slot, empty, but that of a temporary child. What an OTP process says by returning `ignore` from
+    /// `init`. In other handlers it is an ordinary end.
+    pub fn ignore(&mut self) {
+        if self.exit == Exit::No {
+            self.exit = Exit::Ignored;
+        }
+    }
+
+    pub(crate) fn is_ignored(&self) -> bool {
+        self.exit == Exit::Ignored
+    }
+
     /// Fails this actor once the handler has ended: the same as a panic for its supervisor, with an
     /// error of a user's own and without unwinding. The message in work becomes a dead letter, even if
     /// the handler goes on to reply.
@@ -141,6 +157,7 @@ impl<A: Messages> Context<A> {
         match std::mem::replace(&mut self.exit, Exit::No) {
             Exit::No => None,
             Exit::Normal => Some(StopReason::Normal),
+            Exit::Ignored => Some(StopReason::Ignored),
             Exit::Because => self.extras.as_mut().and_then(|extras| extras.exit.take()),
         }
     }

@@ -1,5 +1,9 @@
 //! What a caller is told when a message or an actor could not be had. Refused messages come back.
 
+mod tree;
+
+pub use tree::{ChildError, StartError, TreeError};
+
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -195,6 +199,13 @@ pub enum SpawnError {
     },
     /// The thread of a pinned actor could not be started. The actor was not spawned.
     Thread(Arc<io::Error>),
+    /// The supervisor has as many children as it may have.
+    TooManyChildren {
+        /// The most there may be; see [`SupervisorBuilder::max_children`](crate::SupervisorBuilder::max_children).
+        max: usize,
+    },
+    /// The actor was to be a supervisor, whose settings contradict each other.
+    Tree(Arc<TreeError>),
 }
 
 impl fmt::Display for SpawnError {
@@ -214,6 +225,10 @@ impl fmt::Display for SpawnError {
                 write!(f, "the process's affinity mask does not allow core {core}")
             }
             SpawnError::Thread(error) => write!(f, "a thread for the actor could not be started: {error}"),
+            SpawnError::TooManyChildren { max } => {
+                write!(f, "the supervisor has {max} children already; a higher `max` makes room for more")
+            }
+            SpawnError::Tree(error) => error.fmt(f),
         }
     }
 }
@@ -222,6 +237,7 @@ impl Error for SpawnError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             SpawnError::Thread(error) => Some(&**error),
+            SpawnError::Tree(error) => Some(&**error),
             _ => None,
         }
     }

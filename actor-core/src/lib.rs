@@ -95,14 +95,18 @@ pub use cell::pending::Pending;
 pub use cell::{ActorId, Path};
 pub use context::{Checkpoint, Context, TimerId, TimerKey};
 pub use dead_letter::{DeadLetter, DeadLetterReason, DeadLetters};
-pub use error::{AskError, LookupError, SendError, SpawnError, TellError};
+pub use error::{AskError, ChildError, LookupError, SendError, SpawnError, StartError, TellError, TreeError};
 pub use message::{Envelope, Message};
 pub use monitor::{Down, Monitor, MonitorId};
 pub use reason::{Failure, StopReason};
 pub use reply::Reply;
 pub use scheduler::{OutOfThreads, ParallelismError};
 pub use spawn::{Spawn, Start};
-pub use supervisor::{CountChildren, Late, Restart, Supervisor, SupervisorBuilder, SupervisorRef};
+pub use supervisor::{
+    AutoShutdown, Backoff, Child, ChildCount, ChildInfo, ChildSpec, ChildState, CountChildren, DeleteChild,
+    Late, Restart, RestartChild, StartChild, Strategy, Supervisor, SupervisorBuilder, SupervisorRef,
+    TerminateChild, WhichChildren,
+};
 pub use system::{BuildError, Builder, Contradiction, Placement, Report, System, SystemHandle};
 pub use timer::{Sleep, Timer};
 

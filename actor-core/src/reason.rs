@@ -90,6 +90,8 @@ pub enum StopReason {
     Failed(Failure),
     /// The factory panicked, or `#[started]` panicked or returned an error.
     StartFailed(Failure),
+    /// `#[started]` called [`Context::ignore`](crate::Context::ignore): the actor is not needed.
+    Ignored,
     /// A supervisor gave up: its children failed more often than its intensity allows.
     Escalated {
         /// The path of the child whose failure was one too many.
@@ -111,7 +113,7 @@ impl StopReason {
     /// Whether this is an ordinary end, after which a transient child is not restarted.
     #[must_use]
     pub fn is_normal(&self) -> bool {
-        matches!(self, StopReason::Normal | StopReason::Shutdown)
+        matches!(self, StopReason::Normal | StopReason::Shutdown | StopReason::Ignored)
     }
 }
 
@@ -124,6 +126,7 @@ impl fmt::Display for StopReason {
             StopReason::Panicked(why) => write!(f, "panicked: {why}"),
             StopReason::Failed(why) => write!(f, "failed: {why}"),
             StopReason::StartFailed(why) => write!(f, "failed to start: {why}"),
+            StopReason::Ignored => f.write_str("is not needed"),
             StopReason::Escalated { child, cause } => {
                 write!(f, "gave up on {child}, which {cause}")
             }

@@ -12,7 +12,7 @@ use crate::actor::{Messages, Overflow, Settings};
 use crate::actor_ref::ActorRef;
 use crate::cell::control::Asked;
 use crate::cell::incarnation::Incarnation;
-use crate::cell::mailbox::Order;
+use crate::cell::mailbox::{Fate, Order};
 use crate::cell::turn::Life;
 use crate::cell::{Cell, Control, Plan};
 use crate::error::SpawnError;
@@ -20,7 +20,8 @@ use crate::port::MakePort;
 use crate::reason::StopReason;
 use crate::reply::{self, Answer, Outcome, Reply};
 use crate::scheduler::{PinnedThread, local, soft};
-use crate::supervisor::{Restart, STOP_WITHIN, SupervisorRef};
+use crate::supervisor::children::Room;
+use crate::supervisor::{ChildSpec, Restart, STOP_WITHIN, SupervisorRef};
 use crate::wait;
 
 /// An actor to be spawned: its factory, and settings that override those of its type.
@@ -39,6 +40,17 @@ pub struct Spawn<A: Messages> {
     make_port: Option<MakePort<A>>,
     pinned: Option<OwnThread>,
     site: &'static Location<'static>,
+    slot: Slot,
+    /// If it is a supervisor: a limit on its children.
+    room: Option<Arc<Room>>,
+}
+
+/// Whether the actor is for a slot of its supervisor.
+#[derive(Clone, Debug)]
+enum Slot {
+    None,
+    /// Its id is the last part of the path. If it has a name as well, that is the one to look it up by.
+    Of(Arc<str>),
 }
 
 /// That an actor gets a thread of its own, and the core that it is to stay on.
@@ -60,6 +72,8 @@ impl<A: Messages> Spawn<A> {
             make_port: None,
             pinned: None,
             site: Location::caller(),
+            slot: Slot::None,
+            room: None,
         }
     }
 
@@ -170,10 +184,32 @@ impl<A: Messages> Spawn<A> {
         Start { state: StartState::Ready(Box::new(self)) }
     }
 
-    fn launch(self, spawner: Option<Reply<(), StopReason>>) -> Result<ActorRef<A>, SpawnError> {
+    /// For a slot of its supervisor, as its spec says.
+    pub(crate) fn in_slot_of(mut self, spec: &ChildSpec) -> Self {
+        self.name = spec.name.as_deref().map(str::to_owned);
+        self.restart = spec.rules.restart;
+        self.stop_within = spec.rules.stop_within;
+        self.slot = Slot::Of(spec.id.clone());
+        self
+    }
+
+    /// If it is a supervisor: a limit on its children without a slot.
+    pub(crate) fn room(mut self, max: usize) -> Self {
+        self.room = (max != usize::MAX).then(|| Arc::new(Room::new(max)));
+        self
+    }
+
+    pub(crate) fn launch(self, spawner: Option<Reply<(), StopReason>>) -> Result<ActorRef<A>, SpawnError> {
         let name = self.name.map(valid_name).transpose()?;
         let parent = self.parent.ok_or(SpawnError::Closed)?;
-        let nursery = parent.cell().children().nursery_here().clone();
+        let children = parent.cell().children();
+        let (nursery, name, is_claimed) = match self.slot {
+            Slot::None => (children.nursery_here().clone(), name, true),
+            Slot::Of(id) => {
+                let is_claimed = name.is_some();
+                (children.nursery_of_slots().clone(), name.or(Some(id)), is_claimed)
+            }
+        };
         let system = parent.system();
         let thread =
             |own: OwnThread| PinnedThread::start(system, name.as_deref().unwrap_or(A::NAME), own.core);
@@ -188,14 +224,17 @@ impl<A: Messages> Spawn<A> {
             site: self.site,
             life: Life::unborn(self.incarnation, self.make_port, spawner),
         });
-        if let Some(name) = cell.name() {
+        if let Some(room) = self.room {
+            cell.mailbox.rare().room.get_or_init(|| room);
+        }
+        if let Some(name) = cell.name().filter(|_| is_claimed) {
             system.names().claim(name, ActorRef::new(cell.clone()))?;
         }
-        if !cell.nursery.add(&cell, self.stop_within) {
+        if let Err(refused) = cell.nursery.add(&cell, self.stop_within) {
             // Somebody may have found it by its name already: it ends like any other.
-            cell.clone().kill(Order { why: Asked::Shutdown, last: true });
+            cell.clone().kill(Order { why: Asked::Shutdown, fate: Fate::Last });
             cell.begin();
-            return Err(SpawnError::Closed);
+            return Err(refused);
         }
         tracing::trace!(path = %ActorRef::new(cell.clone()).path(), "spawned");
         cell.begin();
@@ -203,7 +242,7 @@ impl<A: Messages> Spawn<A> {
     }
 }
 
-fn valid_name(name: String) -> Result<Arc<str>, SpawnError> {
+pub(crate) fn valid_name(name: String) -> Result<Arc<str>, SpawnError> {
     let bad = name.is_empty() || name.len() > 255 || name.chars().any(|c| c == '/' || c.is_control());
     if bad { Err(SpawnError::BadName(name)) } else { Ok(name.into()) }
 }
@@ -227,6 +266,7 @@ pub struct Start<A: Messages> {
 }
 
 enum StartState<A: Messages> {
+    Refused(SpawnError),
     Ready(Box<Spawn<A>>),
     Waiting(ActorRef<A>, Answer<(), StopReason>),
     Done,
@@ -235,6 +275,10 @@ enum StartState<A: Messages> {
 impl<A: Messages> Unpin for Start<A> {}
 
 impl<A: Messages> Start<A> {
+    pub(crate) fn refused(error: SpawnError) -> Self {
+        Start { state: StartState::Refused(error) }
+    }
+
     /// Waits for the start on this thread. On a worker this is refused with
     /// [`SpawnError::Deadlock`].
     ///
@@ -250,6 +294,7 @@ impl<A: Messages> Start<A> {
     fn poll_started(&mut self, cx: &mut Context<'_>) -> Poll<Result<A::Ref, SpawnError>> {
         loop {
             match std::mem::replace(&mut self.state, StartState::Done) {
+                StartState::Refused(error) => return Poll::Ready(Err(error)),
                 StartState::Ready(spawn) => {
                     let (reply, answer) = reply::pair();
                     match spawn.launch(Some(reply)) {

@@ -52,12 +52,15 @@ impl Flags {
     /// bits, `Other` for a reason that is kept elsewhere.
     const DONE: Flags = Flags(1 << 16);
     const WHY: u32 = 17;
+    /// The supervisor has ended the incarnation to start the actor again, whatever its restart type.
+    pub(crate) const RETURNS: Flags = Flags(1 << 19);
 
     /// What comes before the messages in the inbox.
     pub(crate) const URGENT: Flags = Flags(Self::KILL.0 | Self::SIGNAL.0 | Self::RING.0);
     /// What an actor between two handlers has to look at.
     pub(crate) const OPEN: Flags = Flags(Self::READY.0 | Self::URGENT.0);
 
+    pub(crate) const NONE: Flags = Flags(0);
     const ALL: u32 = (1 << PARKED) - 1;
 
     pub(crate) const fn ready(bits: u8) -> Flags {
@@ -229,12 +232,10 @@ impl Control {
         Some(if stop.any(Flags::STOP_SHUTDOWN) { Asked::Shutdown } else { Asked::Stop })
     }
 
-    /// Raises a kill order; one that is there already keeps its reason. `last`: and the actor is not
-    /// to come back.
-    pub(crate) fn order_kill(&self, asked: Asked, last: bool) -> Raised {
+    /// Raises a kill order; one that is there already keeps its reason. `more` is raised with it.
+    pub(crate) fn order_kill(&self, asked: Asked, more: Flags) -> Raised {
         let kill = if asked == Asked::Shutdown { Flags::KILL.and(Flags::KILL_SHUTDOWN) } else { Flags::KILL };
-        let last = if last { Flags::LAST } else { Flags(0) };
-        self.update(|now| if now.any(Flags::KILL) { Flags::KILL.and(last) } else { kill.and(last) })
+        self.update(|now| if now.any(Flags::KILL) { Flags::KILL.and(more) } else { kill.and(more) })
     }
 
     /// Takes the kill order, if there is one.

@@ -82,8 +82,7 @@ impl<A: Messages> Turn<'_, A> {
             return self.end(reason);
         }
         self.life.phase = Phase::Failed;
-        let incarnation = self.life.number.into();
-        let exited = Event::Exited { child: self.cell.clone(), incarnation, reason: reason.clone() };
+        let exited = Event::Exited { child: self.cell.clone(), reason: reason.clone() };
         match self.cell.nursery.post(exited) {
             Ok(()) => Next::More,
             Err(_supervisor_has_ended) => self.end(reason),
@@ -93,14 +92,34 @@ impl<A: Messages> Turn<'_, A> {
     fn may_come_back(&self, reason: &StopReason) -> bool {
         // The first start's failure is the spawner's to handle, as in OTP's start_child.
         let never_ran = matches!(reason, StopReason::StartFailed(_)) && self.life.number == 1;
-        let comes_back = match self.cell.restart {
-            Restart::Permanent => true,
-            Restart::Transient => !reason.is_normal(),
-            Restart::Temporary => false,
+        let by_type = match (self.cell.restart, reason) {
+            (Restart::Temporary, _) | (_, StopReason::Ignored) => false,
+            (Restart::Permanent, _) => true,
+            (Restart::Transient, _) => !reason.is_normal(),
         };
+        let comes_back = by_type || self.cell.mailbox.returns();
         // One that was asked to stop and is killed on the way has stopped.
         let asked_to = matches!(reason, StopReason::Killed) && self.cell.mailbox.is_closed();
         comes_back && !never_ran && !asked_to && !self.cell.mailbox.is_last()
+    }
+
+    /// The supervisor is told of the start of what has a slot, and of that of others after a restart.
+    pub(crate) fn tell_supervisor_of_start(&self) {
+        let nursery = &self.cell.nursery;
+        if self.life.number > 1 || nursery.has_slots() {
+            // One that has ended need not know.
+            let _ = nursery.post(Event::Started(self.cell.id()));
+        }
+    }
+
+    /// Before those who watch the actor are told: what they ask the supervisor then, it knows.
+    fn leave_supervisor(&self, reason: &StopReason) {
+        let nursery = &self.cell.nursery;
+        // Relaxed: written before the first turn was scheduled.
+        nursery.remove(self.cell.place.load(Ordering::Relaxed), self.cell.id());
+        if nursery.has_slots() {
+            let _ = nursery.post(Event::Ended { child: self.cell.clone(), reason: reason.clone() });
+        }
     }
 
     /// A turn has panicked where nothing of a user's is called.
@@ -138,8 +157,7 @@ impl<A: Messages> Turn<'_, A> {
         if let Some(spawner) = spawner {
             spawner.complete(Err(reason.clone()));
         }
-        // Relaxed: written before the first turn was scheduled.
-        self.cell.nursery.remove(self.cell.place.load(Ordering::Relaxed), self.cell.id());
+        self.leave_supervisor(&reason);
         if self.cell.is_root() {
             self.cell.system().root_ended(reason.clone());
         }

@@ -72,8 +72,28 @@ pub(crate) enum Verdict {
 /// A request to end, from outside.
 pub(crate) struct Order {
     pub(crate) why: Asked,
-    /// From the supervisor: the actor is not to come back, whatever its restart type.
-    pub(crate) last: bool,
+    pub(crate) fate: Fate,
+}
+
+/// What becomes of an actor after an order to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// What its restart type says.
+    ByType,
+    /// From the supervisor: it is not to come back, whatever its restart type.
+    Last,
+    /// From the supervisor: it waits to be started again, whatever its restart type.
+    Returns,
+}
+
+impl Fate {
+    fn flags(self) -> Flags {
+        match self {
+            Fate::ByType => Flags::NONE,
+            Fate::Last => Flags::LAST,
+            Fate::Returns => Flags::RETURNS,
+        }
+    }
 }
 
 /// What comes first for an open actor.
@@ -222,7 +242,8 @@ impl<M> Mailbox<M> {
             return false;
         }
         let first = self.control.order_stop(order.why);
-        let last = order.last && self.raise(Flags::LAST);
+        let fate = order.fate.flags();
+        let last = fate != Flags::NONE && self.raise(fate);
         let stop = first && self.push_stop(close);
         if close {
             self.disperse_line();
@@ -250,7 +271,7 @@ impl<M> Mailbox<M> {
         if self.has_ended() {
             return false;
         }
-        self.claim_if(self.control.order_kill(order.why, order.last))
+        self.claim_if(self.control.order_kill(order.why, order.fate.flags()))
     }
 
     // ---- looking in --------------------------------------------------------------------------------
@@ -279,6 +300,11 @@ impl<M> Mailbox<M> {
     /// Whether the supervisor has ordered the actor not to come back.
     pub(crate) fn is_last(&self) -> bool {
         self.control.flags().any(Flags::LAST)
+    }
+
+    /// Whether the supervisor has ended the incarnation to start the actor again.
+    pub(crate) fn returns(&self) -> bool {
+        self.control.flags().any(Flags::RETURNS)
     }
 
     pub(crate) fn stats(&self) -> MailboxStats {

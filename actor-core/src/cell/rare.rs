@@ -8,7 +8,7 @@ use crate::cell::mailbox::{Signal, Verdict};
 use crate::cell::ring::Ring;
 use crate::monitor::Watchers;
 use crate::scheduler::PinnedThread;
-use crate::supervisor::children::Children;
+use crate::supervisor::children::{Children, Room};
 use crate::sync::{AtomicU64, Mutex, OnceLock};
 
 pub(crate) struct Rare<M> {
@@ -24,6 +24,8 @@ pub(crate) struct Rare<M> {
     pub(crate) watchers: Mutex<Watchers>,
     /// A supervisor's.
     pub(crate) children: OnceLock<Arc<Children>>,
+    /// A supervisor's that has a limit on its children: set before it has begun.
+    pub(crate) room: OnceLock<Arc<Room>>,
     /// A pinned actor's: set before its first turn is scheduled.
     pub(crate) pinned: OnceLock<PinnedThread>,
 }
@@ -40,6 +42,7 @@ impl<M> Default for Rare<M> {
             name: OnceLock::new(),
             watchers: Mutex::default(),
             children: OnceLock::new(),
+            room: OnceLock::new(),
             pinned: OnceLock::new(),
         }
     }

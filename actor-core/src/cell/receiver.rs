@@ -205,6 +205,15 @@ impl<M> Receiver<'_, M> {
         }
     }
 
+    /// A new incarnation begins. What the last one was ordered to return by does not concern it: where that stop
+    /// is in the queue still, it is passed over.
+    pub(crate) fn begin_incarnation(&mut self) {
+        if self.mailbox.returns() {
+            self.mailbox.control.lower(Flags::RETURNS);
+            self.mailbox.control.take_stop();
+        }
+    }
+
     fn take_decision(&mut self) -> Option<Verdict> {
         if !self.mailbox.control.flags().any(Flags::VERDICT) {
             return None;

@@ -167,6 +167,7 @@ impl<A: Messages> Turn<'_, A> {
             return self.finish(asked.into());
         }
         self.life.number += 1;
+        self.receiver.begin_incarnation();
         self.cell.open_to_children();
         let ctx = Context::new(self.cell.clone(), self.life.number);
         if let Err(why) = caught(|| self.incarnation().be_born(ctx)) {
@@ -187,7 +188,11 @@ impl<A: Messages> Turn<'_, A> {
     }
 
     fn started(&mut self) -> Next {
+        if self.lend(|_, ctx| ctx.is_ignored()) {
+            return self.finish(StopReason::Ignored);
+        }
         self.life.phase = Phase::Running;
+        self.tell_supervisor_of_start();
         tracing::debug!(incarnation = self.life.number, "started");
         if let Some(spawner) = self.take_spawner() {
             spawner.send(());

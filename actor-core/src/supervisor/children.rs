@@ -6,7 +6,8 @@
 //! actor is taken off the list before that ends. This is what the unsafe code here relies on.
 #![allow(unsafe_code)]
 
-use std::collections::HashMap;
+use std::any::TypeId;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -16,12 +17,13 @@ use crossbeam_utils::CachePadded;
 
 use crate::actor::Messages;
 use crate::cell::control::Asked;
-use crate::cell::mailbox::Order;
+use crate::cell::mailbox::{Fate, Order};
 use crate::cell::task::Listed;
 use crate::cell::{ActorId, Cell, Control};
+use crate::error::SpawnError;
 use crate::supervisor::stopping::Late;
 use crate::supervisor::{Event, STOP_WITHIN, Supervisor, SupervisorRef};
-use crate::sync::{Mutex, Ordering};
+use crate::sync::{AtomicUsize, Mutex, Ordering};
 use crate::system::SystemHandle;
 use crate::wait;
 
@@ -30,18 +32,54 @@ const KEPT: usize = 1024;
 
 /// All children of one supervisor.
 pub(crate) struct Children {
-    /// One for each worker, and the last for threads that are none.
+    /// One for each worker, one for threads that are none, and the last for those that have a slot.
     nurseries: Box<[Arc<Nursery>]>,
 }
 
-/// The children that were spawned on one worker; what every cell knows of where it stands.
+/// The children that were spawned on one worker, or those that have a slot; what every cell knows of where it
+/// stands.
 pub(crate) struct Nursery {
     system: SystemHandle,
     supervisor: Weak<Cell<Supervisor>>,
     /// The supervisor's path, as the beginning of its children's. `None` for the root's own place,
     /// which nobody supervises.
     path: Option<Box<str>>,
+    /// Whether the children have slots, so that the supervisor is told of all that they do.
+    slots: bool,
+    /// Where there is a limit on those that have none.
+    room: Option<Arc<Room>>,
     table: CachePadded<Mutex<Table>>,
+}
+
+/// A limit on the number of children without a slot.
+pub(crate) struct Room {
+    max: usize,
+    taken: AtomicUsize,
+}
+
+impl Room {
+    pub(crate) fn new(max: usize) -> Self {
+        Room { max, taken: AtomicUsize::new(0) }
+    }
+
+    fn take(&self) -> bool {
+        let one_more = |taken| (taken < self.max).then_some(taken + 1);
+        // Relaxed, here and below: it is a count and orders nothing.
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    fn give_back(&self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many children there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    pub(super) all: usize,
+    pub(super) in_slots: usize,
+    /// Of those without a slot.
+    pub(super) supervisors: usize,
 }
 
 #[derive(Default)]
@@ -51,6 +89,8 @@ struct Table {
     free: Vec<u32>,
     /// Of the children for which it is not [`STOP_WITHIN`].
     stop_within: HashMap<u32, Duration>,
+    /// Which of the children are supervisors.
+    supervisors: HashSet<u32>,
     /// Who is to be woken when one ends.
     waiter: Option<Waker>,
 }
@@ -69,7 +109,8 @@ impl Nursery {
 
     /// The root supervisor's own place.
     pub(crate) fn of_root(system: SystemHandle) -> Arc<Nursery> {
-        Arc::new(Nursery { system, supervisor: Weak::new(), path: None, table: CachePadded::default() })
+        let table = CachePadded::default();
+        Arc::new(Nursery { system, supervisor: Weak::new(), path: None, slots: false, room: None, table })
     }
 
     pub(crate) fn system(&self) -> &SystemHandle {
@@ -94,8 +135,33 @@ impl Nursery {
         }
     }
 
-    /// Lists a child; false if the supervisor takes no more. The child has not begun.
-    pub(crate) fn add<A: Messages>(&self, cell: &Arc<Cell<A>>, stop_within: Duration) -> bool {
+    /// Whether the children have slots, so that the supervisor is told of all that they do.
+    pub(crate) fn has_slots(&self) -> bool {
+        self.slots
+    }
+
+    /// Lists a child, which has not begun.
+    ///
+    /// # Errors
+    /// If the supervisor takes no more.
+    pub(crate) fn add<A: Messages>(
+        &self,
+        cell: &Arc<Cell<A>>,
+        stop_within: Duration,
+    ) -> Result<(), SpawnError> {
+        if let Some(room) = &self.room
+            && !room.take()
+        {
+            return Err(SpawnError::TooManyChildren { max: room.max });
+        }
+        if self.list(cell, stop_within) {
+            return Ok(());
+        }
+        self.room.as_deref().inspect(|room| room.give_back());
+        Err(SpawnError::Closed)
+    }
+
+    fn list<A: Messages>(&self, cell: &Arc<Cell<A>>, stop_within: Duration) -> bool {
         // SAFETY: the cell stays until its life ends, and is taken off the list before; what is listed is
         // used with the lock only.
         let child = unsafe { Listed::of(cell) };
@@ -107,6 +173,9 @@ impl Nursery {
         if stop_within != STOP_WITHIN {
             table.stop_within.insert(at, stop_within);
         }
+        if TypeId::of::<A>() == TypeId::of::<Supervisor>() {
+            table.supervisors.insert(at);
+        }
         // Relaxed: the child's first turn comes later, and reads it in the order that its schedule gives.
         cell.place.store(at, Ordering::Relaxed);
         true
@@ -116,12 +185,19 @@ impl Nursery {
     pub(crate) fn remove(&self, at: u32, child: ActorId) {
         let waiter = {
             let mut table = self.table.lock();
-            table.remove(at, child);
+            if table.remove(at, child) {
+                self.room.as_deref().inspect(|room| room.give_back());
+            }
             table.waiter.take()
         };
         if let Some(waiter) = waiter {
             wait::wake(waiter);
         }
+    }
+
+    /// How long a child may take to stop.
+    pub(crate) fn stop_within(&self, at: u32) -> Duration {
+        self.table.lock().stop_within.get(&at).copied().unwrap_or(STOP_WITHIN)
     }
 }
 
@@ -141,17 +217,20 @@ impl Table {
         self.places.get(at as usize).copied().flatten().filter(|listed| listed.id() == child)
     }
 
-    fn remove(&mut self, at: u32, child: ActorId) {
+    /// Whether it was there.
+    fn remove(&mut self, at: u32, child: ActorId) -> bool {
         if self.get(at, child).is_none() {
-            return;
+            return false;
         }
         self.places[at as usize] = None;
         self.stop_within.remove(&at);
+        self.supervisors.remove(&at);
         self.free.push(at);
         if self.free.len() == self.places.len() && self.places.len() > KEPT {
             self.places = Vec::new();
             self.free = Vec::new();
         }
+        true
     }
 
     fn len(&self) -> usize {
@@ -164,28 +243,47 @@ impl Children {
     pub(crate) fn of(supervisor: &Arc<Cell<Supervisor>>) -> Arc<Children> {
         let system = supervisor.system();
         let path = if supervisor.is_root() { String::new() } else { supervisor.path().to_string() };
-        let nursery = |_| {
+        let room = supervisor.mailbox.rare().room.get();
+        let slots = system.workers() + 1;
+        let nursery = |number| {
             Arc::new(Nursery {
                 system: system.clone(),
                 supervisor: Arc::downgrade(supervisor),
                 path: Some(path.as_str().into()),
+                slots: number == slots,
+                room: room.filter(|_| number != slots).cloned(),
                 table: CachePadded::default(),
             })
         };
-        Arc::new(Children { nurseries: (0..=system.workers()).map(nursery).collect() })
+        Arc::new(Children { nurseries: (0..=slots).map(nursery).collect() })
     }
 
     /// Where what this thread spawns belongs.
     pub(crate) fn nursery_here(&self) -> &Arc<Nursery> {
-        let outside = self.nurseries.len() - 1;
+        let outside = self.nurseries.len() - 2;
         let system = &self.nurseries[outside].system;
         let here = system.scheduler().current_worker().map_or(outside, |worker| worker % outside);
         &self.nurseries[here]
     }
 
+    /// Where what has a slot belongs.
+    pub(crate) fn nursery_of_slots(&self) -> &Arc<Nursery> {
+        &self.nurseries[self.nurseries.len() - 1]
+    }
+
     /// How many there are, those included that are being restarted.
-    pub(crate) fn len(&self) -> usize {
-        self.nurseries.iter().map(|nursery| nursery.table.lock().len()).sum()
+    pub(super) fn count(&self) -> Counted {
+        let mut counted = Counted::default();
+        for nursery in &self.nurseries {
+            let table = nursery.table.lock();
+            counted.all += table.len();
+            if nursery.slots {
+                counted.in_slots = table.len();
+            } else {
+                counted.supervisors += table.supervisors.len();
+            }
+        }
+        counted
     }
 
     /// Takes children (again).
@@ -207,15 +305,31 @@ impl Children {
                 // The deadline of the whole has cut this supervisor's work short.
                 child.system().report_late(Late { path: child.path().to_string(), ended_by_kill: true });
             }
-            child.kill(Order { why: Asked::Shutdown, last: true });
+            child.kill(Order { why: Asked::Shutdown, fate: Fate::Last });
         }
     }
 
+    /// All there are: those that have a slot, in this order, then the others in the order of their start.
+    pub(super) fn list_ordered(&self, slots: &[ActorId]) -> Vec<Place> {
+        let rank: HashMap<_, _> = slots.iter().zip(0..).collect();
+        let mut list = self.list();
+        let last = self.nurseries.len() - 1;
+        list.sort_by_key(|place| (place.nursery != last, rank.get(&place.id).copied().unwrap_or(usize::MAX)));
+        list
+    }
+
+    /// Those that have no slot.
+    pub(super) fn list_without_slot(&self) -> Vec<Place> {
+        let last = self.nurseries.len() - 1;
+        self.list().into_iter().filter(|place| place.nursery != last).collect()
+    }
+
     /// All there are, in the order of their start.
-    pub(super) fn list(&self) -> Vec<Place> {
-        let mut list = Vec::with_capacity(self.len());
+    fn list(&self) -> Vec<Place> {
+        let mut list = Vec::new();
         for (nursery, of) in self.nurseries.iter().enumerate() {
             let table = of.table.lock();
+            list.reserve(table.len());
             let listed = table.places.iter().zip(0..);
             list.extend(listed.filter_map(|(child, at)| Some(Place { id: (*child)?.id(), nursery, at })));
         }
@@ -233,7 +347,7 @@ impl Children {
 
     /// Takes a child off the list although it has not ended: there is nothing more to be done about it.
     pub(super) fn forget(&self, place: Place) {
-        self.nurseries[place.nursery].table.lock().remove(place.at, place.id);
+        self.nurseries[place.nursery].remove(place.at, place.id);
     }
 
     /// Ready when the child has ended. One task at a time can wait.
@@ -252,6 +366,6 @@ impl Children {
 
 impl fmt::Debug for Children {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Children").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Children").field("count", &self.count()).finish_non_exhaustive()
     }
 }

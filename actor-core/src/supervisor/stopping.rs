@@ -3,17 +3,16 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crate::cell::ActorId;
 use crate::cell::control::Asked;
-use crate::cell::mailbox::Order;
+use crate::cell::mailbox::{Fate, Order};
 use crate::clock;
 use crate::supervisor::children::{Children, Place};
+use crate::supervisor::slots::AFTER_KILL;
 use crate::system::SystemHandle;
 use crate::timer::Deadline;
-
-/// How long a killed child may take: its handler may have to come to its end first.
-const AFTER_KILL: Duration = Duration::from_millis(200);
 
 /// An actor that had not ended by its deadline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,22 +23,22 @@ pub struct Late {
     pub ended_by_kill: bool,
 }
 
-/// Takes no more children and stops those there are: one after the other in reverse order of their
-/// start, or all at once.
-pub(super) async fn stop_children(children: Arc<Children>, at_once: bool, system: SystemHandle) {
+/// Takes no more children and stops those there are: one after the other in reverse order of their start, those
+/// without a slot first; or all at once. `slots` has those with a slot in the order of their start.
+pub(super) async fn stop_children(
+    children: Arc<Children>,
+    slots: Vec<ActorId>,
+    at_once: bool,
+    system: SystemHandle,
+) {
     children.close();
     let stopping = Stopping { children: &children, system: &system };
-    let mut left = children.list();
+    let mut left = children.list_ordered(&slots);
     if at_once {
-        let deadlines: Vec<_> = left.iter().map(|place| (*place, stopping.begin(*place))).collect();
-        for (place, deadline) in deadlines {
-            stopping.wait(place, deadline).await;
-        }
-        return;
+        return stopping.stop(left).await;
     }
     while let Some(place) = left.pop() {
-        let deadline = stopping.begin(place);
-        stopping.wait(place, deadline).await;
+        stopping.stop(vec![place]).await;
     }
 }
 
@@ -49,26 +48,40 @@ struct Stopping<'a> {
 }
 
 impl Stopping<'_> {
-    /// Asks a child to stop, and says until when it may.
-    fn begin(&self, place: Place) -> Option<Instant> {
-        let (child, stop_within) = self.children.find(place)?;
-        child.stop(Order { why: Asked::Shutdown, last: true });
-        Some(clock::later(clock::now(), stop_within))
+    /// Stops children all at once. Their deadlines run at the same time, and so does what comes after.
+    async fn stop(&self, places: Vec<Place>) {
+        let asked: Vec<_> =
+            places.into_iter().filter_map(|place| Some((place, self.begin(place)?))).collect();
+        let mut late = Vec::new();
+        for (place, (deadline, was_asked)) in asked {
+            if self.ends_by(place, deadline).await {
+                continue;
+            }
+            let Some((child, _)) = self.children.find(place) else { continue };
+            child.clone().kill(Order { why: Asked::Kill, fate: Fate::Last });
+            late.push((place, child, was_asked));
+        }
+        let deadline = clock::later(clock::now(), AFTER_KILL);
+        for (place, child, was_asked) in late {
+            let ended_by_kill = self.ends_by(place, deadline).await;
+            if was_asked || !ended_by_kill {
+                let late = Late { path: child.path().to_string(), ended_by_kill };
+                tracing::warn!(path = late.path, ended_by_kill, "did not stop within its deadline");
+                self.system.report_late(late);
+            }
+            self.children.forget(place);
+        }
     }
 
-    /// Waits for its end; `None` for one that had ended before it was asked.
-    async fn wait(&self, place: Place, deadline: Option<Instant>) {
-        let Some(deadline) = deadline else { return };
-        if self.ends_by(place, deadline).await {
-            return;
+    /// Asks a child to stop; says until when it may, and whether it was asked: one that is to be killed at once
+    /// is not. `None` if it has ended.
+    fn begin(&self, place: Place) -> Option<(Instant, bool)> {
+        let (child, stop_within) = self.children.find(place)?;
+        let is_asked = !stop_within.is_zero();
+        if is_asked {
+            child.stop(Order { why: Asked::Shutdown, fate: Fate::Last });
         }
-        let Some((child, _)) = self.children.find(place) else { return };
-        child.clone().kill(Order { why: Asked::Kill, last: true });
-        let ended_by_kill = self.ends_by(place, clock::later(clock::now(), AFTER_KILL)).await;
-        let late = Late { path: child.path().to_string(), ended_by_kill };
-        tracing::warn!(path = late.path, ended_by_kill, "did not stop within its deadline");
-        self.system.report_late(late);
-        self.children.forget(place);
+        Some((clock::later(clock::now(), stop_within), is_asked))
     }
 
     async fn ends_by(&self, place: Place, at: Instant) -> bool {

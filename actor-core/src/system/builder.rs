@@ -21,6 +21,7 @@ use crate::platform;
 use crate::platform::topology::Topology;
 use crate::scheduler::sysmon::{self, Quanta};
 use crate::scheduler::{self, OutOfThreads, ParallelismError, Scheduler, automatic};
+use crate::supervisor::builder::Blueprint;
 use crate::supervisor::children::Nursery;
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::{Restart, Supervisor};
@@ -344,7 +345,8 @@ impl Builder {
             automatic::start(handle.clone(), floor).map_err(BuildError::Thread)?;
         }
         let (restarts, window) = (self.restarts, self.window);
-        let root = root(&handle, move || Supervisor::new(restarts, window, false));
+        let blueprint = Arc::new(Blueprint::new(restarts, window));
+        let root = root(&handle, move || Supervisor::new(blueprint.clone()));
         handle.0.root.get_or_init(|| Arc::downgrade(&root));
         root.begin();
         if let Some(period) = trace::period(self.schedtrace) {

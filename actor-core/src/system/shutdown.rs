@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cell::Control;
 use crate::cell::control::Asked;
-use crate::cell::mailbox::Order;
+use crate::cell::mailbox::{Fate, Order};
 use crate::clock;
 use crate::monitor::Monitor;
 use crate::observe::LongTurn;
@@ -120,7 +120,7 @@ impl SystemHandle {
 
     pub(crate) fn kill_root(&self) {
         if let Some(root) = self.root() {
-            root.cell().clone().kill(Order { why: Asked::Kill, last: true });
+            root.cell().clone().kill(Order { why: Asked::Kill, fate: Fate::Last });
         }
     }
 
@@ -128,7 +128,7 @@ impl SystemHandle {
         // Relaxed: supervisors look at it for the report only, and learn of the end by their orders.
         self.0.ending.store(true, Ordering::Relaxed);
         if let Some(root) = self.root() {
-            root.cell().clone().stop(Order { why: Asked::Shutdown, last: true });
+            root.cell().clone().stop(Order { why: Asked::Shutdown, fate: Fate::Last });
         }
     }
 }
