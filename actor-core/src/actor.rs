@@ -59,9 +59,10 @@ pub trait Messages: Actor<Ref: From<crate::ActorRef<Self>> + Send + Sync> {
         Step::Done(())
     }
 
-    /// Runs `#[down]`, when an actor that this one monitors has ended.
+    /// Runs `#[down]`, when an actor that this one monitors has ended. Without one, this actor fails with
+    /// [`StopReason::DeathPact`]: who monitors and does not look is not left in the dark.
     fn down<'a>(&'a mut self, down: Down, ctx: &'a mut Context<Self>) -> Step<'a> {
-        let _ = (down, ctx);
+        ctx.exit(StopReason::DeathPact { actor: down.path });
         Step::Done(())
     }
 }

@@ -5,7 +5,7 @@
 //! * [`aside`]: a message for another kind of thread;
 //! * [`turn`]: what a worker does with a cell, from the first message of a turn to the last;
 //! * [`kind`]: what cells of a type that were spawned at one place share;
-//! * [`watching`]: who is told of the end;
+//! * [`watching`]: who is told of the end, and [`links`]: who shares it;
 //! * [`ending`]: from a handler's failure or a stop to the restart or the end.
 
 mod aside;
@@ -15,6 +15,7 @@ mod inbox;
 pub(crate) mod incarnation;
 pub(crate) mod kind;
 mod line;
+pub(crate) mod links;
 pub(crate) mod mailbox;
 pub(crate) mod pending;
 mod rare;
@@ -331,6 +332,12 @@ pub(crate) trait Control: Send + Sync + 'static {
     fn stop(self: Arc<Self>, order: Order);
     fn kill(self: Arc<Self>, order: Order);
     fn decide(self: Arc<Self>, verdict: Verdict);
+    /// Adds a link to another; false if this one has ended.
+    fn link(&self, other: &Arc<dyn Control>) -> bool;
+    /// Takes a link away; false if there is none.
+    fn unlink(&self, other: ActorId) -> bool;
+    /// The incarnation of a linked one has ended.
+    fn linked_end(self: Arc<Self>, other: &dyn Control, reason: &StopReason);
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
@@ -388,6 +395,18 @@ impl<A: Messages> Control for Cell<A> {
 
     fn decide(self: Arc<Self>, verdict: Verdict) {
         self.schedule_if(self.mailbox.decide(verdict));
+    }
+
+    fn link(&self, other: &Arc<dyn Control>) -> bool {
+        self.mailbox.link(other)
+    }
+
+    fn unlink(&self, other: ActorId) -> bool {
+        self.mailbox.unlink(other)
+    }
+
+    fn linked_end(self: Arc<Self>, other: &dyn Control, reason: &StopReason) {
+        self.schedule_if(self.mailbox.linked_end(other, reason));
     }
 
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {

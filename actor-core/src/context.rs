@@ -120,6 +120,13 @@ impl<A: Messages> Context<A> {
         }
     }
 
+    /// Ends this actor for `reason` once the handler has ended: whether its supervisor starts it again is said
+    /// by the restart type and [`StopReason::is_normal`]. Erlang's `exit/1`; [`stop`](Self::stop) and
+    /// [`fail`](Self::fail) are for the reasons that are needed most.
+    pub fn exit(&mut self, reason: StopReason) {
+        self.exit_because(reason);
+    }
+
     /// Says in `#[started]` that this actor is not needed, because a feature is off perhaps. It ends with
     /// [`StopReason::Ignored`] before it has started, and its supervisor goes on as if it had: it keeps the
     /// child's slot, empty, but that of a temporary child. What an OTP process says by returning `ignore` from
@@ -338,6 +345,36 @@ impl<A: Messages> Context<A> {
         let Context { cell, incarnation, extras, .. } = self;
         let timers = extras.as_mut()?.timers.get_mut();
         timers.due(timer, |next, entry| arm(cell, *incarnation, (timer, entry), When::At(next)))
+    }
+
+    // ---- links -------------------------------------------------------------------------------
+
+    /// Links this actor and another: when an incarnation of one ends, for any reason but
+    /// [`StopReason::Normal`], the other ends at once as if it was killed, with [`StopReason::Linked`]; then each is
+    /// its supervisor's business. Erlang's `link/1`, without the trapping of exits, for which there are
+    /// [monitors](Self::monitor).
+    ///
+    /// One link is enough for both, and a second one changes nothing. It ends with the incarnation of either: link
+    /// again in `#[started]`. Of an actor that is just being restarted it is the next incarnation that is linked.
+    /// A link to an actor that has ended is the end of this one, whatever the reason was.
+    pub fn link<B: Messages>(&mut self, other: &ActorRef<B>) {
+        let me: Arc<dyn Control> = self.cell.clone();
+        let other: Arc<dyn Control> = other.cell().clone();
+        if me.id() == other.id() {
+            return;
+        }
+        // The end of the other finds this one in its list only if that of this one has it.
+        me.link(&other);
+        if !other.link(&me) {
+            me.linked_end(&*other, &StopReason::Gone);
+        }
+    }
+
+    /// Takes a link away. After this the end of the other does not end this actor, even if it has ended already.
+    /// False if there was none.
+    pub fn unlink<B: Messages>(&mut self, other: &ActorRef<B>) -> bool {
+        other.cell().unlink(self.cell.id());
+        self.cell.unlink(other.id())
     }
 
     // ---- monitors ----------------------------------------------------------------------------

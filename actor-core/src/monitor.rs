@@ -3,6 +3,7 @@
 //! The semantics are Erlang's `monitor/2`, but for restarts: a ref survives them, so they cause no
 //! `Down`. A monitor on an actor that has ended already answers at once.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -74,15 +75,15 @@ impl Watcher {
 /// The watchers of one actor.
 #[derive(Default)]
 pub(crate) struct Watchers {
-    pub(crate) list: Vec<(MonitorId, Watcher)>,
+    /// In the order in which they came.
+    pub(crate) list: BTreeMap<MonitorId, Watcher>,
     /// Why the actor has ended, if its control word cannot say.
     pub(crate) why: Option<StopReason>,
 }
 
 impl Watchers {
     pub(crate) fn take(&mut self, monitor: MonitorId) -> Option<Watcher> {
-        let at = self.list.iter().position(|(id, _)| *id == monitor)?;
-        Some(self.list.remove(at).1)
+        self.list.remove(&monitor)
     }
 }
 

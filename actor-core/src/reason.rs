@@ -92,6 +92,20 @@ pub enum StopReason {
     StartFailed(Failure),
     /// `#[started]` called [`Context::ignore`](crate::Context::ignore): the actor is not needed.
     Ignored,
+    /// An actor that this one was linked to has ended.
+    Linked {
+        /// The path of the other.
+        actor: String,
+        /// Why that one has ended.
+        cause: Arc<StopReason>,
+    },
+    /// It had ended before: the cause that a link to such an actor has. Erlang's `noproc`.
+    Gone,
+    /// An actor that this one monitors has ended, and it has no `#[down]`.
+    DeathPact {
+        /// The path of the other.
+        actor: String,
+    },
     /// A supervisor gave up: its children failed more often than its intensity allows.
     Escalated {
         /// The path of the child whose failure was one too many.
@@ -127,6 +141,11 @@ impl fmt::Display for StopReason {
             StopReason::Failed(why) => write!(f, "failed: {why}"),
             StopReason::StartFailed(why) => write!(f, "failed to start: {why}"),
             StopReason::Ignored => f.write_str("is not needed"),
+            StopReason::Linked { actor, cause } => write!(f, "was linked to {actor}, which {cause}"),
+            StopReason::Gone => f.write_str("had ended before"),
+            StopReason::DeathPact { actor } => {
+                write!(f, "monitors {actor}, which has ended, and has no #[down]")
+            }
             StopReason::Escalated { child, cause } => {
                 write!(f, "gave up on {child}, which {cause}")
             }

@@ -57,13 +57,13 @@ impl<A: Messages> Turn<'_, A> {
     pub(crate) fn handle_aside(&mut self) -> Next {
         let kill = self.receiver.take_kill();
         let Some(Aside { message, by }) = self.life.take_aside() else { return Next::More };
-        let Some(asked) = kill else { return self.handle_other(message, by) };
+        let Some(reason) = kill else { return self.handle_other(message, by) };
         if by == Way::Mailbox {
             self.put_aside(message, by);
         } else {
             quietly(&**self.cell, "dropping a timer's message", || drop(message));
         }
-        self.finish(asked.into())
+        self.finish(reason)
     }
 
     /// Makes the message that was put aside a dead letter: the actor ends.

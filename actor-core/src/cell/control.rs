@@ -52,6 +52,10 @@ impl Flags {
     /// bits, `Other` for a reason that is kept elsewhere.
     const DONE: Flags = Flags(1 << 16);
     const WHY: u32 = 17;
+    /// The kill was ordered; otherwise a linked actor's end is behind it, which [`Flags::LINKED`] says.
+    const ORDERED: Flags = Flags(1 << 20);
+    /// A linked actor has ended, and the incarnation with it.
+    const LINKED: Flags = Flags(1 << 21);
     /// The supervisor has ended the incarnation to start the actor again, whatever its restart type.
     pub(crate) const RETURNS: Flags = Flags(1 << 19);
 
@@ -100,6 +104,13 @@ impl From<Asked> for StopReason {
             Asked::Kill => StopReason::Killed,
         }
     }
+}
+
+/// Whose doing a kill is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Killed {
+    As(Asked),
+    Linked,
 }
 
 /// How an actor has ended, as far as the control word can say.
@@ -234,17 +245,28 @@ impl Control {
 
     /// Raises a kill order; one that is there already keeps its reason. `more` is raised with it.
     pub(crate) fn order_kill(&self, asked: Asked, more: Flags) -> Raised {
-        let kill = if asked == Asked::Shutdown { Flags::KILL.and(Flags::KILL_SHUTDOWN) } else { Flags::KILL };
-        self.update(|now| if now.any(Flags::KILL) { Flags::KILL.and(more) } else { kill.and(more) })
+        let kill = Flags::KILL.and(Flags::ORDERED).and(more);
+        let first = if asked == Asked::Shutdown { kill.and(Flags::KILL_SHUTDOWN) } else { kill };
+        self.update(|now| if now.any(Flags::ORDERED) { kill } else { first })
     }
 
-    /// Takes the kill order, if there is one.
-    pub(crate) fn take_kill(&self) -> Option<Asked> {
+    /// A linked actor has ended: the same as a kill, for a reason that is kept elsewhere.
+    pub(crate) fn linked_end(&self) -> Raised {
+        self.raise(Flags::KILL.and(Flags::LINKED))
+    }
+
+    /// Takes the kill, if there is one: as it was ordered, or because of a link.
+    pub(crate) fn take_kill(&self) -> Option<Killed> {
         if !self.flags().any(Flags::KILL) {
             return None;
         }
-        let kill = self.lower(Flags::KILL.and(Flags::KILL_SHUTDOWN));
-        Some(if kill.any(Flags::KILL_SHUTDOWN) { Asked::Shutdown } else { Asked::Kill })
+        let all = Flags::KILL.and(Flags::ORDERED).and(Flags::KILL_SHUTDOWN).and(Flags::LINKED);
+        let kill = self.lower(all);
+        match (kill.any(Flags::ORDERED), kill.any(Flags::KILL_SHUTDOWN)) {
+            (false, _) => Some(Killed::Linked),
+            (true, true) => Some(Killed::As(Asked::Shutdown)),
+            (true, false) => Some(Killed::As(Asked::Kill)),
+        }
     }
 
     // ---- the end, and who is told of it ------------------------------------------------------------

@@ -78,6 +78,7 @@ impl<A: Messages> Turn<'_, A> {
             quietly(&**self.cell, "dropping the state", || incarnation.end());
         }
         self.cell.orphan_children();
+        self.cell.end_links(&reason);
         if !self.may_come_back(&reason) {
             return self.end(reason);
         }
@@ -142,6 +143,8 @@ impl<A: Messages> Turn<'_, A> {
         for message in self.receiver.end() {
             self.cell.dead_letter(message, DeadLetterReason::Stopped(reason.clone()));
         }
+        // Those that were made since the incarnation ended.
+        self.cell.end_links(&reason);
         let spawner = self.take_spawner();
         if let Some(uncommon) = self.life.uncommon.take() {
             quietly(&**self.cell, "dropping an unused port", || drop(uncommon));

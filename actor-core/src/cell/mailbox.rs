@@ -19,6 +19,7 @@ mod rest;
 mod room;
 
 use crate::actor::Settings;
+use crate::cell::Control as AnyCell;
 use crate::cell::control::{Asked, Control, Done, Flags, Raised};
 use crate::cell::inbox::{Inbox, Taken, Usually};
 use crate::cell::rare::Rare;
@@ -107,7 +108,7 @@ pub(crate) enum Came {
 
 /// The next thing for an open actor to do.
 pub(crate) enum Work<M> {
-    Kill(Asked),
+    Kill(StopReason),
     Signal(Signal),
     Stop(Asked),
     Message(M),
@@ -272,6 +273,11 @@ impl<M> Mailbox<M> {
             return false;
         }
         self.claim_if(self.control.order_kill(order.why, order.fate.flags()))
+    }
+
+    /// A linked actor has ended; that ends this one as a kill does, if the link is there still.
+    pub(crate) fn linked_end(&self, other: &dyn AnyCell, reason: &StopReason) -> bool {
+        !self.has_ended() && self.note_linked_end(other, reason) && self.claim_if(self.control.linked_end())
     }
 
     // ---- looking in --------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::cell::line::Line;
+use crate::cell::links::Links;
 use crate::cell::mailbox::{Signal, Verdict};
 use crate::cell::ring::Ring;
 use crate::monitor::Watchers;
@@ -22,6 +23,7 @@ pub(crate) struct Rare<M> {
     // ---- the cell's ------------------------------------------------------------------------------
     pub(crate) name: OnceLock<Arc<str>>,
     pub(crate) watchers: Mutex<Watchers>,
+    pub(super) links: Mutex<Links>,
     /// A supervisor's.
     pub(crate) children: OnceLock<Arc<Children>>,
     /// A supervisor's that has a limit on its children: set before it has begun.
@@ -41,6 +43,7 @@ impl<M> Default for Rare<M> {
             dead: AtomicU64::new(0),
             name: OnceLock::new(),
             watchers: Mutex::default(),
+            links: Mutex::default(),
             children: OnceLock::new(),
             room: OnceLock::new(),
             pinned: OnceLock::new(),

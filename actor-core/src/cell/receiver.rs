@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
-use crate::cell::control::{Asked, Flags};
+use crate::cell::control::{Asked, Flags, Killed};
 use crate::cell::inbox::{Handle, Stub, Taken, Usually};
 use crate::cell::mailbox::{Came, Item, Mailbox, Signal, Verdict, Work};
 use crate::observe::sample::{self, Stamp};
 use crate::observe::{self, Count};
 use crate::port::Ready;
+use crate::reason::StopReason;
 use crate::sync::Ordering;
 
 /// The mailbox as the holder of the run token sees it.
@@ -167,9 +168,12 @@ impl<M> Receiver<'_, M> {
         self.mailbox.rare().dead.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The kill order, if there is one.
-    pub(crate) fn take_kill(&mut self) -> Option<Asked> {
-        self.mailbox.control.take_kill()
+    /// Why the actor is to end at once, if it is. A link that was taken away since has no effect.
+    pub(crate) fn take_kill(&mut self) -> Option<StopReason> {
+        match self.mailbox.control.take_kill()? {
+            Killed::As(asked) => Some(asked.into()),
+            Killed::Linked => self.mailbox.take_linked_end(),
+        }
     }
 
     /// The stop whose place in the queue has come. If nothing more is taken either, this was the
@@ -194,7 +198,7 @@ impl<M> Receiver<'_, M> {
     pub(crate) fn take_verdict(&mut self) -> Option<Verdict> {
         let last = self.mailbox.is_last();
         match self.take_kill() {
-            Some(kill) if last => return Some(Verdict::End(kill.into())),
+            Some(kill) if last => return Some(Verdict::End(kill)),
             // There is no incarnation that could be killed.
             _ => {}
         }

@@ -163,8 +163,8 @@ impl<A: Messages> Turn<'_, A> {
     // ---- starting ----------------------------------------------------------------------------
 
     fn start(&mut self) -> Next {
-        if let Some(asked) = self.receiver.take_kill() {
-            return self.finish(asked.into());
+        if let Some(reason) = self.receiver.take_kill() {
+            return self.finish(reason);
         }
         self.life.number += 1;
         self.receiver.begin_incarnation();
@@ -243,7 +243,7 @@ impl<A: Messages> Turn<'_, A> {
                 self.begun(begun)
             }
             Work::Stop(asked) => self.stop(asked.into()),
-            Work::Kill(asked) => self.finish(asked.into()),
+            Work::Kill(reason) => self.finish(reason),
         }
     }
 
@@ -294,8 +294,8 @@ impl<A: Messages> Turn<'_, A> {
 
     /// Polls the handler in work, or drops it if the actor was killed.
     fn poll(&mut self) -> Next {
-        if let Some(asked) = self.receiver.take_kill() {
-            return self.killed_in_handler(asked.into());
+        if let Some(reason) = self.receiver.take_kill() {
+            return self.killed_in_handler(reason);
         }
         self.receiver.begin_poll();
         let waker = waker::of(self.cell);
@@ -335,7 +335,7 @@ impl<A: Messages> Turn<'_, A> {
                 self.in_work = None;
                 Next::More
             }
-            Some(reason @ StopReason::Failed(_)) => self.failed(reason),
+            Some(reason @ (StopReason::Failed(_) | StopReason::Panicked(_))) => self.failed(reason),
             Some(reason) => {
                 self.in_work = None;
                 self.stop(reason)

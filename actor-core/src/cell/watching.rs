@@ -7,6 +7,8 @@
 #[cfg(all(test, loom))]
 mod model;
 
+use std::collections::BTreeMap;
+
 use crate::cell::control::Done;
 use crate::cell::mailbox::Mailbox;
 use crate::monitor::{MonitorId, Watcher};
@@ -17,7 +19,7 @@ impl<M> Mailbox<M> {
     /// actor has ended: the caller tells it.
     pub(super) fn watch(&self, monitor: MonitorId, watcher: Watcher) -> Option<(Watcher, StopReason)> {
         let watchers = &self.rare().watchers;
-        watchers.lock().list.push((monitor, watcher));
+        watchers.lock().list.insert(monitor, watcher);
         let done = self.mark_watched()?;
         // It has ended: either the one who ended it has seen this watcher, and tells it, or it is still
         // in the list.
@@ -31,13 +33,13 @@ impl<M> Mailbox<M> {
     }
 
     /// Marks the actor as ended, for `reason`; gives out the watchers, for the caller to tell them.
-    pub(super) fn end_watches(&self, reason: &StopReason) -> Vec<(MonitorId, Watcher)> {
+    pub(super) fn end_watches(&self, reason: &StopReason) -> BTreeMap<MonitorId, Watcher> {
         let done = Done::of(reason);
         if done == Done::Other {
             self.rare().watchers.lock().why = Some(reason.clone());
         }
         if !self.mark_done(done) {
-            return Vec::new();
+            return BTreeMap::new();
         }
         std::mem::take(&mut self.rare().watchers.lock().list)
     }

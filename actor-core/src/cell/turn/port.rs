@@ -58,8 +58,8 @@ impl<A: Messages> Turn<'_, A> {
     }
 
     pub(crate) fn drain(&mut self) -> Next {
-        if let Some(asked) = self.receiver.take_kill() {
-            return self.finish(asked.into());
+        if let Some(reason) = self.receiver.take_kill() {
+            return self.finish(reason);
         }
         let ready = self.receiver.take_ready();
         let Phase::Draining(done) = self.life.phase else {
