@@ -12,6 +12,9 @@ pub mod guide {
     #[doc = include_str!("../docs/guide/around-an-actor.md")]
     pub mod around_an_actor {}
 
+    #[doc = include_str!("../docs/guide/supervision.md")]
+    pub mod supervision {}
+
     #[doc = include_str!("../docs/guide/blocking.md")]
     pub mod blocking {}
 

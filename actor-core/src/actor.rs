@@ -114,15 +114,23 @@ pub struct Settings {
     pub soft_quantum: Option<Duration>,
     /// How long a turn may take before its worker is taken over; the system's if not said.
     pub hard_quantum: Option<Duration>,
+    /// Whether a restart makes the messages that are queued dead letters; if not, the next incarnation goes on
+    /// with them.
+    pub clear_on_restart: bool,
 }
 
 impl Settings {
     /// No limit on the number of waiting messages. Memory is the limit then.
     pub const UNBOUNDED: usize = usize::MAX;
 
-    /// A mailbox of 1024 messages that rejects what finds it full, and the system's quanta.
-    pub const DEFAULT: Settings =
-        Settings { mailbox: 1024, overflow: Overflow::Reject, soft_quantum: None, hard_quantum: None };
+    /// A mailbox of 1024 messages that rejects what finds it full and outlives restarts, and the system's quanta.
+    pub const DEFAULT: Settings = Settings {
+        mailbox: 1024,
+        overflow: Overflow::Reject,
+        soft_quantum: None,
+        hard_quantum: None,
+        clear_on_restart: false,
+    };
 
     /// What turns are looked at after: no quantum is less.
     pub(crate) const SHORTEST_QUANTUM: Duration = Duration::from_millis(1);
@@ -131,6 +139,13 @@ impl Settings {
     #[must_use]
     pub const fn mailbox(mut self, capacity: usize) -> Self {
         self.mailbox = if capacity == 0 { 1 } else { capacity };
+        self
+    }
+
+    /// The same settings, and a restart clears the queue.
+    #[must_use]
+    pub const fn clear_on_restart(mut self) -> Self {
+        self.clear_on_restart = true;
         self
     }
 

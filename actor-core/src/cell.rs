@@ -33,7 +33,9 @@ use std::sync::Arc;
 
 use crate::actor::{Messages, Settings};
 use crate::blocking::{self, Pool};
-use crate::cell::mailbox::{Fate, Mailbox, MailboxStats, Order, Pushed, Refusal, Signal, Ticket, Verdict};
+use crate::cell::mailbox::{
+    Fate, Mailbox, MailboxStats, MakeMessage, Order, Pushed, Refusal, Signal, Ticket, Verdict,
+};
 use crate::cell::task::{Header, Task};
 use crate::cell::turn::Life;
 use crate::dead_letter::DeadLetterReason;
@@ -73,6 +75,8 @@ pub(crate) struct Cell<A: Messages> {
     pub(crate) restart: Restart,
     /// Whether it has a thread of its own, which is in [`rare::Rare`] then.
     pinned: bool,
+    /// Whether a restart clears the queue.
+    clears: bool,
     /// For the worker that has the run token.
     pub(crate) life: UnsafeCell<Life<A>>,
 }
@@ -136,6 +140,7 @@ impl<A: Messages> Cell<A> {
             place: AtomicU32::new(Nursery::NOWHERE),
             restart: plan.restart,
             pinned,
+            clears: plan.settings.clear_on_restart,
             life: UnsafeCell::new(plan.life),
         })
     }
@@ -178,6 +183,11 @@ impl<A: Messages> Cell<A> {
             }
             Pushed::Refused(refusal) => Err(refusal),
         }
+    }
+
+    /// Has the actor make a message and handle it, beside those in its mailbox.
+    pub(crate) fn signal_made(self: &Arc<Self>, make: MakeMessage<A::Message>) {
+        self.schedule_if(self.mailbox.signal(Signal::Made(make)));
     }
 
     /// Ends an accepted message that no handler will see.

@@ -52,6 +52,11 @@ enum Exit {
 
 struct Extras<A: Messages> {
     exit: Option<StopReason>,
+    /// A copy of the message in work, to be delivered again up to so many times if its handler fails. In a mutex for
+    /// the same reason as the timers.
+    kept: Mutex<Option<(u32, A::Message)>>,
+    /// The message that comes next is delivered again, and may be so many times more.
+    redelivery: Option<u32>,
     /// Never locked: the mutex is there because messages need not be `Sync`, and a context is, so that
     /// an async handler may hold a `&Context` while it waits.
     timers: Mutex<Timers<A>>,
@@ -167,6 +172,35 @@ impl<A: Messages> Context<A> {
             Exit::Ignored => Some(StopReason::Ignored),
             Exit::Because => self.extras.as_mut().and_then(|extras| extras.exit.take()),
         }
+    }
+
+    // ---- delivering again --------------------------------------------------------------------
+
+    /// Keeps a copy of the message in work, with its way back.
+    #[doc(hidden)]
+    pub fn keep(&mut self, times: u32, message: A::Message) {
+        let extras = self.extras.get_or_insert_default();
+        let left = extras.redelivery.take().unwrap_or(times);
+        *extras.kept.get_mut() = Some((left, message));
+    }
+
+    /// The copy, if the handler has done its work.
+    #[doc(hidden)]
+    pub fn take_kept(&mut self) -> Option<A::Message> {
+        let extras = self.extras.as_mut()?;
+        if matches!(extras.exit, Some(StopReason::Failed(_) | StopReason::Panicked(_))) {
+            return None;
+        }
+        extras.kept.get_mut().take().map(|(_, message)| message)
+    }
+
+    /// The copy of a message whose handler has failed, and how many times it may be delivered again.
+    pub(crate) fn take_failed(&mut self) -> Option<(u32, A::Message)> {
+        self.extras.as_mut()?.kept.get_mut().take()
+    }
+
+    pub(crate) fn note_redelivery(&mut self, left: Option<u32>) {
+        self.extras.get_or_insert_default().redelivery = left;
     }
 
     // ---- letting others run ------------------------------------------------------------------
@@ -420,7 +454,13 @@ fn arm<A: Messages>(cell: &Arc<Cell<A>>, incarnation: u32, (timer, entry): (Key,
 
 impl<A: Messages> Default for Extras<A> {
     fn default() -> Self {
-        Extras { exit: None, timers: Mutex::default(), monitors: HashMap::new() }
+        Extras {
+            exit: None,
+            kept: Mutex::default(),
+            redelivery: None,
+            timers: Mutex::default(),
+            monitors: HashMap::new(),
+        }
     }
 }
 

@@ -20,6 +20,9 @@ pub enum DeadLetterReason {
     Stopped(StopReason),
     /// Its handler panicked, failed the actor, or was cancelled by a kill.
     HandlerFailed(StopReason),
+    /// It was queued when the incarnation ended, and the actor
+    /// [clears its queue](crate::Settings::clear_on_restart) at restarts.
+    Cleared(StopReason),
 }
 
 impl fmt::Display for DeadLetterReason {
@@ -27,6 +30,7 @@ impl fmt::Display for DeadLetterReason {
         match self {
             DeadLetterReason::MailboxFull => f.write_str("the mailbox was full"),
             DeadLetterReason::Stopped(why) => write!(f, "the actor ended ({why})"),
+            DeadLetterReason::Cleared(why) => write!(f, "the actor is restarted with an empty queue ({why})"),
             DeadLetterReason::HandlerFailed(why) => write!(f, "its handler failed ({why})"),
         }
     }

@@ -34,9 +34,11 @@
 //! |---|---|
 //! | [`System`], [`Builder`], [`SystemHandle`] | workers and the tree of actors that they run |
 //! | [`Actor`](macro@Actor), [`messages`], [`Context`] | writing an actor |
-//! | [`Spawn`], [`Supervisor`], [`Restart`], [`StopReason`] | its life |
+//! | [`Spawn`], [`Restart`], [`StopReason`] | its life |
+//! | [`Supervisor`](macro@Supervisor), [`SupervisorBuilder`], [`SupervisorRef`], [`ChildSpec`] | trees of actors |
 //! | [`ActorRef`], [`Call`], [`Recipient`], [`WeakRef`], [`Reply`] | talking to it |
 //! | [`TellError`], [`SendError`], [`AskError`], [`SpawnError`] | what can go wrong, with the message handed back |
+//! | [`Group`] | talking to many at once |
 //! | [`Monitor`], [`Down`], [`DeadLetters`], [`MailboxStats`] | what became of actors and messages |
 //! | [`SystemHandle::snapshot`], [`observe`] | what a running system does: counters, times, actors by type and site |
 //! | [`driver`], [`port`] | the seams for sockets and other sources of events |
@@ -60,6 +62,7 @@ mod context;
 mod dead_letter;
 pub mod driver;
 mod error;
+mod group;
 mod message;
 mod monitor;
 pub mod observe;
@@ -82,7 +85,7 @@ mod system;
 mod timer;
 mod wait;
 
-pub use actor_macros::{Actor, down, message, messages, started, stopped};
+pub use actor_macros::{Actor, Supervisor, down, message, messages, started, stopped};
 
 #[doc(hidden)]
 pub use actor::async_handler;
@@ -96,6 +99,7 @@ pub use cell::{ActorId, Path};
 pub use context::{Checkpoint, Context, TimerId, TimerKey};
 pub use dead_letter::{DeadLetter, DeadLetterReason, DeadLetters};
 pub use error::{AskError, ChildError, LookupError, SendError, SpawnError, StartError, TellError, TreeError};
+pub use group::{Group, Published, Slow};
 pub use message::{Envelope, Message};
 pub use monitor::{Down, Monitor, MonitorId};
 pub use reason::{Failure, StopReason};
@@ -103,9 +107,9 @@ pub use reply::Reply;
 pub use scheduler::{OutOfThreads, ParallelismError};
 pub use spawn::{Spawn, Start};
 pub use supervisor::{
-    AutoShutdown, Backoff, Child, ChildCount, ChildInfo, ChildSpec, ChildState, CountChildren, DeleteChild,
-    Late, Restart, RestartChild, StartChild, Strategy, Supervisor, SupervisorBuilder, SupervisorRef,
-    TerminateChild, WhichChildren,
+    AutoShutdown, Backoff, Child, ChildCount, ChildInfo, ChildSpec, ChildState, Children, ChildrenSpec,
+    CountChildren, DeleteChild, Late, Restart, RestartChild, Slot, StartChild, Strategy, Subtree, Supervisor,
+    SupervisorBuilder, SupervisorRef, TerminateChild, Tree, WhichChildren,
 };
 pub use system::{BuildError, Builder, Contradiction, Placement, Report, System, SystemHandle};
 pub use timer::{Sleep, Timer};

@@ -34,6 +34,10 @@ pub trait Envelope: Send + 'static {
     #[doc(hidden)]
     const HAS_BLOCKING: bool = false;
 
+    /// Whether there are messages that are delivered again when their handler has failed.
+    #[doc(hidden)]
+    const IS_REDELIVERED: bool = false;
+
     /// Whether the handler may block, and so runs on the blocking pool.
     #[doc(hidden)]
     #[inline]

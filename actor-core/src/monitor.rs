@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::cell::{ActorId, Control};
+use crate::group::Leave;
 use crate::reason::StopReason;
 use crate::scheduler::soft;
 use crate::sync::Mutex;
@@ -46,8 +47,13 @@ pub struct Down {
 
 /// Who is told.
 pub(crate) enum Watcher {
-    Actor { cell: Weak<dyn Control>, incarnation: u64 },
+    Actor {
+        cell: Weak<dyn Control>,
+        incarnation: u64,
+    },
     Slot(Arc<Mutex<Slot>>),
+    /// A group that the actor is a member of.
+    Group(Arc<dyn Leave>),
 }
 
 impl Watcher {
@@ -58,6 +64,7 @@ impl Watcher {
                     cell.down(incarnation, down);
                 }
             }
+            Watcher::Group(group) => group.ended(down.monitor),
             Watcher::Slot(slot) => {
                 let waker = {
                     let mut slot = slot.lock();

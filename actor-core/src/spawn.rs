@@ -118,6 +118,13 @@ impl<A: Messages> Spawn<A> {
         self
     }
 
+    /// A restart makes the messages that are queued then dead letters; unless said, the next incarnation goes on
+    /// with them.
+    pub fn clear_on_restart(mut self) -> Self {
+        self.settings = self.settings.clear_on_restart();
+        self
+    }
+
     /// When the supervisor starts the actor again; [`Restart::Transient`] unless said.
     pub fn restart(mut self, restart: Restart) -> Self {
         self.restart = restart;

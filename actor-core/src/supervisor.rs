@@ -6,7 +6,7 @@
 //! * [`children`], [`crowd`]: children without a slot, which can be very many;
 //! * [`starting`], [`stopping`]: its own beginning and end;
 //! * [`intensity`], [`backoff`]: whether a restart is one too many, and when it comes;
-//! * [`spec`], [`builder`]: what it is made of.
+//! * [`spec`], [`tree`], [`builder`]: what it is made of.
 //!
 //! A child's cell tells its supervisor by a message that an incarnation has ended ([`Event::Exited`]), and keeps
 //! its mailbox, name and refs until the verdict is there.
@@ -23,6 +23,7 @@ pub(crate) mod slots;
 mod spec;
 mod starting;
 mod stopping;
+mod tree;
 
 pub use backoff::Backoff;
 pub use builder::SupervisorBuilder;
@@ -33,6 +34,7 @@ pub use requests::{
 };
 pub use spec::{Child, ChildSpec};
 pub use stopping::Late;
+pub use tree::{Children, ChildrenSpec, Slot, Subtree, Tree};
 
 use std::convert::Infallible;
 use std::fmt;

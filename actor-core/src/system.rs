@@ -24,6 +24,8 @@ use crate::clock;
 use crate::dead_letter::DeadLetters;
 use crate::driver::Driver;
 use crate::error::{LookupError, SpawnError};
+use crate::group::{Group, Groups};
+use crate::message::Message;
 use crate::observe::trace::Trace;
 use crate::observe::{Events, Snapshot};
 #[cfg(feature = "stacks")]
@@ -89,6 +91,7 @@ pub(crate) struct Shared {
     scheduler: Scheduler,
     placement: Placement,
     names: Names,
+    groups: Groups,
     dead_letters: DeadLetters,
     ids: AtomicU64,
     /// Set once the system has begun; gone after it has ended. Not counted, as the root has the system.
@@ -146,6 +149,14 @@ impl SystemHandle {
     /// [`LookupError::NotFound`], or [`LookupError::WrongType`] if it is not an `A`.
     pub fn lookup<A: Messages>(&self, name: &str) -> Result<A::Ref, LookupError> {
         self.0.names.lookup(name).map(Into::into)
+    }
+
+    /// The group of this name for messages of a kind, made if there is none.
+    ///
+    /// # Errors
+    /// [`LookupError::WrongType`] if there is a group of this name for another kind of message.
+    pub fn group<M: Message>(&self, name: &str) -> Result<Group<M>, LookupError> {
+        self.0.groups.get(name, self)
     }
 
     // ---- looking in --------------------------------------------------------------------------
@@ -320,6 +331,10 @@ impl SystemHandle {
     /// Enters the runtimes that handlers may use, on a thread that is to run them.
     pub(crate) fn enter_runtimes(&self) -> Entered<'_> {
         self.0.runtimes.enter()
+    }
+
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.0.groups
     }
 
     pub(crate) fn names(&self) -> &Names {

@@ -10,6 +10,7 @@ mod envelope;
 mod lints;
 mod message;
 mod reference;
+mod tree;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
@@ -31,6 +32,19 @@ pub(crate) fn derive_actor(input: TokenStream) -> TokenStream {
     let actor = validate::actor(&input, &mut errors);
     let mut tokens = errors.into_tokens();
     tokens.extend(actor.as_ref().map(actor::expand));
+    tokens
+}
+
+/// `#[derive(Supervisor)]`.
+pub(crate) fn derive_supervisor(input: TokenStream) -> TokenStream {
+    let input: DeriveInput = match syn::parse2(input) {
+        Ok(input) => input,
+        Err(error) => return error.to_compile_error(),
+    };
+    let mut errors = Errors::default();
+    let tree = validate::tree(&input, &mut errors);
+    let mut tokens = errors.into_tokens();
+    tokens.extend(tree.as_ref().map(tree::expand));
     tokens
 }
 

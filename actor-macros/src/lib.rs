@@ -1,4 +1,5 @@
-//! The macros of `actor-core`: [`derive(Actor)`](macro@Actor) and [`messages`].
+//! The macros of `actor-core`: [`derive(Actor)`](macro@Actor), [`messages`] and
+//! [`derive(Supervisor)`](macro@Supervisor).
 //!
 //! Use them through `actor_core`, which re-exports them; the code they write names it.
 //!
@@ -43,6 +44,7 @@ use proc_macro::TokenStream;
 /// | `overflow`     | `"reject"`, `"wait"`, `"drop_newest"` or `"drop_oldest"` | `"reject"`   |
 /// | `soft_quantum` | after how long a turn is asked to end, such as `"2ms"`   | the system's |
 /// | `hard_quantum` | after how long its worker is taken over, such as `"50ms"`| the system's |
+/// | `clear_on_restart` | stands alone: a restart makes what is queued dead letters | the next incarnation goes on with it |
 ///
 /// A length of time is a whole number and `us`, `ms`, `s` or `min`. A quantum is a millisecond at least.
 ///
@@ -60,6 +62,58 @@ use proc_macro::TokenStream;
 #[proc_macro_derive(Actor, attributes(actor))]
 pub fn derive_actor(input: TokenStream) -> TokenStream {
     expand::derive_actor(input.into()).into()
+}
+
+/// Makes a struct the plan of a supervisor: each field is a child, and the order of the fields is that of the
+/// start.
+///
+/// ```text
+/// #[derive(Supervisor)]
+/// #[supervisor(strategy = "rest_for_one", intensity = "5 in 10s")]
+/// struct Bank {
+///     #[child(permanent, backoff = "50ms..5s")]
+///     audit: Child<Audit>,
+///     #[child(transient, dynamic, max = 100_000)]
+///     accounts: Children<Account>,
+/// }
+/// ```
+///
+/// A `Child<A>` is one actor, a `Children<A>` is any number of actors that are added when the tree runs, with a
+/// supervisor of their own, and a `Subtree<T>` is another such struct.
+///
+/// # Settings of the supervisor
+///
+/// | setting         | values                                             | if not given    |
+/// |-----------------|----------------------------------------------------|-----------------|
+/// | `strategy`      | `"one_for_one"`, `"one_for_all"`, `"rest_for_one"` | `"one_for_one"` |
+/// | `intensity`     | the most restarts in a time: `"5 in 10s"`          | `"5 in 10s"`    |
+/// | `auto_shutdown` | `"never"`, `"any_significant"`, `"all_significant"` | `"never"`       |
+///
+/// # Settings of a child
+///
+/// | setting                             | what it says                                                       |
+/// |-------------------------------------|--------------------------------------------------------------------|
+/// | `permanent`                         | it is always started again (unless said)                           |
+/// | `transient`, `temporary`            | only after an abnormal end; never                                  |
+/// | `backoff = "50ms..5s"`              | it is started again after a delay, from the one to the other       |
+/// | `significant`                       | its end may be that of the supervisor, see `auto_shutdown`         |
+/// | `shutdown = "5s"`                   | how long it may take to stop; also `"kill"` and `"infinity"`       |
+/// | `start = "30s"`                     | how long it may take to start; also `"infinity"`                   |
+/// | `name = "audit"`                    | a name to look it up by                                            |
+/// | `dynamic`                           | it is any number of children; says no more than the type does      |
+/// | `max = 100_000`                     | the most of them at a time                                         |
+///
+/// For a `Children` field, the restart type, the backoff and `shutdown` are those of each child in it.
+///
+/// Times are a whole number and a unit: `ns`, `us`, `ms`, `s`, `m` or `h`.
+///
+/// # What it writes
+///
+/// `impl Tree for Bank`, for `SupervisorBuilder::tree` and `Subtree::new`. Type parameters work, lifetimes do not.
+/// What contradicts itself is refused here, and not when the tree is built.
+#[proc_macro_derive(Supervisor, attributes(supervisor, child))]
+pub fn derive_supervisor(input: TokenStream) -> TokenStream {
+    expand::derive_supervisor(input.into()).into()
 }
 
 /// Makes the marked methods of an impl block the message handlers of an actor.
@@ -131,6 +185,13 @@ pub fn derive_actor(input: TokenStream) -> TokenStream {
 /// handler has returned. What follows from it there and then, such as `#[stopped]` after a panic, may run
 /// on the same thread. In such a handler, and in no other, a thread may wait for other actors: `.wait()` is
 /// allowed. On a pinned actor the option does nothing, as its thread is its own.
+///
+/// # Messages that are handled again
+///
+/// The message whose handler fails is a dead letter. With `#[message(redeliver = 3)]` it is delivered to the next
+/// incarnation instead, up to three times, before all that is queued; an ask waits for the one that succeeds. For
+/// handlers that may run in part more than once. The arguments have to be `Clone`: a copy is kept while the handler
+/// runs.
 ///
 /// # Replies
 ///

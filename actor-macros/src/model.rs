@@ -8,6 +8,7 @@ mod generics;
 mod handler;
 mod loops;
 mod target;
+mod tree;
 
 pub(crate) use actor::{Actor, Mailbox, Overflow, Settings};
 pub(crate) use attributes::Carried;
@@ -15,3 +16,4 @@ pub(crate) use generics::{Used, without_defaults};
 pub(crate) use handler::{Access, Argument, Handler, Output, Role};
 pub(crate) use loops::{Loops, Place};
 pub(crate) use target::{Target, resolve_self};
+pub(crate) use tree::{AutoShutdown, Backoff, Child, Intensity, Restart, Stop, Strategy, Tree};

@@ -9,7 +9,11 @@ mod options;
 mod settings;
 mod siblings;
 mod signature;
+mod time;
+mod tree;
 mod types;
+
+pub(crate) use self::tree::check as tree;
 
 use self::siblings::{Admission, Siblings};
 use syn::{Data, DeriveInput};
@@ -27,7 +31,7 @@ pub(crate) fn actor(input: &DeriveInput, errors: &mut Errors) -> Option<Actor> {
             "make it a `struct` or an `enum`",
         );
     }
-    let settings = settings::check(parse::settings(&input.attrs, errors), errors);
+    let settings = settings::check(parse::settings(&input.attrs, "actor", "mailbox = 256", errors), errors);
     let lifetimes: Vec<_> = input.generics.lifetimes().collect();
     for lifetime in &lifetimes {
         errors.report(
@@ -118,6 +122,16 @@ fn handler(
         siblings.check_name(&handler, errors);
     }
     handler.is_blocking = options.blocking.is_some();
+    if let Some((word, times)) = &options.redeliver {
+        if handler.deferred().is_some() {
+            errors.report(
+                word,
+                "a handler that has its `Reply` as an argument may have given it away when it fails",
+                "leave `redeliver` out, or return the reply",
+            );
+        }
+        handler.redeliver = Some(*times);
+    }
     handler.derives = options.derives;
     (errors.count() == before).then_some(handler)
 }

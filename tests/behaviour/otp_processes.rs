@@ -81,12 +81,12 @@ impl Process {
     }
 
     #[message]
-    async fn ask(&mut self, other: ProcessRef, times: u32) -> Duration {
+    async fn ask_and_log(&mut self, other: ProcessRef, times: u32, log: Log<Duration>) {
         let start = Instant::now();
         for _ in 0..times {
             other.ping().await.unwrap();
         }
-        start.elapsed()
+        log.push(start.elapsed());
     }
 
     #[message]
@@ -191,21 +191,20 @@ fn crash() {
 fn call_with_huge_message_queue() {
     let system = system(2);
     let (server, ..) = process(&system);
-    let (client, ..) = process(&system);
-    let few = client.ask(server.clone(), 1000).wait().unwrap();
-    let (huge, _, gate) = process(&system);
-    huge.pass().tell().unwrap();
-    gate.somebody_waits();
-    let asked = std::thread::spawn({
-        let (huge, server) = (huge.clone(), server.clone());
-        move || huge.ask(server, 1000).within(LIMIT).wait()
-    });
-    eventually("the ask is queued", || huge.mailbox().accepted > 1 || !asked.is_finished());
-    for _ in 0..100_000 {
-        huge.ping().tell().unwrap();
-    }
-    gate.open();
-    let many = asked.join().unwrap().unwrap();
+    let round = |queued: u32| {
+        let (client, _, gate) = process(&system);
+        client.pass().tell().unwrap();
+        gate.somebody_waits();
+        let answer = Log::default();
+        client.ask_and_log(server.clone(), 1000, answer.clone()).tell().unwrap();
+        (0..queued).for_each(|_| client.ping().tell().unwrap());
+        gate.open();
+        eventually("it has its answers", || answer.len() == 1);
+        answer.entries()[0]
+    };
+    // At best of three: the machine has other things to do as well.
+    let at_best = |queued| (0..3).map(|_| round(queued)).min().unwrap();
+    let (few, many) = (at_best(0), at_best(100_000));
     assert!(many < 10 * few.max(Duration::from_millis(5)), "{few:?} without and {many:?} with a long queue");
 }
 
@@ -279,8 +278,9 @@ fn list_cleanup() {
         start.elapsed()
     };
     let first = round(10_000);
-    let second = round(10_000);
-    assert!(second < 5 * first.max(Duration::from_millis(20)), "{first:?}, then {second:?}");
+    // At best of three: the machine has other things to do as well.
+    let later = (0..3).map(|_| round(10_000)).min().unwrap();
+    assert!(later < 5 * first.max(Duration::from_millis(20)), "{first:?}, then {later:?}");
     let log: Log<String> = Log::default();
     let monitors: Vec<_> = (0..1000).map(|_| target.monitor()).collect();
     drop(monitors);

@@ -318,7 +318,8 @@ fn start_stop_dynamic(system: &System, children: usize) -> Duration {
     }
     assert_eq!(counts(&pool)[0], children);
     pool.stop();
-    assert!(pool.monitor().wait_within(LIMIT).is_some());
+    // On a machine that is busy, so many take long.
+    assert!(pool.monitor().wait_within(4 * LIMIT).is_some());
     start.elapsed() / children as u32
 }
 
@@ -327,9 +328,14 @@ fn start_stop_dynamic(system: &System, children: usize) -> Duration {
 #[test]
 fn scale_start_stop_many_children() {
     let system = system(2);
-    let about_linear = |few: Duration, many: Duration| many < 12 * few.max(Duration::from_micros(1));
-    let (few, many) = (start_stop_dynamic(&system, 1_000), start_stop_dynamic(&system, 100_000));
-    assert!(about_linear(few, many), "dynamic: {few:?} a child of 1,000, {many:?} of 100,000");
-    let (few, many) = (start_stop_slots(&system, 1_000), start_stop_slots(&system, 20_000));
-    assert!(about_linear(few, many), "slots: {few:?} a child of 1,000, {many:?} of 20,000");
+    about_linear(|children| start_stop_dynamic(&system, children), 1_000, 100_000);
+    about_linear(|children| start_stop_slots(&system, children), 1_000, 20_000);
+}
+
+/// At best of three: the machine has other things to do as well.
+fn about_linear(time: impl Fn(usize) -> Duration, few: usize, many: usize) {
+    let at_best = |children| (0..3).map(|_| time(children)).min().unwrap();
+    let (one_of_few, one_of_many) = (at_best(few), at_best(many));
+    let limit = 8 * one_of_few.max(Duration::from_micros(1));
+    assert!(one_of_many < limit, "{one_of_few:?} a child of {few}, {one_of_many:?} of {many}");
 }

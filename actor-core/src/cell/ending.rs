@@ -43,6 +43,11 @@ impl<A: Messages> Turn<'_, A> {
         let Some(work) = self.in_work.take() else {
             return;
         };
+        if let DeadLetterReason::HandlerFailed(reason) = &why
+            && self.keep_to_redeliver(work.by, reason)
+        {
+            return;
+        }
         if work.by == Way::Mailbox {
             self.receiver.count_failed();
         }
@@ -79,6 +84,10 @@ impl<A: Messages> Turn<'_, A> {
         }
         self.cell.orphan_children();
         self.cell.end_links(&reason);
+        if self.may_come_back(&reason) {
+            self.clear_queue(&reason);
+        }
+        // A last stop may have been in the queue.
         if !self.may_come_back(&reason) {
             return self.end(reason);
         }
@@ -87,6 +96,16 @@ impl<A: Messages> Turn<'_, A> {
         match self.cell.nursery.post(exited) {
             Ok(()) => Next::More,
             Err(_supervisor_has_ended) => self.end(reason),
+        }
+    }
+
+    /// Makes what is queued dead letters, where that is asked for at restarts.
+    fn clear_queue(&mut self, reason: &StopReason) {
+        if !self.cell.clears {
+            return;
+        }
+        for message in self.receiver.clear() {
+            self.cell.dead_letter(message, DeadLetterReason::Cleared(reason.clone()));
         }
     }
 
@@ -157,10 +176,10 @@ impl<A: Messages> Turn<'_, A> {
         if let Some(name) = self.cell.name() {
             self.cell.system().names().release(name, self.cell.id());
         }
+        self.leave_supervisor(&reason);
         if let Some(spawner) = spawner {
             spawner.complete(Err(reason.clone()));
         }
-        self.leave_supervisor(&reason);
         if self.cell.is_root() {
             self.cell.system().root_ended(reason.clone());
         }

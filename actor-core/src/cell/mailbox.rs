@@ -59,10 +59,20 @@ pub struct MailboxStats {
 
 /// What the system lane carries. It has no limit of its own: there is at most one entry for each
 /// armed timer and each monitor, which their owner made. Most Downs come by the inbox.
-pub(crate) enum Signal {
-    Timer { timer: Key, incarnation: u64 },
-    Down { incarnation: u64, down: Down },
+pub(crate) enum Signal<M> {
+    Timer {
+        timer: Key,
+        incarnation: u64,
+    },
+    Down {
+        incarnation: u64,
+        down: Down,
+    },
+    /// A message that is made when it is handled; none is made if the actor has ended.
+    Made(MakeMessage<M>),
 }
+
+pub(crate) type MakeMessage<M> = Box<dyn FnOnce() -> M + Send>;
 
 /// What a supervisor decides about a failed child.
 pub(crate) enum Verdict {
@@ -109,7 +119,7 @@ pub(crate) enum Came {
 /// The next thing for an open actor to do.
 pub(crate) enum Work<M> {
     Kill(StopReason),
-    Signal(Signal),
+    Signal(Signal<M>),
     Stop(Asked),
     Message(M),
     Nothing,
@@ -212,7 +222,7 @@ impl<M> Mailbox<M> {
     }
 
     /// Adds to the system lane.
-    pub(crate) fn signal(&self, signal: Signal) -> bool {
+    pub(crate) fn signal(&self, signal: Signal<M>) -> bool {
         if self.has_ended() {
             return false;
         }

@@ -14,7 +14,7 @@ use crate::sync::{AtomicU64, Mutex, OnceLock};
 
 pub(crate) struct Rare<M> {
     // ---- the mailbox's ---------------------------------------------------------------------------
-    pub(super) signals: Mutex<VecDeque<Signal>>,
+    pub(super) signals: Mutex<VecDeque<Signal<M>>>,
     pub(super) verdict: Mutex<Option<Verdict>>,
     pub(super) line: Mutex<Line>,
     pub(super) ring: Mutex<Ring<M>>,

@@ -106,7 +106,7 @@ impl<M> Receiver<'_, M> {
         Some(Work::Message(message))
     }
 
-    fn take_signal(&mut self) -> Option<Signal> {
+    fn take_signal(&mut self) -> Option<Signal<M>> {
         if !self.mailbox.control.flags().any(Flags::SIGNAL) {
             return None;
         }
@@ -233,6 +233,35 @@ impl<M> Receiver<'_, M> {
         if self.mailbox.control.flags().any(Flags::WAKE) {
             self.mailbox.control.lower(Flags::WAKE);
         }
+    }
+
+    /// Gives out what is queued, counted as dead letters. What is queued with it goes: Downs are news for an
+    /// incarnation that has ended, and a stop has come.
+    pub(crate) fn clear(&mut self) -> VecDeque<M> {
+        let mailbox = self.mailbox;
+        let mut left = VecDeque::new();
+        while !self.taken.is_empty() || mailbox.inbox.take(self.taken) {
+            match self.taken.pop() {
+                Some(Item::Message(message)) => left.push_back(message),
+                Some(Item::Stamped(stamped)) => left.push_back(stamped.1),
+                Some(Item::Stop) => drop(self.take_stop()),
+                Some(Item::Down(_)) | None => {}
+            }
+        }
+        if mailbox.has_ring() {
+            let mut ring = mailbox.rare().ring.lock();
+            left.extend(std::mem::take(&mut ring.queue));
+            ring.before_stop = ring.before_stop.map(|_| 0);
+        }
+        if !left.is_empty() {
+            mailbox.rare().dead.fetch_add(left.len() as u64, Ordering::Relaxed);
+            if mailbox.limits.is_bounded() {
+                let freed = mailbox.freed.load(Ordering::Relaxed) + left.len() as u32;
+                mailbox.freed.store(freed, Ordering::Relaxed);
+                self.give_places();
+            }
+        }
+        left
     }
 
     /// Ends the mailbox: takes nothing more and gives out what is left, counted as dead letters.

@@ -48,7 +48,7 @@ pub(crate) enum Next {
 /// The caller holds the actor's run token, and has it no more afterwards.
 #[allow(unsafe_code)]
 pub(crate) unsafe fn run<A: Messages>(cell: &Arc<Cell<A>>) -> Mode {
-    let (mode, again) = {
+    let (mode, again, elsewhere) = {
         let span = tracing::info_span!("actor", path = %cell.path());
         let _in_span = span.enter();
         // SAFETY: only the holder of the token gets at the life, and it is given back below.
@@ -62,11 +62,12 @@ pub(crate) unsafe fn run<A: Messages>(cell: &Arc<Cell<A>>) -> Mode {
             turn.panicked(why);
         }
         turn.keep_in_work();
-        (turn.mode(), turn.again)
+        let mode = turn.mode();
+        (mode, turn.again, mode == Mode::Elsewhere && turn.is_for_another_thread())
     };
     // SAFETY: the token is ours until this returns; the borrows above are gone.
     if unsafe { cell.mailbox.end_turn(mode, again) } {
-        if mode == Mode::Elsewhere {
+        if elsewhere {
             cell.schedule_elsewhere();
         } else {
             cell.schedule_again();
@@ -233,6 +234,10 @@ impl<A: Messages> Turn<'_, A> {
             Work::Nothing => Next::Rest,
             Work::Message(message) => self.handle_other(message, Way::Mailbox),
             Work::Signal(Signal::Timer { timer, incarnation }) => self.timer_due(timer, incarnation),
+            Work::Signal(Signal::Made(make)) => match caught(make) {
+                Ok(message) => self.handle_other(message, Way::Timer),
+                Err(why) => self.failed(StopReason::Panicked(why)),
+            },
             Work::Signal(Signal::Down { incarnation, down }) => {
                 let current = incarnation == u64::from(self.life.number);
                 let wanted = current && self.lend(|_, ctx| ctx.take_monitor(down.monitor));
@@ -350,7 +355,7 @@ impl<A: Messages> Turn<'_, A> {
         self.life.alive()
     }
 
-    fn lend<R>(&mut self, f: impl FnOnce(&mut A, &mut Context<A>) -> R) -> R {
+    pub(crate) fn lend<R>(&mut self, f: impl FnOnce(&mut A, &mut Context<A>) -> R) -> R {
         self.incarnation().with(f)
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use crate::error::{SpawnError, TreeError};
 use crate::spawn::{Spawn, Start};
 use crate::supervisor::intensity::Intensity;
-use crate::supervisor::{AutoShutdown, Backoff, ChildSpec, Restart, Strategy, Supervisor, SupervisorRef};
+use crate::supervisor::{
+    AutoShutdown, Backoff, ChildSpec, Restart, Strategy, Supervisor, SupervisorRef, Tree,
+};
 use crate::system::SystemHandle;
 
 /// What a supervisor is to do, the same through all its incarnations.
@@ -102,6 +104,11 @@ impl SupervisorBuilder {
         self
     }
 
+    /// The strategy and the children that a struct describes which derives `Supervisor`.
+    pub fn tree(self, tree: &impl Tree) -> Self {
+        tree.build(self)
+    }
+
     /// A child that has a slot, behind those given before.
     pub fn child(mut self, spec: ChildSpec) -> Self {
         self.blueprint.specs.push(spec);
@@ -167,7 +174,7 @@ impl SupervisorBuilder {
     /// [`SpawnError::BadName`], and [`SpawnError::Closed`] if the supervisor above is ending.
     #[track_caller]
     pub fn spawn(self) -> Result<SupervisorRef, SpawnError> {
-        self.to_spawn()?.spawn()
+        self.into_spawn()?.spawn()
     }
 
     /// Spawns the supervisor and waits until it has started its children. Await it, or `.wait()` for it on a
@@ -176,14 +183,14 @@ impl SupervisorBuilder {
     /// Its errors are those of [`spawn`](Self::spawn), and [`SpawnError::Failed`] if a child did not start.
     #[track_caller]
     pub fn start(self) -> Start<Supervisor> {
-        match self.to_spawn() {
+        match self.into_spawn() {
             Ok(spawn) => spawn.start(),
             Err(error) => Start::refused(error),
         }
     }
 
     #[track_caller]
-    pub(super) fn to_spawn(self) -> Result<Spawn<Supervisor>, SpawnError> {
+    pub(super) fn into_spawn(self) -> Result<Spawn<Supervisor>, SpawnError> {
         self.blueprint.check().map_err(|error| SpawnError::Tree(Arc::new(error)))?;
         let max = self.blueprint.max;
         let blueprint = Arc::new(self.blueprint);

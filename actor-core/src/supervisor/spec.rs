@@ -37,6 +37,7 @@ pub struct ChildSpec {
 pub(super) struct Overrides {
     mailbox: Option<usize>,
     overflow: Option<Overflow>,
+    clear_on_restart: bool,
 }
 
 /// How the actor of a slot is made.
@@ -65,7 +66,7 @@ impl ChildSpec {
         id: impl Into<String>,
         settings: impl Fn(SupervisorBuilder) -> SupervisorBuilder + Send + Sync + 'static,
     ) -> Self {
-        Self::of_supervisor(id, Subtree { settings, started: |_: &SupervisorRef| {} })
+        Self::of_supervisor(id, MakeSupervisor { settings, started: |_: &SupervisorRef| {} })
     }
 
     pub(super) fn of_supervisor(id: impl Into<String>, make: impl Make) -> Self {
@@ -135,6 +136,13 @@ impl ChildSpec {
     /// What happens to a message that finds the mailbox full. Not for supervisors.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.settings.overflow = Some(overflow);
+        self
+    }
+
+    /// A restart makes the messages that are queued then dead letters; unless said, the next incarnation goes on
+    /// with them. Not for supervisors.
+    pub fn clear_on_restart(mut self) -> Self {
+        self.settings.clear_on_restart = true;
         self
     }
 
@@ -228,6 +236,9 @@ impl<A: Messages> Make for Child<A> {
         if let Some(overflow) = spec.settings.overflow {
             spawn = spawn.overflow(overflow);
         }
+        if spec.settings.clear_on_restart {
+            spawn = spawn.clear_on_restart();
+        }
         let actor = spawn.launch(spawner)?;
         let cell: Arc<dyn Control> = actor.cell().clone();
         let _before = self.0.actor.lock().replace(actor);
@@ -258,12 +269,12 @@ impl<A: Messages> fmt::Debug for Child<A> {
 }
 
 /// A child that is a supervisor, and who is told of each that is made.
-pub(super) struct Subtree<F, S> {
+pub(super) struct MakeSupervisor<F, S> {
     pub(super) settings: F,
     pub(super) started: S,
 }
 
-impl<F, S> Make for Subtree<F, S>
+impl<F, S> Make for MakeSupervisor<F, S>
 where
     F: Fn(SupervisorBuilder) -> SupervisorBuilder + Send + Sync + 'static,
     S: Fn(&SupervisorRef) + Send + Sync + 'static,
@@ -275,7 +286,7 @@ where
         spawner: Option<Reply<(), StopReason>>,
     ) -> Result<Arc<dyn Control>, SpawnError> {
         let builder = (self.settings)(SupervisorBuilder::new(under.system().clone())).under(under);
-        let actor: ActorRef<Supervisor> = builder.to_spawn()?.in_slot_of(spec).launch(spawner)?;
+        let actor: ActorRef<Supervisor> = builder.into_spawn()?.in_slot_of(spec).launch(spawner)?;
         let cell: Arc<dyn Control> = actor.cell().clone();
         (self.started)(&actor.into());
         Ok(cell)

@@ -16,6 +16,7 @@ use crate::cell::{ActorId, Cell, Plan};
 use crate::clock;
 use crate::dead_letter::DeadLetters;
 use crate::driver::{Driver, MakeDriver, Parker};
+use crate::group::Groups;
 use crate::observe::trace::{self, Trace};
 use crate::platform;
 use crate::platform::topology::Topology;
@@ -317,6 +318,7 @@ impl Builder {
             scheduler,
             placement,
             names: Names::default(),
+            groups: Groups::default(),
             dead_letters: DeadLetters::default(),
             ids: AtomicU64::new(1),
             root: OnceLock::new(),

@@ -99,7 +99,8 @@ fn settings(settings: &Settings) -> TokenStream {
     };
     let soft = quantum("soft_quantum", settings.soft_quantum);
     let hard = quantum("hard_quantum", settings.hard_quantum);
-    quote!(#mailbox #overflow #soft #hard)
+    let clears = settings.clear_on_restart.then(|| quote!(.clear_on_restart()));
+    quote!(#mailbox #overflow #soft #hard #clears)
 }
 
 impl Newtype {

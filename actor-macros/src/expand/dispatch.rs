@@ -19,7 +19,7 @@ pub(crate) fn expand(expansion: &Expansion<'_>) -> TokenStream {
     let (_, ty_generics, _) = carried.split_for_impl();
     let lints = lints::of_all_handlers();
     let arms = expansion.messages.iter().map(|message| {
-        let (cfg, name, run) = (&message.handler.carried.cfg, &message.name, run(message));
+        let (cfg, name, run) = (&message.handler.carried.cfg, &message.name, run(message, envelope));
         quote_spanned!(Span::mixed_site()=> #(#cfg)* #envelope::#name(message, reply) => { #run })
     });
     let never = envelope::never_arm(expansion);
@@ -46,8 +46,35 @@ pub(crate) fn expand(expansion: &Expansion<'_>) -> TokenStream {
     }
 }
 
+/// Runs the handler of a message of which a copy is kept, with the way back: if the handler fails, both are there
+/// to be delivered again.
+fn run_kept(message: &Message<'_>, envelope: &Ident, times: u32) -> TokenStream {
+    let handler = message.handler;
+    let (site, name, call) = (names::made_at(&handler.name), &message.name, call(handler));
+    let answer = match handler.output {
+        Output::Nothing | Output::Value(_) => quote_spanned!(site=> reply.send(outcome)),
+        Output::Fallible(_) => quote_spanned!(site=> reply.complete(outcome)),
+    };
+    let run = quote_spanned! {site=>
+        let outcome = #call;
+        if let ::core::option::Option::Some(#envelope::#name(_, reply)) = ctx.take_kept() { #answer }
+    };
+    let run = if handler.is_async {
+        quote_spanned!(site=> ::actor_core::async_handler(async move { #run }))
+    } else {
+        quote_spanned!(site=> #run ::actor_core::Step::Done(()))
+    };
+    quote_spanned! {site=>
+        ctx.keep(#times, #envelope::#name(::core::clone::Clone::clone(&message), reply));
+        #run
+    }
+}
+
 /// Runs the handler of `message` and replies.
-fn run(message: &Message<'_>) -> TokenStream {
+fn run(message: &Message<'_>, envelope: &Ident) -> TokenStream {
+    if let Some(times) = message.handler.redeliver {
+        return run_kept(message, envelope, times);
+    }
     let handler = message.handler;
     let site = names::made_at(&handler.name);
     let call = call(handler);

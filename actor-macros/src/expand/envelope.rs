@@ -64,6 +64,12 @@ fn implementation(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
         quote_spanned!(Span::mixed_site()=> #(#cfg)* Self::#variant(_, reply) => reply.undelivered(),)
     });
     let is_blocking = is_blocking(expansion);
+    let is_kept = expansion.messages.iter().any(|message| message.handler.redeliver.is_some());
+    let is_kept = is_kept.then(|| {
+        quote!(
+            const IS_REDELIVERED: ::core::primitive::bool = true;
+        )
+    });
     quote_spanned! {Span::mixed_site()=>
         #lints
         #[automatically_derived]
@@ -79,6 +85,7 @@ fn implementation(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
             }
 
             #is_blocking
+            #is_kept
         }
     }
 }

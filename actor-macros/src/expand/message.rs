@@ -114,7 +114,11 @@ impl<'a> Message<'a> {
             self.handler.name.unraw(),
             target.name.unraw()
         ));
-        let derives = &self.handler.derives;
+        let mut derives = self.handler.derives.clone();
+        let is_clone = |path: &syn::Path| path.segments.last().is_some_and(|last| last.ident == "Clone");
+        if self.handler.redeliver.is_some() && !derives.iter().any(is_clone) {
+            derives.push(syn::parse_quote!(::core::clone::Clone));
+        }
         let derives = (!derives.is_empty()).then(|| quote!(#[derive(#(#derives),*)]));
         let generics = self.used.generics();
         let clause = &generics.where_clause;

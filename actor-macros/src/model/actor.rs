@@ -19,6 +19,7 @@ pub(crate) struct Settings {
     pub(crate) overflow: Option<Overflow>,
     pub(crate) soft_quantum: Option<Duration>,
     pub(crate) hard_quantum: Option<Duration>,
+    pub(crate) clear_on_restart: bool,
 }
 
 /// How many messages may wait.

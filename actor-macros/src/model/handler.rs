@@ -22,6 +22,8 @@ pub(crate) struct Handler {
     pub(crate) is_async: bool,
     /// A sync one that runs where blocking holds nobody up.
     pub(crate) is_blocking: bool,
+    /// How many times its message is handled again after a failure.
+    pub(crate) redeliver: Option<u32>,
     /// All but the receiver.
     pub(crate) arguments: Vec<Argument>,
     pub(crate) output: Output,
@@ -80,6 +82,7 @@ impl Handler {
             vis: method.vis.clone(),
             carried: Carried::of(&method.attrs),
             derives: Vec::new(),
+            redeliver: None,
             is_async: method.sig.asyncness.is_some(),
             is_blocking: false,
             arguments: typed

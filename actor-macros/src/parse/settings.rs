@@ -1,4 +1,4 @@
-//! `#[actor(key = value, ..)]`.
+//! `#[actor(key = value, ..)]`, and the attributes of other derives that are made like it.
 
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
@@ -6,22 +6,22 @@ use syn::{Attribute, Expr, Ident, Meta, Token};
 
 use crate::errors::Errors;
 
-/// One `key = value`.
+/// One `key = value`, or a word that stands alone.
 pub(crate) struct Setting {
     pub(crate) key: Ident,
     /// `None` if nothing that can be read follows the key.
     pub(crate) value: Option<Expr>,
 }
 
-/// The settings of all `#[actor(..)]` attributes of a type, in their order.
-pub(crate) fn settings(attrs: &[Attribute], errors: &mut Errors) -> Vec<Setting> {
+/// The settings of all attributes of this name, in their order. `example` is one that is right.
+pub(crate) fn settings(attrs: &[Attribute], name: &str, example: &str, errors: &mut Errors) -> Vec<Setting> {
     let mut settings = Vec::new();
-    for attr in attrs.iter().filter(|attr| attr.path().is_ident("actor")) {
+    for attr in attrs.iter().filter(|attr| attr.path().is_ident(name)) {
         let Meta::List(list) = &attr.meta else {
             errors.report(
                 &attr.meta,
-                "`#[actor]` takes settings",
-                "write `#[actor(mailbox = 256)]`, or leave it out",
+                format_args!("`#[{name}]` takes settings"),
+                format_args!("write `#[{name}({example})]`, or leave it out"),
             );
             continue;
         };
@@ -68,7 +68,7 @@ mod tests {
 
     fn read(attr: Attribute) -> (Vec<(String, bool)>, Vec<String>) {
         let mut errors = Errors::default();
-        let read = settings(&[attr], &mut errors);
+        let read = settings(&[attr], "actor", "mailbox = 256", &mut errors);
         let read = read.into_iter().map(|s| (s.key.to_string(), s.value.is_some())).collect();
         (read, errors.texts())
     }

@@ -2,7 +2,7 @@
 
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Ident, Meta, Path, Token, ext::IdentExt, parenthesized, token};
+use syn::{Ident, LitInt, Meta, Path, Token, ext::IdentExt, parenthesized, token};
 
 use crate::errors::Errors;
 use crate::names;
@@ -17,9 +17,11 @@ pub(crate) struct Options {
     pub(crate) preemptible: Option<Ident>,
     /// The word that asks for a thread that may block.
     pub(crate) blocking: Option<Ident>,
+    /// The word that asks for the message to be handled again after a failure, and how many times.
+    pub(crate) redeliver: Option<(Ident, u32)>,
 }
 
-const NAMES: [&str; 3] = ["blocking", "derive", "preemptible"];
+const NAMES: [&str; 4] = ["blocking", "derive", "preemptible", "redeliver"];
 
 pub(crate) fn check(mark: &Mark, errors: &mut Errors) -> Options {
     let list = match &mark.attr.meta {
@@ -74,6 +76,8 @@ fn read_all(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Options>
             word(option, input, &mut options.preemptible, errors);
         } else if option == "blocking" {
             word(option, input, &mut options.blocking, errors);
+        } else if option == "redeliver" {
+            redeliver(option, input, &mut options, errors);
         } else {
             unknown(&option, errors);
         }
@@ -82,6 +86,21 @@ fn read_all(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Options>
         }
     }
     Ok(options)
+}
+
+fn redeliver(option: Ident, input: ParseStream<'_>, options: &mut Options, errors: &mut Errors) {
+    let times = input.parse::<Token![=]>().and_then(|_| input.parse::<LitInt>());
+    match times.and_then(|times| times.base10_parse::<u32>()) {
+        Ok(times) if times > 0 && options.redeliver.is_none() => options.redeliver = Some((option, times)),
+        Ok(times) if times > 0 => {
+            errors.report(&option, "`redeliver` is here twice", "remove one of the two");
+        }
+        _ => errors.report(
+            &option,
+            "`redeliver` needs a number of times, from 1 up",
+            "write how many times the message is handled again after a failure, as `redeliver = 3`",
+        ),
+    }
 }
 
 /// An option that is a word and nothing more.
@@ -105,7 +124,8 @@ fn unknown(option: &Ident, errors: &mut Errors) {
         None => errors.report(
             option,
             what,
-            "the options are `blocking`, `preemptible` and `derive(..)`, as in `#[message(derive(Clone, Debug))]`",
+            "the options are `blocking`, `preemptible`, `redeliver = 3` and `derive(..)`, as in \
+             `#[message(derive(Clone, Debug))]`",
         ),
     }
 }

@@ -13,7 +13,7 @@ use crate::names;
 use crate::parse::Setting;
 use crate::validate::duration;
 
-const KEYS: [&str; 4] = ["mailbox", "overflow", "soft_quantum", "hard_quantum"];
+const KEYS: [&str; 5] = ["mailbox", "overflow", "soft_quantum", "hard_quantum", "clear_on_restart"];
 
 /// What the system looks at turns after: no quantum can be less.
 const SHORTEST_QUANTUM: Duration = Duration::from_millis(1);
@@ -34,6 +34,10 @@ pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
             continue;
         }
         match value {
+            None if name == "clear_on_restart" => settings.clear_on_restart = true,
+            Some(value) if name == "clear_on_restart" => {
+                errors.report(value, "`clear_on_restart` takes no value", "write `clear_on_restart` alone");
+            }
             None => errors.report(&key, format_args!("`{name}` needs one value"), example(&name)),
             Some(value) if name == "mailbox" => settings.mailbox = mailbox(&value, errors),
             Some(value) if name == "overflow" => settings.overflow = overflow(&value, errors),
@@ -184,7 +188,7 @@ pub(super) fn literal(value: &Expr) -> Option<&Lit> {
     }
 }
 
-fn bare_word(value: &Expr) -> Option<String> {
+pub(super) fn bare_word(value: &Expr) -> Option<String> {
     match value {
         Expr::Path(path) => path.path.get_ident().map(|word| word.unraw().to_string()),
         _ => None,
@@ -211,7 +215,8 @@ mod tests {
 
     fn checked(attr: Attribute) -> (Settings, Vec<String>) {
         let mut errors = Errors::default();
-        let settings = check(parse::settings(&[attr], &mut errors), &mut errors);
+        let written = parse::settings(&[attr], "actor", "mailbox = 256", &mut errors);
+        let settings = check(written, &mut errors);
         (settings, errors.texts())
     }
 
@@ -227,12 +232,11 @@ mod tests {
     fn settings_are_understood() {
         let (settings, errors) =
             checked(parse_quote!(#[actor(mailbox = 1_000usize, overflow = "drop_oldest")]));
-        let expected = Settings {
-            mailbox: Some(Mailbox::Room(1000)),
-            overflow: Some(Overflow::DropOldest),
-            ..Settings::default()
-        };
+        let overflow = Some(Overflow::DropOldest);
+        let expected = Settings { mailbox: Some(Mailbox::Room(1000)), overflow, ..Settings::default() };
         assert_eq!((settings, errors.len()), (expected, 0));
+        let (settings, _) = checked(parse_quote!(#[actor(clear_on_restart)]));
+        assert!(settings.clear_on_restart);
         let (settings, _) = checked(parse_quote!(#[actor(mailbox = "unbounded")]));
         assert_eq!(settings.mailbox, Some(Mailbox::Unbounded));
     }

@@ -86,11 +86,11 @@ impl Actor {
     }
 
     fn kill(&self) {
-        self.schedule_if(self.mailbox.kill(Order { why: Asked::Kill, last: false }));
+        self.schedule_if(self.mailbox.kill(Order { why: Asked::Kill, fate: Fate::ByType }));
     }
 
     fn stop(&self) {
-        self.schedule_if(self.mailbox.stop(Order { why: Asked::Stop, last: true }, true));
+        self.schedule_if(self.mailbox.stop(Order { why: Asked::Stop, fate: Fate::Last }, true));
     }
 
     fn wake(&self) {

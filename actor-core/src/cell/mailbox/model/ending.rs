@@ -85,7 +85,7 @@ fn the_token_is_the_last_that_a_turn_touches() {
         let actor = Actor::new(UNBOUNDED);
         let life = Arc::into_raw(actor.clone());
         let ender = thread::spawn(move || {
-            let schedule = actor.mailbox.stop(Order { why: Asked::Stop, last: true }, true);
+            let schedule = actor.mailbox.stop(Order { why: Asked::Stop, fate: Fate::Last }, true);
             let life = Arc::as_ptr(&actor);
             drop(actor);
             if schedule {

@@ -1,0 +1,20 @@
+use actor_core::{Actor, Child, Supervisor, messages};
+
+#[derive(Actor)]
+struct Account;
+
+#[messages]
+impl Account {}
+
+#[derive(Supervisor)]
+#[supervisor(intensity = "5 in 0s", auto_shutdown = any_significant, strategy)]
+struct Bank {
+    #[child(transient, shutdwn = "5s", backoff, backoff = "0ms..5s")]
+    audit: Child<Account>,
+    #[child]
+    vault: Child<Account>,
+    #[child(name = "a/b", start = "kill", transient, transient)]
+    clock: Child<Account>,
+}
+
+fn main() {}
