@@ -385,6 +385,8 @@ fn a_link_ends_an_async_handler_that_waits_and_the_restarted_have_none() {
     let pair = [(), ()].map(|()| system.spawn(Process::default).unwrap());
     pair[0].link(pair[1].clone()).wait().unwrap();
     pair[0].wait_for_ever().tell().unwrap();
+    // Else the message is still queued, and the next incarnation waits for ever.
+    eventually("it waits", || pair[0].mailbox().handled == 2);
     pair[1].kill();
     for actor in &pair {
         eventually("it is restarted", || actor.incarnation().within(LIMIT).wait().unwrap() == 2);
