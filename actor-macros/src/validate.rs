@@ -6,10 +6,10 @@ mod duration;
 mod header;
 mod manner;
 mod options;
+mod rates;
 mod settings;
 mod siblings;
 mod signature;
-mod time;
 mod tree;
 mod types;
 

@@ -9,8 +9,10 @@ use crate::names;
 use crate::validate::settings::{literal, shown};
 
 /// The units, and how many nanoseconds each has.
-const UNITS: [(&str, u64); 4] =
-    [("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000), ("min", 60_000_000_000)];
+const UNITS: [(&str, u64); 6] =
+    [("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", NANOS), ("min", 60 * NANOS), ("h", 3600 * NANOS)];
+
+const NANOS: u64 = 1_000_000_000;
 
 /// The length of time that the setting `name` has, up to the 584 years that fit.
 pub(super) fn read(name: &str, value: &Expr, errors: &mut Errors) -> Option<Duration> {
@@ -36,12 +38,17 @@ pub(super) fn read(name: &str, value: &Expr, errors: &mut Errors) -> Option<Dura
 }
 
 fn example(name: &str) -> String {
-    let units = names::listed(&UNITS.map(|(unit, _)| unit), "").replace(" and ", " or ");
-    format!("write a whole number and a unit, {units}, as `{name} = \"20ms\"`")
+    format!("write a whole number and a unit, {}, as `{name} = \"20ms\"`", units())
+}
+
+/// All units, as a sentence has them.
+pub(super) fn units() -> String {
+    names::listed(&UNITS.map(|(unit, _)| unit), "").replace(" and ", " or ")
 }
 
 /// A whole number and a unit. If it is none, what may have been meant.
-fn parse(written: &str) -> Result<Duration, Option<String>> {
+pub(super) fn parse(written: &str) -> Result<Duration, Option<String>> {
+    let written = written.trim();
     let end = written.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(written.len());
     let (number, unit) = (written[..end].replace('_', ""), written[end..].trim());
     let Ok(number) = number.parse::<u64>() else { return Err(None) };
@@ -57,6 +64,7 @@ fn meant(unit: &str) -> Option<&'static str> {
         "\u{b5}s" | "\u{3bc}s" | "usec" | "micros" | "microseconds" => Some("us"),
         "sec" | "secs" | "second" | "seconds" => Some("s"),
         "m" | "mins" | "minute" | "minutes" => Some("min"),
+        "hour" | "hours" => Some("h"),
         lower => UNITS.iter().map(|(name, _)| *name).find(|name| *name == lower),
     }
 }
@@ -72,6 +80,7 @@ mod tests {
         assert_eq!(ms("1_500us"), Ok(1));
         assert_eq!(ms("3 s"), Ok(3_000));
         assert_eq!(ms("1min"), Ok(60_000));
+        assert_eq!(ms(" 2h "), Ok(7_200_000));
         assert_eq!(ms("0ms"), Ok(0));
     }
 

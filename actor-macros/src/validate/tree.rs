@@ -5,7 +5,7 @@ mod child;
 use syn::{Data, DeriveInput, Expr, Fields, Lit};
 
 use super::settings::{bare_word, literal, shown};
-use super::time;
+use super::{duration, rates};
 use crate::errors::Errors;
 use crate::model::{AutoShutdown, Intensity, Strategy, Tree};
 use crate::names;
@@ -85,11 +85,11 @@ fn example(name: &str) -> &'static str {
 }
 
 fn intensity(value: &Expr, errors: &mut Errors) -> Option<Intensity> {
-    let Some(read) = text(value).as_deref().and_then(time::intensity) else {
+    let Some(read) = text(value).as_deref().and_then(rates::intensity) else {
         errors.report(
             value,
             format_args!("`{}` is no intensity", shown(value)),
-            format_args!("{}; the units are `ns`, `us`, `ms`, `s`, `m` and `h`", example("intensity")),
+            format_args!("{}; the units are {}", example("intensity"), duration::units()),
         );
         return None;
     };

@@ -7,7 +7,7 @@ use crate::errors::Errors;
 use crate::model::{Backoff, Child, Restart, Stop};
 use crate::parse::{self, Setting};
 use crate::validate::settings::{literal, shown};
-use crate::validate::time;
+use crate::validate::{duration, rates};
 
 const KEYS: [&str; 10] = [
     "permanent",
@@ -110,7 +110,7 @@ fn read(child: &mut Child, name: &str, value: &Expr, errors: &mut Errors) {
     let before = errors.count();
     let is_read = match name {
         "backoff" => {
-            child.backoff = text.and_then(time::backoff);
+            child.backoff = text.and_then(rates::backoff);
             child.backoff.inspect(|read| backoff(*read, value, errors)).is_some()
         }
         "shutdown" => {
@@ -139,7 +139,7 @@ fn stop(text: &str) -> Option<Stop> {
     match text.trim() {
         "kill" => Some(Stop::AtOnce),
         "infinity" => Some(Stop::Never),
-        time => time::duration(time).filter(|time| !time.is_zero()).map(Stop::Within),
+        time => duration::parse(time).ok().filter(|time| !time.is_zero()).map(Stop::Within),
     }
 }
 
