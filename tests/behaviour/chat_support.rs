@@ -1,7 +1,7 @@
 //! What the tests of the chat service share: a client that waits for the lines it expects, and
 //! servers on free ports.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -58,9 +58,13 @@ impl Client {
 
     /// The next line, without its end; `None` when the server has closed.
     pub(crate) fn line(&mut self) -> Option<String> {
+        self.read_line().expect("a line or an end")
+    }
+
+    fn read_line(&mut self) -> io::Result<Option<String>> {
         let mut line = String::new();
-        let n = self.read.read_line(&mut line).expect("a line or an end");
-        (n > 0).then(|| line.trim_end_matches('\n').to_owned())
+        let n = self.read.read_line(&mut line)?;
+        Ok((n > 0).then(|| line.trim_end_matches('\n').to_owned()))
     }
 
     /// Waits for the first line that is as wanted, and gives it; those before it are passed over.
@@ -68,7 +72,11 @@ impl Client {
     pub(crate) fn until(&mut self, wanted: impl Fn(&str) -> bool) -> String {
         let mut passed = Vec::new();
         loop {
-            let Some(line) = self.line() else { panic!("closed after {passed:#?}") };
+            let line = match self.read_line() {
+                Ok(Some(line)) => line,
+                Ok(None) => panic!("closed after {passed:#?}"),
+                Err(error) => panic!("{error} after {passed:#?}"),
+            };
             if wanted(&line) {
                 return line;
             }

@@ -173,7 +173,8 @@ impl Parent {
 
 #[test]
 fn stolen_tasks_are_counted_by_the_thief() {
-    let system = system(2);
+    // Nobody else takes what the one has who waits: where workers are taken over, nothing need be stolen.
+    let system = patient(2).build().unwrap();
     let meet = Arc::new(Barrier::new(2));
     let parent = system.spawn(move || Parent { meet: meet.clone() }).unwrap();
     let idle = |snapshot: &Snapshot| snapshot.workers_that_are(WorkerState::Parked) == 2;

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actor_core::prelude::*;
-use actor_core::{Message, MonitorId};
+use actor_core::{Message, MonitorId, SpawnError};
 use actor_net::{CloseReason, Conn, Connection, HalfClosed, LineError, Lines};
 use bytes::Bytes;
 
@@ -39,8 +39,10 @@ const WELCOME: &str = "\
 /// How long the hall and the rooms may take for an answer. Nothing but a bug makes them so slow.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often to look for a room that does not end just when it is found.
-const TRIES: u32 = 3;
+/// How often to look for a room that does not end just when it is found, and for a supervisor of rooms
+/// that is not just being restarted; and how long to wait for it.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a session says when one tries to speak from nowhere.
 const NO_ROOM: &str = "you are in no room; /join ROOM enters one";
@@ -296,6 +298,10 @@ impl Session {
         for _ in 0..TRIES {
             let room = match self.hall.room(name.clone()).within(PATIENCE).await {
                 Ok(room) => room,
+                Err(AskError::Failed(SpawnError::Closed)) => {
+                    ctx.system().sleep(PAUSE).await;
+                    continue;
+                }
                 Err(error) => return self.complain(no_answer(&error), ctx),
             };
             match room.join(nick.clone(), ctx.me()).within(PATIENCE).await {
