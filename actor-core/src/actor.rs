@@ -117,22 +117,26 @@ pub struct Settings {
     /// Whether a restart makes the messages that are queued dead letters; if not, the next incarnation goes on
     /// with them.
     pub clear_on_restart: bool,
+    /// How long a handler may take; `None` for no limit. See [`Spawn::stall`](crate::Spawn::stall).
+    pub stall: Option<Duration>,
 }
 
 impl Settings {
     /// No limit on the number of waiting messages. Memory is the limit then.
     pub const UNBOUNDED: usize = usize::MAX;
 
-    /// A mailbox of 1024 messages that rejects what finds it full and outlives restarts, and the system's quanta.
+    /// A mailbox of 1024 messages that rejects what finds it full and outlives restarts, the system's quanta, and
+    /// no limit for handlers.
     pub const DEFAULT: Settings = Settings {
         mailbox: 1024,
         overflow: Overflow::Reject,
         soft_quantum: None,
         hard_quantum: None,
         clear_on_restart: false,
+        stall: None,
     };
 
-    /// What turns are looked at after: no quantum is less.
+    /// What turns are looked at after: no quantum and no limit is less.
     pub(crate) const SHORTEST_QUANTUM: Duration = Duration::from_millis(1);
 
     /// The same settings with room for `capacity` messages (at least one).
@@ -146,6 +150,13 @@ impl Settings {
     #[must_use]
     pub const fn clear_on_restart(mut self) -> Self {
         self.clear_on_restart = true;
+        self
+    }
+
+    /// The same settings with a limit for handlers (at least a millisecond); see [`Spawn::stall`](crate::Spawn::stall).
+    #[must_use]
+    pub const fn stall(mut self, limit: Duration) -> Self {
+        self.stall = Some(Self::possible(limit));
         self
     }
 

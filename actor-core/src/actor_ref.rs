@@ -13,7 +13,7 @@ use crate::cell::{ActorId, Cell, Control, Path};
 use crate::message::Message;
 use crate::monitor::Monitor;
 use crate::reply::Reply;
-use crate::scheduler::local;
+use crate::scheduler::{local, stalls};
 use crate::system::SystemHandle;
 
 /// The address of an actor. It stays good through restarts, may be cloned and sent anywhere, and
@@ -67,13 +67,20 @@ impl<A: Messages> ActorRef<A> {
     /// Ends the actor once the messages that it has now have been handled; from now on it takes no
     /// more (a permanent one does, and is restarted). Returns at once.
     pub fn stop(&self) {
+        if stalls::condemned() {
+            return;
+        }
         self.0.order_stop(Order { why: Asked::Stop, fate: Fate::ByType });
     }
 
     /// Ends the actor as soon as the handler in work has ended; an async handler is dropped where
-    /// it waits. `#[stopped]` does not run. An abnormal end: a transient actor is restarted.
+    /// it waits, and one of an actor with a [limit](crate::Spawn::stall) that keeps its thread is condemned
+    /// after 10 ms. `#[stopped]` does not run. An abnormal end: a transient actor is restarted.
     /// Returns at once.
     pub fn kill(&self) {
+        if stalls::condemned() {
+            return;
+        }
         let order = Order { why: Asked::Kill, fate: Fate::ByType };
         self.0.clone().kill(order);
     }
@@ -142,10 +149,14 @@ impl<A: Accepts<M>, M: Message> Deliver<M> for ActorRef<A> {
         ticket: Option<Ticket>,
         waits: bool,
     ) -> Result<(), Refusal<M>> {
+        if stalls::condemned() {
+            return Err(refused_by_sender(message, reply));
+        }
         let back = |message| A::unwrap(message).expect("the mailbox gives back what it was given");
         self.0.push(|| A::wrap(message, reply), ticket, waits).map_err(|refusal| match refusal {
             Refusal::Full(message) => Refusal::Full(back(message)),
             Refusal::Closed(message) => Refusal::Closed(back(message)),
+            Refusal::Condemned(message) => Refusal::Condemned(back(message)),
         })
     }
 
@@ -161,6 +172,10 @@ impl<A: Accepts<M>, M: Message> Deliver<M> for ActorRef<A> {
         self.0.mailbox.asks_wait()
     }
 
+    fn is_limited(&self) -> bool {
+        self.0.is_limited()
+    }
+
     fn is_running_here(&self) -> bool {
         local::is_turn_of(Arc::as_ptr(&self.0).cast())
     }
@@ -172,6 +187,14 @@ impl<A: Accepts<M>, M: Message> Deliver<M> for ActorRef<A> {
     fn path_of(&self) -> Path<'_> {
         self.0.path()
     }
+}
+
+/// The handler that sends it was condemned.
+#[cold]
+#[inline(never)]
+fn refused_by_sender<M: Message>(message: M, reply: Reply<M::Reply, M::Error>) -> Refusal<M> {
+    reply.refused();
+    Refusal::Condemned(message)
 }
 
 /// A ref that does not keep the actor's record in memory once it has ended.

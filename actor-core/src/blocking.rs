@@ -22,12 +22,12 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::cell::task::Task;
 use crate::observe::BlockingSnapshot;
-use crate::scheduler::{Scheduler, local};
+use crate::scheduler::{Scheduler, local, stalls};
 use crate::sync::{Condvar, Mutex};
 use crate::system::SystemHandle;
 use crate::wait::wait_while;
 use future::BlockingError;
-pub(crate) use thread::{any_driver, may_block};
+pub(crate) use thread::{any_driver, is_of_pool, may_block};
 
 /// The most threads unless said.
 pub(crate) const THREADS: usize = 64;
@@ -65,8 +65,10 @@ struct State {
     idle: Option<Sender<Job>>,
     /// The threads that wait, less those that something was sent for.
     idle_count: usize,
-    /// All threads, with those that are about to be started.
+    /// All threads, with those that are about to be started, and without those that condemned handlers hold up.
     threads: usize,
+    /// How many are held up by condemned handlers. Below zero, if one has come back before this was told that it was.
+    condemned: isize,
     starting: usize,
     /// Those that have not looked for their first job yet: one that waits is for them.
     fresh: usize,
@@ -105,6 +107,7 @@ impl Pool {
             idle: Some(idle),
             idle_count: 0,
             threads: 0,
+            condemned: 0,
             starting: 0,
             fresh: 0,
             wanted: 0,
@@ -118,6 +121,9 @@ impl Pool {
 
     /// Runs a closure that catches its own panics.
     fn run(system: &SystemHandle, closure: Box<dyn FnOnce() + Send>) -> Result<(), BlockingError> {
+        if stalls::condemned() {
+            return Err(BlockingError::Condemned);
+        }
         system.blocking_pool().submit(system, Job::Closure(closure)).map_err(|(_dropped, why)| why)
     }
 
@@ -202,6 +208,20 @@ impl Pool {
         None
     }
 
+    /// A handler on one of the threads was condemned: another may take the thread's place. Called by sysmon.
+    pub(crate) fn loses_thread(&self) {
+        let mut state = self.state.lock();
+        state.threads -= 1;
+        state.condemned += 1;
+        state.wanted += usize::from(!state.waiting.is_empty());
+    }
+
+    /// That thread has come back, and ends.
+    fn comes_back(&self) {
+        self.state.lock().condemned -= 1;
+        self.ended.notify_all();
+    }
+
     fn job_done(&self) {
         self.state.lock().done += 1;
     }
@@ -227,7 +247,7 @@ impl Pool {
 
     /// Waits for the threads until `until`; returns how many have not ended.
     pub(crate) fn wait(&self, until: Instant) -> usize {
-        wait_while(&self.ended, self.state.lock(), until, |state| state.threads > 0).threads
+        wait_while(&self.ended, self.state.lock(), until, |state| state.all() > 0).all()
     }
 
     pub(crate) fn snapshot(&self) -> BlockingSnapshot {
@@ -244,6 +264,11 @@ impl Pool {
 }
 
 impl State {
+    /// All threads that have not ended.
+    fn all(&self) -> usize {
+        self.threads.saturating_add_signed(self.condemned)
+    }
+
     /// Finds the place for a job of a thread that may start others, or must not.
     fn place(&mut self, job: Job, limits: Limits, may_start: bool) -> Place {
         if self.idle.is_none() {

@@ -30,6 +30,8 @@ pub trait Deliver<M: Message>: Sealed + Send + Sync + 'static {
     fn queue_for_room(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> bool;
     fn leave_line(&self, ticket: Ticket);
     fn asks_wait(&self) -> bool;
+    /// Whether the handler may be given up, so that somebody else than the reply may end an ask.
+    fn is_limited(&self) -> bool;
     /// Whether it is this receiver's own turn that runs on this thread.
     fn is_running_here(&self) -> bool;
     fn system_of(&self) -> &SystemHandle;
@@ -65,6 +67,7 @@ impl<'a, D: Deliver<M> + ?Sized, M: Message> Call<'a, D, M> {
         self.to.offer(self.message, Reply::nowhere(), None, false).map_err(|refusal| match refusal {
             Refusal::Full(message) => TellError::Full(message),
             Refusal::Closed(message) => TellError::Closed(message),
+            Refusal::Condemned(message) => TellError::Condemned(message),
         })
     }
 
@@ -146,7 +149,7 @@ impl<D: Deliver<M> + ?Sized, M: Message> Ask<'_, D, M> {
             if self.to.is_running_here() {
                 return Poll::Ready(Err(AskError::Deadlock(message)));
             }
-            let (reply, answer) = reply::pair_for(cx.waker());
+            let (reply, answer) = reply::pair_for(cx.waker(), self.to.is_limited());
             match self.to.offer(message, reply, self.ticket, self.to.asks_wait()) {
                 Ok(()) => {
                     self.ticket = None;
@@ -154,6 +157,7 @@ impl<D: Deliver<M> + ?Sized, M: Message> Ask<'_, D, M> {
                     return Poll::Ready(Ok(()));
                 }
                 Err(Refusal::Closed(message)) => return Poll::Ready(Err(AskError::Closed(message))),
+                Err(Refusal::Condemned(message)) => return Poll::Ready(Err(AskError::Condemned(message))),
                 Err(Refusal::Full(message)) if !self.to.asks_wait() => {
                     return Poll::Ready(Err(AskError::Full(message)));
                 }
@@ -174,6 +178,7 @@ impl<D: Deliver<M> + ?Sized, M: Message> Ask<'_, D, M> {
             Outcome::Replied(Err(error)) => Err(AskError::Failed(error)),
             Outcome::Lost => Err(AskError::Lost),
             Outcome::Undelivered => Err(AskError::Undelivered),
+            Outcome::Stalled => Err(AskError::Stalled),
         })
     }
 
@@ -244,6 +249,7 @@ impl<D: Deliver<M> + ?Sized, M: Message> Sending<'_, D, M> {
                     return Poll::Ready(Ok(()));
                 }
                 Err(Refusal::Closed(message)) => return Poll::Ready(Err(SendError::Closed(message))),
+                Err(Refusal::Condemned(message)) => return Poll::Ready(Err(SendError::Condemned(message))),
                 Err(Refusal::Full(message)) => self.message = Some(message),
             }
             if !self.to.queue_for_room(&mut self.ticket, cx.waker()) {

@@ -3,6 +3,7 @@
 //! * [`mailbox`]: the queues, the run token, and what a push has to do;
 //! * [`incarnation`]: the actor's lives, one after the other, with the future of the handler in work;
 //! * [`aside`]: a message for another kind of thread;
+//! * [`limited`]: handlers that may take so long and no longer;
 //! * [`turn`]: what a worker does with a cell, from the first message of a turn to the last;
 //! * [`kind`]: what cells of a type that were spawned at one place share;
 //! * [`watching`]: who is told of the end, and [`links`]: who shares it;
@@ -14,6 +15,7 @@ pub(crate) mod ending;
 mod inbox;
 pub(crate) mod incarnation;
 pub(crate) mod kind;
+mod limited;
 mod line;
 pub(crate) mod links;
 pub(crate) mod mailbox;
@@ -33,12 +35,15 @@ use std::sync::Arc;
 
 use crate::actor::{Messages, Settings};
 use crate::blocking::{self, Pool};
+use crate::cell::control::Flags;
+use crate::cell::kind::Kind;
 use crate::cell::mailbox::{
     Fate, Mailbox, MailboxStats, MakeMessage, Order, Pushed, Refusal, Signal, Ticket, Verdict,
 };
 use crate::cell::task::{Header, Task};
 use crate::cell::turn::Life;
 use crate::dead_letter::DeadLetterReason;
+use crate::error::SpawnError;
 use crate::message::Envelope;
 use crate::monitor::{Down, MonitorId, Watcher};
 use crate::port::Ready;
@@ -47,7 +52,7 @@ use crate::scheduler::PinnedThread;
 use crate::slab::Key;
 use crate::supervisor::children::{Children, Nursery};
 use crate::supervisor::{Restart, Supervisor};
-use crate::sync::{AtomicU32, UnsafeCell};
+use crate::sync::{AtomicU32, Ordering, UnsafeCell};
 use crate::system::SystemHandle;
 
 /// Tells actors apart; the same through all incarnations. Unique within a system, in the order of
@@ -77,6 +82,8 @@ pub(crate) struct Cell<A: Messages> {
     pinned: bool,
     /// Whether a restart clears the queue.
     clears: bool,
+    /// Whether its handlers have a limit, which is in [`limited::Limited`] then.
+    limited: bool,
     /// For the worker that has the run token.
     pub(crate) life: UnsafeCell<Life<A>>,
 }
@@ -141,6 +148,7 @@ impl<A: Messages> Cell<A> {
             restart: plan.restart,
             pinned,
             clears: plan.settings.clear_on_restart,
+            limited: plan.life.is_limited(),
             life: UnsafeCell::new(plan.life),
         })
     }
@@ -255,6 +263,29 @@ impl<A: Messages> Cell<A> {
         }
     }
 
+    /// It was killed, or is to end with another: what rests has a turn, and a handler with a limit that keeps its thread is
+    /// condemned.
+    fn killed(self: Arc<Self>, rests: bool) {
+        self.schedule_if(rests);
+        if self.limited && !rests {
+            let system = self.system().clone();
+            system.scheduler().limited_killed(self);
+        }
+    }
+
+    /// Whether its handlers have a limit.
+    #[inline]
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limited
+    }
+
+    /// Whether a handler of this incarnation was condemned.
+    pub(crate) fn has_condemned(&self, incarnation: u32) -> bool {
+        // Relaxed: it tells nothing but itself.
+        let condemned = |rare: &rare::Rare<_>| rare.condemned.load(Ordering::Relaxed) >= incarnation;
+        self.limited && self.mailbox.rare_if_made().is_some_and(condemned)
+    }
+
     pub(crate) fn is_pinned(&self) -> bool {
         self.pinned
     }
@@ -349,6 +380,15 @@ pub(crate) trait Control: Send + Sync + 'static {
     /// The incarnation of a linked one has ended.
     fn linked_end(self: Arc<Self>, other: &dyn Control, reason: &StopReason);
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
+    fn kind(&self) -> &'static Kind;
+    /// Has the actor go on without a condemned handler of `incarnation`, from which the caller has taken the run token.
+    /// With `last_straw` the supervisor is not to restart it. Fails if there can be no other thread for a pinned one;
+    /// then it can be tried again.
+    fn go_on(self: Arc<Self>, incarnation: u32, last_straw: bool) -> Result<(), SpawnError>;
+    /// Whether the supervisor is to fail, instead of restarting the actor.
+    fn is_last_straw(&self) -> bool;
+    /// Whether there is a kill order that the actor has not come to.
+    fn is_killed(&self) -> bool;
 }
 
 impl<A: Messages> Control for Cell<A> {
@@ -400,7 +440,8 @@ impl<A: Messages> Control for Cell<A> {
     }
 
     fn kill(self: Arc<Self>, order: Order) {
-        self.schedule_if(self.mailbox.kill(order));
+        let rests = self.mailbox.kill(order);
+        self.killed(rests);
     }
 
     fn decide(self: Arc<Self>, verdict: Verdict) {
@@ -416,11 +457,39 @@ impl<A: Messages> Control for Cell<A> {
     }
 
     fn linked_end(self: Arc<Self>, other: &dyn Control, reason: &StopReason) {
-        self.schedule_if(self.mailbox.linked_end(other, reason));
+        let rests = self.mailbox.linked_end(other, reason);
+        self.killed(rests);
     }
 
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
         self
+    }
+
+    fn kind(&self) -> &'static Kind {
+        self.header.kind()
+    }
+
+    fn go_on(self: Arc<Self>, incarnation: u32, last_straw: bool) -> Result<(), SpawnError> {
+        // Relaxed: it tells nothing but itself.
+        self.mailbox.rare().condemned.store(incarnation, Ordering::Relaxed);
+        if last_straw {
+            self.mailbox.control.raise(Flags::LAST_STRAW);
+        }
+        if let Some(thread) = self.thread() {
+            thread.replace()?;
+        }
+        self.schedule_if(true);
+        Ok(())
+    }
+
+    fn is_last_straw(&self) -> bool {
+        self.mailbox.control.flags().any(Flags::LAST_STRAW)
+    }
+
+    fn is_killed(&self) -> bool {
+        // One that comes too late for the end stays.
+        let flags = self.mailbox.control.flags();
+        flags.any(Flags::KILL) && !flags.any(Flags::ENDED)
     }
 }
 

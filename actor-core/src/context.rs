@@ -18,7 +18,7 @@ use crate::message::Message;
 use crate::monitor::{MonitorId, Watcher};
 use crate::platform::prefetch::Hint;
 use crate::reason::{Failure, StopReason};
-use crate::scheduler::soft;
+use crate::scheduler::{soft, stalls};
 use crate::slab::Key;
 use crate::spawn::Spawn;
 use crate::sync::Mutex;
@@ -160,6 +160,14 @@ impl<A: Messages> Context<A> {
         self.exit != Exit::No
     }
 
+    /// Whether this incarnation has been given up, since a handler has exceeded the actor's
+    /// [limit](crate::Spawn::stall): another one goes on, and nothing that this one begins takes effect. To be looked
+    /// at in loops that may take long; then return. The only thing that knows it on threads of a handler's own as well.
+    #[must_use]
+    pub fn is_revoked(&self) -> bool {
+        self.cell.is_limited() && (stalls::condemned() || self.cell.has_condemned(self.incarnation))
+    }
+
     pub(crate) fn exit_because(&mut self, reason: StopReason) {
         self.exit = Exit::Because;
         self.extras.get_or_insert_default().exit = Some(reason);
@@ -297,7 +305,7 @@ impl<A: Messages> Context<A> {
     /// An actor to be spawned under this actor's supervisor, with settings of its own.
     #[track_caller]
     pub fn actor<B: Messages>(&self, factory: impl FnMut() -> B + Send + 'static) -> Spawn<B> {
-        Spawn::new(self.cell.nursery.supervisor(), factory)
+        Spawn::new(self.cell.nursery.supervisor(), factory).condemned(self.is_revoked())
     }
 
     // ---- timers ------------------------------------------------------------------------------
@@ -368,6 +376,9 @@ impl<A: Messages> Context<A> {
     }
 
     fn arm(&mut self, when: When, due: Due<A>, key: Option<TimerKey>) -> TimerId {
+        if self.is_revoked() {
+            return TimerId { timer: Key::NOBODYS, incarnation: self.incarnation };
+        }
         let Context { cell, incarnation, extras, .. } = self;
         let timers = extras.get_or_insert_default().timers.get_mut();
         let arm = |timer, entry| arm(cell, *incarnation, (timer, entry), when);
@@ -394,7 +405,7 @@ impl<A: Messages> Context<A> {
     pub fn link<B: Messages>(&mut self, other: &ActorRef<B>) {
         let me: Arc<dyn Control> = self.cell.clone();
         let other: Arc<dyn Control> = other.cell().clone();
-        if me.id() == other.id() {
+        if me.id() == other.id() || self.is_revoked() {
             return;
         }
         // The end of the other finds this one in its list only if that of this one has it.
@@ -407,6 +418,9 @@ impl<A: Messages> Context<A> {
     /// Takes a link away. After this the end of the other does not end this actor, even if it has ended already.
     /// False if there was none.
     pub fn unlink<B: Messages>(&mut self, other: &ActorRef<B>) -> bool {
+        if self.is_revoked() {
+            return false;
+        }
         other.cell().unlink(self.cell.id());
         self.cell.unlink(other.id())
     }
@@ -419,6 +433,9 @@ impl<A: Messages> Context<A> {
     /// messages gets it ahead of them.
     pub fn monitor<B: Messages>(&mut self, other: &ActorRef<B>) -> MonitorId {
         let id = MonitorId::new();
+        if self.is_revoked() {
+            return id;
+        }
         let other: Arc<dyn Control> = other.cell().clone();
         self.extras.get_or_insert_default().monitors.insert(id, Arc::downgrade(&other));
         let me: Arc<dyn Control> = self.cell.clone();

@@ -12,19 +12,21 @@ use std::sync::Arc;
 use crate::message::Message;
 use crate::reason::StopReason;
 
-/// Why [`tell`](crate::Call::tell) did not take the message. Both cases give it back.
+/// Why [`tell`](crate::Call::tell) did not take the message. All cases give it back.
 pub enum TellError<M> {
     /// The mailbox is full and its policy is to refuse.
     Full(M),
     /// The actor has ended, or is about to and takes nothing more.
     Closed(M),
+    /// The handler that tells it has [stalled](crate::Spawn::stall), and was condemned.
+    Condemned(M),
 }
 
 impl<M> TellError<M> {
     /// The message.
     pub fn into_message(self) -> M {
         match self {
-            TellError::Full(message) | TellError::Closed(message) => message,
+            TellError::Full(message) | TellError::Closed(message) | TellError::Condemned(message) => message,
         }
     }
 }
@@ -34,6 +36,7 @@ impl<M> fmt::Display for TellError<M> {
         f.write_str(match self {
             TellError::Full(_) => "the mailbox is full",
             TellError::Closed(_) => "the actor has ended",
+            TellError::Condemned(_) => CONDEMNED,
         })
     }
 }
@@ -43,26 +46,31 @@ impl<M> fmt::Debug for TellError<M> {
         f.write_str(match self {
             TellError::Full(_) => "Full(..)",
             TellError::Closed(_) => "Closed(..)",
+            TellError::Condemned(_) => "Condemned(..)",
         })
     }
 }
 
 impl<M> Error for TellError<M> {}
 
-/// Why [`send`](crate::Call::send) did not take the message. Both cases give it back.
+/// Why [`send`](crate::Call::send) did not take the message. All cases give it back.
 pub enum SendError<M> {
     /// The actor has ended, or is about to and takes nothing more.
     Closed(M),
     /// `.wait()` was called on a worker, whose other actors would have waited too, the receiver
     /// perhaps among them. Use `.await` in an async handler.
     Deadlock(M),
+    /// The handler that sends it has [stalled](crate::Spawn::stall), and was condemned.
+    Condemned(M),
 }
 
 impl<M> SendError<M> {
     /// The message.
     pub fn into_message(self) -> M {
         match self {
-            SendError::Closed(message) | SendError::Deadlock(message) => message,
+            SendError::Closed(message) | SendError::Deadlock(message) | SendError::Condemned(message) => {
+                message
+            }
         }
     }
 }
@@ -72,6 +80,7 @@ impl<M> fmt::Display for SendError<M> {
         f.write_str(match self {
             SendError::Closed(_) => "the actor has ended",
             SendError::Deadlock(_) => DEADLOCK,
+            SendError::Condemned(_) => CONDEMNED,
         })
     }
 }
@@ -81,11 +90,14 @@ impl<M> fmt::Debug for SendError<M> {
         f.write_str(match self {
             SendError::Closed(_) => "Closed(..)",
             SendError::Deadlock(_) => "Deadlock(..)",
+            SendError::Condemned(_) => "Condemned(..)",
         })
     }
 }
 
 impl<M> Error for SendError<M> {}
+
+const CONDEMNED: &str = "this handler was condemned: it has exceeded its actor's limit, and another incarnation goes on; return from it";
 
 const DEADLOCK: &str =
     "this would wait for ever, or hold up a worker: in a handler await other actors, with .await";
@@ -109,6 +121,11 @@ pub enum AskError<M: Message> {
     Lost,
     /// There was no reply within the deadline. The handler may still run.
     TimedOut,
+    /// The handler has exceeded its actor's [limit](crate::Spawn::stall), or has been condemned by a kill. It may have run
+    /// in part.
+    Stalled,
+    /// The handler that asks has itself exceeded its limit, and was condemned. The message comes back.
+    Condemned(M),
     /// The handler returned this error.
     Failed(M::Error),
 }
@@ -117,9 +134,10 @@ impl<M: Message> AskError<M> {
     /// The message, where it was not accepted.
     pub fn into_message(self) -> Option<M> {
         match self {
-            AskError::Full(message) | AskError::Closed(message) | AskError::Deadlock(message) => {
-                Some(message)
-            }
+            AskError::Full(message)
+            | AskError::Closed(message)
+            | AskError::Deadlock(message)
+            | AskError::Condemned(message) => Some(message),
             _ => None,
         }
     }
@@ -145,6 +163,8 @@ where
             AskError::Undelivered => "the actor ended before it handled the message",
             AskError::Lost => "the handler ended without a reply",
             AskError::TimedOut => "no reply within the deadline",
+            AskError::Stalled => "the handler has exceeded its limit",
+            AskError::Condemned(_) => CONDEMNED,
             AskError::Failed(error) => return error.fmt(f),
         };
         write!(f, "{}: {text}", M::NAME)
@@ -163,6 +183,8 @@ where
             AskError::Undelivered => f.write_str("Undelivered"),
             AskError::Lost => f.write_str("Lost"),
             AskError::TimedOut => f.write_str("TimedOut"),
+            AskError::Stalled => f.write_str("Stalled"),
+            AskError::Condemned(_) => f.write_str("Condemned(..)"),
             AskError::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
         }
     }
@@ -206,6 +228,8 @@ pub enum SpawnError {
     },
     /// The actor was to be a supervisor, whose settings contradict each other.
     Tree(Arc<TreeError>),
+    /// The handler that spawns it has [stalled](crate::Spawn::stall), and was condemned. The actor was not spawned.
+    Condemned,
 }
 
 impl fmt::Display for SpawnError {
@@ -224,6 +248,7 @@ impl fmt::Display for SpawnError {
             SpawnError::CoreNotAllowed { core } => {
                 write!(f, "the process's affinity mask does not allow core {core}")
             }
+            SpawnError::Condemned => f.write_str(CONDEMNED),
             SpawnError::Thread(error) => write!(f, "a thread for the actor could not be started: {error}"),
             SpawnError::TooManyChildren { max } => {
                 write!(f, "the supervisor has {max} children already; a higher `max` makes room for more")

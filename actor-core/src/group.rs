@@ -18,6 +18,7 @@ use crate::error::LookupError;
 use crate::message::Message;
 use crate::monitor::{MonitorId, Watcher};
 use crate::reply::Reply;
+use crate::scheduler::stalls;
 use crate::sync::{AtomicU64, Mutex, Ordering};
 use crate::system::SystemHandle;
 
@@ -87,7 +88,7 @@ impl<M: Message, A: Accepts<M>> Subscriber<M> for Subscription<A> {
         match cell.push(|| A::wrap(message, Reply::nowhere()), None, true) {
             Ok(()) => Some(true),
             Err(Refusal::Full(_)) => Some(false),
-            Err(Refusal::Closed(_)) => None,
+            Err(Refusal::Closed(_) | Refusal::Condemned(_)) => None,
         }
     }
 
@@ -119,6 +120,9 @@ impl<M: Message> Group<M> {
         L: Message,
         A: Accepts<M> + Accepts<L>,
     {
+        if stalls::condemned() {
+            return;
+        }
         self.leave(actor);
         let missed = Arc::new(move |number| A::wrap(missed(number), Reply::nowhere()));
         let subscription = Subscription { cell: Arc::downgrade(actor.cell()), missed };
@@ -138,6 +142,9 @@ impl<M: Message> Group<M> {
 
     /// Takes an actor out. False if it is no member. Messages that it has in its mailbox stay there.
     pub fn leave<A: Messages>(&self, actor: &ActorRef<A>) -> bool {
+        if stalls::condemned() {
+            return false;
+        }
         let Some(member) = self.0.take(|member| member.id == actor.id()) else { return false };
         Control::unwatch(&**actor.cell(), member.monitor);
         true
@@ -148,8 +155,11 @@ impl<M: Message> Group<M> {
     where
         M: Clone,
     {
-        let members = self.0.members.lock().clone();
         let mut published = Published::default();
+        if stalls::condemned() {
+            return published;
+        }
+        let members = self.0.members.lock().clone();
         for member in members.iter() {
             match member.actor.offer(message.clone()) {
                 Some(true) => published.delivered += 1,

@@ -104,7 +104,9 @@ pub use message::{Envelope, Message};
 pub use monitor::{Down, Monitor, MonitorId};
 pub use reason::{Failure, StopReason};
 pub use reply::Reply;
-pub use scheduler::{OutOfThreads, ParallelismError};
+#[doc(hidden)]
+pub use reply::guard::Guard;
+pub use scheduler::{OutOfThreads, ParallelismError, TooManyCondemned};
 pub use spawn::{Spawn, Start};
 pub use supervisor::{
     AutoShutdown, Backoff, Child, ChildCount, ChildInfo, ChildSpec, ChildState, Children, ChildrenSpec,

@@ -1,5 +1,7 @@
 //! Messages: the struct that `#[message]` makes of a handler, and the enum that carries it.
 
+use crate::reply::guard::Guard;
+
 /// A message: the struct that `#[message]` makes of a handler's name and arguments.
 pub trait Message: Send + 'static {
     /// What an ask gives back: the handler's return value, or the `Ok` side of its `Result`.
@@ -43,6 +45,13 @@ pub trait Envelope: Send + 'static {
     #[inline]
     fn is_blocking(&self) -> bool {
         false
+    }
+
+    /// A share in the way back, for who watches the handler; `None` if nobody waits for its reply, or the actor has no
+    /// limit.
+    #[doc(hidden)]
+    fn guard(&self) -> Option<Guard> {
+        None
     }
 
     /// Ends the message without a handler; an ask that waits for its reply hears of it.

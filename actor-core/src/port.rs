@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::actor::Messages;
 use crate::context::Context;
 use crate::reason::StopReason;
+use crate::scheduler::stalls;
 
 /// An external source bound to an actor. Core runs its methods in the actor's turns only, never
 /// while a handler (an async one included) is in work.
@@ -29,6 +30,19 @@ pub trait Port<A: Messages>: Send + 'static {
     /// Called again whenever something is flagged, until it says [`Drain::Done`]; a kill ends it
     /// early by dropping the port. The actor's state is still there, so handles that it owns work.
     fn drain(&mut self, ready: Ready, why: &StopReason) -> Drain;
+
+    /// What ends the source at once, from any thread, while [`ready`](Self::ready) does not return: called if the handler
+    /// in it is condemned. The port itself is dropped on its thread, if that ever comes back. Asked for once.
+    fn breaker(&self) -> Option<Box<dyn FnOnce() + Send>> {
+        None
+    }
+}
+
+/// Whether the handler that runs on this thread was [condemned](crate::Spawn::stall). What a port's handles do for it
+/// must not take effect then.
+#[must_use]
+pub fn is_condemned() -> bool {
+    stalls::condemned()
 }
 
 /// Whether a port has more to do at once.

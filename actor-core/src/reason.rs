@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::observe::LongTurn;
 
@@ -106,6 +107,11 @@ pub enum StopReason {
         /// The path of the other.
         actor: String,
     },
+    /// A handler has exceeded the actor's limit; see [`Spawn::stall`](crate::Spawn::stall).
+    Stalled {
+        /// The limit.
+        limit: Duration,
+    },
     /// A supervisor gave up: its children failed more often than its intensity allows.
     Escalated {
         /// The path of the child whose failure was one too many.
@@ -146,6 +152,7 @@ impl fmt::Display for StopReason {
             StopReason::DeathPact { actor } => {
                 write!(f, "monitors {actor}, which has ended, and has no #[down]")
             }
+            StopReason::Stalled { limit } => write!(f, "stalled: a handler took longer than {limit:?}"),
             StopReason::Escalated { child, cause } => {
                 write!(f, "gave up on {child}, which {cause}")
             }

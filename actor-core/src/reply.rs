@@ -9,6 +9,7 @@
 //! | `WAITING` | the asker | its waker is there, for the reply to take by filling the slot |
 //! | `LEFT` | the asker | that end touches the slot no more |
 //! | `ACTOR` | the asker | the waker is that of an actor: see [`kept`] |
+//! | `GUARDED` | the asker, when it makes the slot | there may be a third party: see [`guard`] |
 //! | the others | the asker | which waker it is: they change with it |
 //!
 //! An ask has the asker's waker from the start, so showing it costs nothing. The reply reads the waker first, which is
@@ -16,6 +17,7 @@
 //! there meanwhile, the swap fails.
 #![allow(unsafe_code)]
 
+pub(crate) mod guard;
 mod kept;
 #[cfg(all(test, loom))]
 mod model;
@@ -28,9 +30,10 @@ use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
 use crate::pool;
-use crate::scheduler::local;
+use crate::scheduler::{local, stalls};
 use crate::sync::{AtomicPtr, AtomicU32, Ordering, UnsafeCell};
 use crate::wait;
+use guard::Shares;
 
 /// The handler's end of an ask. A handler that takes a `Reply<T>` as its last argument answers when
 /// it likes, from wherever it likes, as a `gen_server` that returns `noreply` does.
@@ -50,6 +53,8 @@ pub(crate) struct Answer<T, E> {
 
 struct Slot<T, E> {
     state: AtomicU32,
+    /// Of a guarded slot.
+    shares: Shares,
     waker: Place,
     outcome: UnsafeCell<Option<Outcome<T, E>>>,
 }
@@ -58,8 +63,9 @@ const FILLED: u32 = 1;
 const WAITING: u32 = 2;
 const LEFT: u32 = 4;
 const ACTOR: u32 = 8;
+const GUARDED: u32 = 16;
 /// Added for each waker that takes the place of another.
-const ANOTHER: u32 = 16;
+const ANOTHER: u32 = 32;
 
 /// A place for a waker, which may be read while another is put there.
 struct Place {
@@ -124,6 +130,8 @@ pub(crate) enum Outcome<T, E> {
     Lost,
     /// The message became a dead letter before a handler saw it.
     Undelivered,
+    /// The handler has exceeded its limit.
+    Stalled,
 }
 
 /// Both ends of an ask.
@@ -131,19 +139,21 @@ pub(crate) fn pair<T, E>() -> (Reply<T, E>, Answer<T, E>) {
     pair_with(0, Place::empty())
 }
 
-/// Both ends of an ask whose asker waits by this waker: it will be called, whether the asker polls or not.
-pub(crate) fn pair_for<T, E>(waker: &Waker) -> (Reply<T, E>, Answer<T, E>) {
-    let data = waker.data();
+/// Both ends of an ask whose asker waits by this waker: it will be called, whether the asker polls or not. `guarded`, if
+/// the handler may have a limit.
+pub(crate) fn pair_for<T, E>(waker: &Waker, guarded: bool) -> (Reply<T, E>, Answer<T, E>) {
+    let (data, guarded) = (waker.data(), if guarded { GUARDED } else { 0 });
     if !data.is_null() && local::is_turn_of(data) {
-        return pair_with(WAITING | ACTOR, Place::of(kept::clone_of(waker)));
+        return pair_with(WAITING | ACTOR | guarded, Place::of(kept::clone_of(waker)));
     }
-    pair_with(WAITING, Place::of(waker.clone()))
+    pair_with(WAITING | guarded, Place::of(waker.clone()))
 }
 
 #[inline]
 fn pair_with<T, E>(state: u32, waker: Place) -> (Reply<T, E>, Answer<T, E>) {
     let slot = pool::allocate::<Slot<T, E>>();
-    let new = Slot { state: AtomicU32::new(state), waker, outcome: UnsafeCell::new(None) };
+    let outcome = UnsafeCell::new(None);
+    let new = Slot { state: AtomicU32::new(state), shares: Shares::new(), waker, outcome };
     // SAFETY: the memory is for a slot and not initialised.
     unsafe { slot.write(new) };
     (Reply { slot: Some(slot), owns: PhantomData }, Answer { slot, owns: PhantomData })
@@ -174,21 +184,24 @@ impl<T, E> Reply<T, E> {
     }
 
     /// Answers with a handler's result; an `Err` reaches the asker as
-    /// [`AskError::Failed`](crate::AskError::Failed).
+    /// [`AskError::Failed`](crate::AskError::Failed). In a handler that was condemned it is the same as dropping it: the
+    /// asker gets [`AskError::Stalled`](crate::AskError::Stalled).
     #[inline(always)]
     pub fn complete(mut self, result: Result<T, E>) {
         if let Some(slot) = self.slot.take() {
-            fill(slot, Outcome::Replied(result)).wake();
+            let outcome = if stalls::condemned() { Outcome::Stalled } else { Outcome::Replied(result) };
+            fill(slot, outcome).wake();
         }
     }
 
-    /// Whether somebody still waits for the answer: false for a message that was told, and once
-    /// the asker has given up.
+    /// Whether somebody still waits for the answer: false for a message that was told, once the asker has given up,
+    /// and once it has been told that the handler has [stalled](crate::AskError::Stalled).
     #[must_use]
     pub fn is_wanted(&self) -> bool {
+        let ended = LEFT | FILLED;
         // SAFETY: the slot is there until this end has left too.
         // Relaxed: the answer may be old when it is used, whatever the order.
-        self.slot.is_some_and(|slot| unsafe { slot.as_ref() }.state.load(Ordering::Relaxed) & LEFT == 0)
+        self.slot.is_some_and(|slot| unsafe { slot.as_ref() }.state.load(Ordering::Relaxed) & ended == 0)
     }
 
     #[doc(hidden)]
@@ -231,24 +244,14 @@ impl Asker {
 fn fill<T, E>(slot: NonNull<Slot<T, E>>, outcome: Outcome<T, E>) -> Asker {
     // SAFETY: the slot is there until it is filled, or freed below.
     let shared = unsafe { slot.as_ref() };
-    // SAFETY: the asker looks at the outcome only when the slot is filled.
-    shared.outcome.with_mut(|place| unsafe { *place = Some(outcome) });
-    // Acquire, here and where the swap fails: with the releases of the asker, for the waker, and for all that it did
-    // before it left.
-    let mut state = shared.state.load(Ordering::Acquire);
-    while state & LEFT == 0 {
-        let words = shared.waker.words();
-        // Release: with the acquires of the asker, for the outcome.
-        match shared.state.compare_exchange(state, state | FILLED, Ordering::Release, Ordering::Acquire) {
-            Ok(_) if state & WAITING == 0 => return Asker::Nobody,
-            Ok(_) => {
-                // SAFETY: since the state has not changed, these are the words of the waker that waits; and the asker
-                // leaves it to who fills the slot.
-                let waker = unsafe { waker_of(words) };
-                return if state & ACTOR == 0 { Asker::Other(waker) } else { Asker::Actor(waker) };
-            }
-            Err(now) => state = now,
-        }
+    // Acquire: with the releases of the asker, for the waker, and for all that it did before it left.
+    let state = shared.state.load(Ordering::Acquire);
+    if state & GUARDED != 0 {
+        return guard::fill(slot, outcome);
+    }
+    // SAFETY: the asker looks at the outcome only when the slot is filled, which nobody else does.
+    if let Some(asker) = unsafe { shared.fill_in(state, outcome) } {
+        return asker;
     }
     // SAFETY: the asker has left and this end is done.
     unsafe { free(slot) };
@@ -267,7 +270,9 @@ impl<T, E> Drop for Reply<T, E> {
 #[cold]
 #[inline(never)]
 fn lost<T, E>(slot: NonNull<Slot<T, E>>) {
-    fill(slot, Outcome::Lost).wake();
+    // The guard may not have come to say so yet; and what the state holds has none.
+    let outcome = if stalls::condemned() { Outcome::Stalled } else { Outcome::Lost };
+    fill(slot, outcome).wake();
 }
 
 impl<T, E> fmt::Debug for Reply<T, E> {
@@ -292,6 +297,32 @@ impl<T, E> Answer<T, E> {
 }
 
 impl<T, E> Slot<T, E> {
+    /// Puts the outcome there, for an asker whose state was `state` a moment ago; `None` if it has left. The slot may be
+    /// gone if it is filled.
+    ///
+    /// # Safety
+    /// Nobody else fills the slot, or has.
+    #[inline(always)]
+    unsafe fn fill_in(&self, mut state: u32, outcome: Outcome<T, E>) -> Option<Asker> {
+        // SAFETY: the asker looks at the outcome only when the slot is filled.
+        self.outcome.with_mut(|place| unsafe { *place = Some(outcome) });
+        while state & LEFT == 0 {
+            let words = self.waker.words();
+            // Release: with the acquires of the asker, for the outcome. Acquire: as in `fill`.
+            match self.state.compare_exchange(state, state | FILLED, Ordering::Release, Ordering::Acquire) {
+                Ok(_) if state & WAITING == 0 => return Some(Asker::Nobody),
+                Ok(_) => {
+                    // SAFETY: since the state has not changed, these are the words of the waker that waits; and the
+                    // asker leaves it to who fills the slot.
+                    let waker = unsafe { waker_of(words) };
+                    return Some(if state & ACTOR == 0 { Asker::Other(waker) } else { Asker::Actor(waker) });
+                }
+                Err(now) => state = now,
+            }
+        }
+        None
+    }
+
     /// Sees to it that this waker is called, for the asker, who has just read `state`; false if the slot is filled
     /// by now, which is all that can happen to the state meanwhile.
     fn wait(&self, mut state: u32, waker: &Waker) -> bool {
@@ -327,18 +358,23 @@ impl<T, E> Drop for Answer<T, E> {
         let slot = unsafe { self.slot.as_ref() };
         // Acquire: with the release in `fill`, so that nothing it did comes after the free.
         let state = slot.state.load(Ordering::Acquire);
+        let mut left = false;
         if state & FILLED == 0 {
             let words = slot.waker.words();
+            let gone = LEFT | state & GUARDED;
             // Release: with the acquires in `fill`, which frees the slot then. Acquire: as above.
-            if slot.state.compare_exchange(state, LEFT, Ordering::Release, Ordering::Acquire).is_ok() {
-                if state & WAITING != 0 {
-                    // SAFETY: it waited, and nobody takes it who sees that the asker has left.
-                    drop(unsafe { waker_of(words) });
-                }
-                return;
+            left = slot.state.compare_exchange(state, gone, Ordering::Release, Ordering::Acquire).is_ok();
+            if left && state & WAITING != 0 {
+                // SAFETY: it waited, and nobody takes it who sees that the asker has left.
+                drop(unsafe { waker_of(words) });
             }
         }
-        // SAFETY: filled, so the other end has left; this one is done.
-        unsafe { free(self.slot) };
+        if state & GUARDED != 0 {
+            // SAFETY: this end is done, and gives up its share.
+            unsafe { guard::leave(self.slot) };
+        } else if !left {
+            // SAFETY: filled, so the other end has left; this one is done.
+            unsafe { free(self.slot) };
+        }
     }
 }

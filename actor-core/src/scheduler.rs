@@ -10,6 +10,7 @@ mod distance;
 mod doze;
 mod global;
 mod hand;
+mod leash;
 pub(crate) mod local;
 mod near;
 mod pace;
@@ -20,6 +21,7 @@ mod queue;
 mod schedules;
 mod sleep;
 pub(crate) mod soft;
+pub(crate) mod stalls;
 pub(crate) mod sysmon;
 mod watched;
 mod worker;
@@ -54,6 +56,8 @@ pub(crate) use pinned::PinnedThread;
 use queue::Stealer;
 pub(crate) use queue::{Queue, Thin};
 use sleep::Sleep;
+use stalls::Stalls;
+pub use stalls::TooManyCondemned;
 pub use sysmon::OutOfThreads;
 use sysmon::Sysmon;
 use watched::Watched;
@@ -87,6 +91,7 @@ pub(crate) struct Scheduler {
     tallies: Tallies,
     events: Events,
     pinned: Pinned,
+    stalls: Stalls,
 }
 
 /// Settings of a scheduler.
@@ -99,6 +104,8 @@ pub(crate) struct Settings {
     pub(crate) background_threads: usize,
     pub(crate) quanta: sysmon::Quanta,
     pub(crate) out_of_threads: OutOfThreads,
+    pub(crate) max_condemned: usize,
+    pub(crate) too_many_condemned: TooManyCondemned,
     pub(crate) make_driver: Box<MakeDriver>,
 }
 
@@ -144,6 +151,7 @@ impl Scheduler {
             tallies: Tallies::default(),
             events: Events::default(),
             pinned: Pinned::new(settings.max_pinned),
+            stalls: Stalls::new(settings.max_condemned, settings.too_many_condemned),
         }
     }
 
@@ -182,7 +190,7 @@ impl Scheduler {
     /// the last worker to go looks at the queue after that; so one of the two sees to it.
     fn run_leftovers(&self) {
         while let Some(task) = self.global.pop() {
-            task.run();
+            stalls::apart(|| task.run());
         }
     }
 

@@ -22,6 +22,9 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    /// That of no value.
+    pub(crate) const NOBODYS: Key = Key { index: NONE, generation: 0 };
+
     /// The value's place, for as long as it is there.
     pub(crate) fn index(self) -> u32 {
         self.index

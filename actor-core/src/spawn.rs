@@ -19,7 +19,7 @@ use crate::error::SpawnError;
 use crate::port::MakePort;
 use crate::reason::StopReason;
 use crate::reply::{self, Answer, Outcome, Reply};
-use crate::scheduler::{PinnedThread, local, soft};
+use crate::scheduler::{PinnedThread, local, soft, stalls};
 use crate::supervisor::children::Room;
 use crate::supervisor::{ChildSpec, Restart, STOP_WITHIN, SupervisorRef};
 use crate::wait;
@@ -43,6 +43,8 @@ pub struct Spawn<A: Messages> {
     slot: Slot,
     /// If it is a supervisor: a limit on its children.
     room: Option<Arc<Room>>,
+    /// By a handler that was condemned.
+    condemned: bool,
 }
 
 /// Whether the actor is for a slot of its supervisor.
@@ -74,7 +76,14 @@ impl<A: Messages> Spawn<A> {
             site: Location::caller(),
             slot: Slot::None,
             room: None,
+            condemned: false,
         }
+    }
+
+    /// By a handler that was condemned, or was not.
+    pub(crate) fn condemned(mut self, condemned: bool) -> Self {
+        self.condemned = condemned;
+        self
     }
 
     /// Gives the actor a name, by which [`lookup`](crate::SystemHandle::lookup) finds it from now until it
@@ -122,6 +131,34 @@ impl<A: Messages> Spawn<A> {
     /// with them.
     pub fn clear_on_restart(mut self) -> Self {
         self.settings = self.settings.clear_on_restart();
+        self
+    }
+
+    /// How long a handler may take, from the beginning of its message to its end, what it waits for included; at least a
+    /// millisecond, and kept to a few of them. The same holds for `#[started]`, `#[stopped]`, `#[down]`, the factory, the
+    /// methods of a connection, and the drop of the state. Unless said here or by `#[actor(stall = "1s")]` there is no
+    /// limit.
+    ///
+    /// A handler that exceeds it has *stalled*. The incarnation fails with [`StopReason::Stalled`], which is the
+    /// supervisor's business as a panic is, and who asked gets [`AskError::Stalled`](crate::AskError::Stalled). An
+    /// async handler that waits is dropped. One that does not give its thread back, in an endless loop or a call that
+    /// blocks for ever, is *condemned*: the actor goes on without it at once, under its name, with the next message
+    /// in its mailbox, and with another state, which the factory makes. The old one stays with the handler, and
+    /// is dropped on its thread if that ever returns. `#[stopped]` does not run for it.
+    ///
+    /// A kill has a handler that keeps its thread condemned as well, after 10 ms; so a supervisor that stops such an actor
+    /// never waits for it longer than for others.
+    ///
+    /// A condemned handler can do nothing any more: it cannot tell, ask, reply, spawn, arm a timer, monitor, stop
+    /// another actor or write to its socket, which is closed. What says how it went says `Condemned`; and
+    /// [`Context::is_revoked`](crate::Context::is_revoked) tells it to return. Out of reach is what it does by other
+    /// means than these: files, locks, memory that it shares with others, and threads of its own, to which it gave its
+    /// refs. A lock that it holds stays locked: use what has no locks, or locks with timeouts, between incarnations.
+    ///
+    /// A limit makes each message a little dearer, by two atomic operations and a few writes. The semantics are of this
+    /// project's own: Erlang interrupts what loops, and has nothing for native code that blocks.
+    pub fn stall(mut self, limit: Duration) -> Self {
+        self.settings = self.settings.stall(limit);
         self
     }
 
@@ -179,8 +216,8 @@ impl<A: Messages> Spawn<A> {
     /// # Errors
     /// [`SpawnError::NameTaken`], [`SpawnError::BadName`], and [`SpawnError::Closed`] if the
     /// supervisor is ending. For a pinned actor also [`SpawnError::TooManyPinned`],
-    /// [`SpawnError::CoreNotAllowed`], and [`SpawnError::Thread`] if its thread could not be started. Then
-    /// there is no actor and the factory has not run.
+    /// [`SpawnError::CoreNotAllowed`], and [`SpawnError::Thread`] if its thread could not be started; and
+    /// [`SpawnError::Condemned`] in a handler that was condemned. Then there is no actor and the factory has not run.
     pub fn spawn(self) -> Result<A::Ref, SpawnError> {
         self.launch(None).map(Into::into)
     }
@@ -207,6 +244,9 @@ impl<A: Messages> Spawn<A> {
     }
 
     pub(crate) fn launch(self, spawner: Option<Reply<(), StopReason>>) -> Result<ActorRef<A>, SpawnError> {
+        if stalls::condemned() || self.condemned {
+            return Err(SpawnError::Condemned);
+        }
         let name = self.name.map(valid_name).transpose()?;
         let parent = self.parent.ok_or(SpawnError::Closed)?;
         let children = parent.cell().children();
@@ -229,7 +269,7 @@ impl<A: Messages> Spawn<A> {
             settings: self.settings,
             pinned,
             site: self.site,
-            life: Life::unborn(self.incarnation, self.make_port, spawner),
+            life: Life::unborn(self.incarnation, self.make_port, spawner, self.settings.stall),
         });
         if let Some(room) = self.room {
             cell.mailbox.rare().room.get_or_init(|| room);
@@ -317,7 +357,7 @@ impl<A: Messages> Start<A> {
                         }
                         Poll::Ready(Outcome::Replied(Ok(()))) => Poll::Ready(Ok(actor.into())),
                         Poll::Ready(Outcome::Replied(Err(why))) => Poll::Ready(Err(SpawnError::Failed(why))),
-                        Poll::Ready(Outcome::Lost | Outcome::Undelivered) => {
+                        Poll::Ready(Outcome::Lost | Outcome::Undelivered | Outcome::Stalled) => {
                             Poll::Ready(Err(SpawnError::Failed(StopReason::Killed)))
                         }
                     };

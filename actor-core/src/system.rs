@@ -31,7 +31,7 @@ use crate::observe::{Events, Snapshot};
 #[cfg(feature = "stacks")]
 use crate::observe::{LongTurn, Stack, StackError};
 use crate::reason::StopReason;
-use crate::scheduler::{ParallelismError, Scheduler};
+use crate::scheduler::{ParallelismError, Scheduler, stalls};
 use crate::spawn::Spawn;
 use crate::supervisor::{Late, Supervisor, SupervisorBuilder, SupervisorRef};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
@@ -285,6 +285,9 @@ impl SystemHandle {
     /// Begins the end and returns at once: the root supervisor stops all actors. Its owner, or
     /// [`wait`](Self::wait), sees when that is done.
     pub fn stop(&self) {
+        if stalls::condemned() {
+            return;
+        }
         self.order_stop();
     }
 

@@ -44,9 +44,11 @@ use proc_macro::TokenStream;
 /// | `overflow`     | `"reject"`, `"wait"`, `"drop_newest"` or `"drop_oldest"` | `"reject"`   |
 /// | `soft_quantum` | after how long a turn is asked to end, such as `"2ms"`   | the system's |
 /// | `hard_quantum` | after how long its worker is taken over, such as `"50ms"`| the system's |
+/// | `stall`        | how long a handler may take, such as `"1s"`              | no limit     |
 /// | `clear_on_restart` | stands alone: a restart makes what is queued dead letters | the next incarnation goes on with it |
 ///
-/// A length of time is a whole number and `us`, `ms`, `s` or `min`. A quantum is a millisecond at least.
+/// A length of time is a whole number and `us`, `ms`, `s` or `min`. A quantum and a limit for handlers are a millisecond at
+/// least.
 ///
 /// # What it writes
 ///

@@ -65,7 +65,9 @@ where
             Outcome::Replied(Ok(value)) => Poll::Ready(Ok(value)),
             Outcome::Replied(Err(payload)) => resume_unwind(payload),
             // Only a closure that has not begun is dropped.
-            Outcome::Lost | Outcome::Undelivered => Poll::Ready(Err(BlockingError::Closed)),
+            Outcome::Lost | Outcome::Undelivered | Outcome::Stalled => {
+                Poll::Ready(Err(BlockingError::Closed))
+            }
         }
     }
 }
@@ -111,6 +113,8 @@ pub enum BlockingError {
     },
     /// The system has ended.
     Closed,
+    /// The handler that asks for it has [stalled](crate::Spawn::stall), and was condemned.
+    Condemned,
     /// The pool has no thread, and none could be started.
     Thread(Arc<io::Error>),
 }
@@ -124,6 +128,7 @@ impl fmt::Display for BlockingError {
                  Builder::max_blocking and Builder::blocking_queue"
             ),
             BlockingError::Closed => f.write_str("the system has ended"),
+            BlockingError::Condemned => f.write_str("the handler was condemned"),
             BlockingError::Thread(error) => {
                 write!(f, "a thread for the blocking pool could not be started: {error}")
             }
@@ -135,7 +140,7 @@ impl Error for BlockingError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             BlockingError::Thread(error) => Some(&**error),
-            BlockingError::Full { .. } | BlockingError::Closed => None,
+            BlockingError::Full { .. } | BlockingError::Closed | BlockingError::Condemned => None,
         }
     }
 }

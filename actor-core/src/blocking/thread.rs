@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::blocking::Pool;
 use crate::driver::Driver;
-use crate::scheduler::{local, soft};
+use crate::scheduler::{local, soft, stalls};
 use crate::sync::{self, thread_local};
 use crate::system::SystemHandle;
 
@@ -22,6 +22,11 @@ thread_local! {
 #[inline]
 pub(crate) fn may_block() -> bool {
     MAY_BLOCK.get()
+}
+
+/// Whether this thread is one of a blocking pool.
+pub(crate) fn is_of_pool() -> bool {
+    HERE.try_with(|here| here.get().is_some()).unwrap_or(false)
 }
 
 /// Has this thread stand in for one of the pool.
@@ -58,5 +63,9 @@ fn run(system: &SystemHandle) {
         local::turn_begins();
         blocking_here(|| job.run());
         pool.job_done();
+        if stalls::take_lost() {
+            // Another has its place.
+            return pool.comes_back();
+        }
     }
 }

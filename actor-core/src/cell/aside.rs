@@ -9,6 +9,7 @@
 
 use crate::actor::Messages;
 use crate::blocking;
+use crate::cell::incarnation::Incarnation;
 use crate::cell::turn::{Life, Next, Turn, Way, quietly};
 use crate::dead_letter::DeadLetterReason;
 use crate::message::Envelope;
@@ -64,10 +65,10 @@ impl<A: Messages> Turn<'_, A> {
     /// Puts the message aside whose handler has failed, if it is to be delivered again.
     #[cold]
     pub(crate) fn keep_to_redeliver(&mut self, by: Way, why: &StopReason) -> bool {
-        if !A::Message::IS_REDELIVERED || !self.incarnation().is_alive() {
+        if !A::Message::IS_REDELIVERED || !self.life.incarnation.as_ref().is_some_and(Incarnation::is_alive) {
             return false;
         }
-        let Some((left, message)) = self.lend(|_, ctx| ctx.take_failed()) else { return false };
+        let Some((left, message)) = self.context(|ctx| ctx.take_failed()) else { return false };
         let Some(left) = left.checked_sub(1) else {
             quietly(&**self.cell, "dropping a message", || drop(message));
             return false;
@@ -85,7 +86,7 @@ impl<A: Messages> Turn<'_, A> {
         let Some(Aside { message, by, again }) = self.life.take_aside() else { return Next::More };
         let Some(reason) = kill else {
             if again.is_some() && !self.belongs_elsewhere(&message) {
-                self.lend(|_, ctx| ctx.note_redelivery(again));
+                self.context(|ctx| ctx.note_redelivery(again));
             }
             let next = self.handle_other(message, by);
             if let Some(aside) = self.life.uncommon.as_mut().and_then(|uncommon| uncommon.aside.as_mut()) {

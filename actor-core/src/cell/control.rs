@@ -58,6 +58,8 @@ impl Flags {
     const LINKED: Flags = Flags(1 << 21);
     /// The supervisor has ended the incarnation to start the actor again, whatever its restart type.
     pub(crate) const RETURNS: Flags = Flags(1 << 19);
+    /// A handler was condemned although too many were: the supervisor is not to restart the actor. Stays.
+    pub(crate) const LAST_STRAW: Flags = Flags(1 << 22);
 
     /// What comes before the messages in the inbox.
     pub(crate) const URGENT: Flags = Flags(Self::KILL.0 | Self::SIGNAL.0 | Self::RING.0);

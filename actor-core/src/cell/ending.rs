@@ -17,8 +17,11 @@ impl<A: Messages> Turn<'_, A> {
     /// Begins an end: runs `#[stopped]`.
     pub(crate) fn stop(&mut self, reason: StopReason) -> Next {
         self.life.phase = Phase::Stopping(Done::of(&reason));
-        let begun = self.incarnation().begin_stopped(reason);
-        self.settle(begun)
+        let why = self.cell.is_limited().then(|| reason.clone());
+        match self.lend(why.as_ref(), |incarnation| incarnation.begin_stopped(reason)) {
+            None => Next::Rest,
+            Some(begun) => self.settle(begun),
+        }
     }
 
     /// A handler has failed: its message becomes a dead letter, then the incarnation ends.
@@ -32,14 +35,14 @@ impl<A: Messages> Turn<'_, A> {
     /// A kill drops the async handler in work. `#[stopped]` does not run, as `terminate` does not
     /// run in OTP when a process is killed.
     pub(crate) fn killed_in_handler(&mut self, reason: StopReason) -> Next {
-        if let Some(incarnation) = &mut self.life.incarnation {
-            quietly(&**self.cell, "cancelling a handler", || incarnation.cancel());
+        if !self.cancel(&reason) {
+            return Next::Rest;
         }
         self.message_failed(DeadLetterReason::HandlerFailed(reason.clone()));
         self.finish(reason)
     }
 
-    fn message_failed(&mut self, why: DeadLetterReason) {
+    pub(super) fn message_failed(&mut self, why: DeadLetterReason) {
         let Some(work) = self.in_work.take() else {
             return;
         };
@@ -78,9 +81,14 @@ impl<A: Messages> Turn<'_, A> {
         if let Some(port) = self.life.take_port() {
             quietly(&**self.cell, "dropping the port", || drop(port));
         }
-        if let Some(incarnation) = self.life.incarnation.as_mut().filter(|incarnation| incarnation.is_alive())
-        {
-            quietly(&**self.cell, "dropping the state", || incarnation.end());
+        if self.life.incarnation.as_ref().is_some_and(Incarnation::is_alive) {
+            let cell = self.cell;
+            let end = |incarnation: &mut Incarnation<A>| {
+                quietly(&**cell, "dropping the state", || incarnation.end());
+            };
+            if self.lend(Some(&reason), end).is_none() {
+                return Next::Rest;
+            }
         }
         self.cell.orphan_children();
         self.cell.end_links(&reason);

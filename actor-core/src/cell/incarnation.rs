@@ -36,6 +36,9 @@ pub(crate) struct Incarnation<A: Messages> {
     body: NonNull<Body<A>>,
 }
 
+/// A factory that is by itself.
+pub(crate) type Make<A> = Box<dyn FnMut() -> A + Send>;
+
 /// Followed by the factory, whose type only `vtable` knows.
 struct Body<A: Messages> {
     vtable: &'static Vtable<A>,
@@ -55,6 +58,8 @@ struct Seed<A: Messages, F> {
 struct Vtable<A: Messages> {
     make: unsafe fn(NonNull<Body<A>>) -> A,
     free: unsafe fn(NonNull<Body<A>>),
+    /// Frees it and gives out the factory.
+    factory: unsafe fn(NonNull<Body<A>>) -> Make<A>,
 }
 
 // SAFETY: an incarnation owns its body as a box would; the future and the factory are `Send`,
@@ -72,14 +77,21 @@ const _: () = {
 impl<A: Messages> Incarnation<A> {
     /// No life yet, and how to make one.
     pub(crate) fn unborn<F: FnMut() -> A + Send + 'static>(factory: F) -> Self {
-        let body = Body {
-            vtable: const { &Vtable { make: make::<A, F>, free: free::<A, F> } },
-            ctx: MaybeUninit::uninit(),
-            why: None,
-            state: MaybeUninit::uninit(),
-        };
+        let vtable =
+            const { &Vtable { make: make::<A, F>, free: free::<A, F>, factory: factory_of::<A, F> } };
+        let body = Body { vtable, ctx: MaybeUninit::uninit(), why: None, state: MaybeUninit::uninit() };
         let seed = Box::new(Seed { body, factory });
         Incarnation { work: Work::Unborn, body: NonNull::from(Box::leak(seed)).cast() }
+    }
+
+    /// The factory, before the first life.
+    pub(crate) fn into_factory(self) -> Make<A> {
+        assert!(!self.is_alive(), "the factory goes with the life");
+        let unborn = std::mem::ManuallyDrop::new(self);
+        // SAFETY: the body is ours, and is not used any more: it is not dropped.
+        let factory = unsafe { unborn.body.as_ref() }.vtable.factory;
+        // SAFETY: `factory` is the function for this very body, in which there is no life.
+        unsafe { factory(unborn.body) }
     }
 
     /// Begins a life: has the factory make the state. If it panics there is no life.
@@ -282,6 +294,14 @@ unsafe fn make<A: Messages, F: FnMut() -> A>(body: NonNull<Body<A>>) -> A {
     // SAFETY: see above.
     let factory = unsafe { &mut (*body.cast::<Seed<A, F>>().as_ptr()).factory };
     factory()
+}
+
+/// # Safety
+/// As for `free`.
+unsafe fn factory_of<A: Messages, F: FnMut() -> A + Send + 'static>(body: NonNull<Body<A>>) -> Make<A> {
+    // SAFETY: see above.
+    let seed = unsafe { Box::from_raw(body.cast::<Seed<A, F>>().as_ptr()) };
+    Box::new(seed.factory)
 }
 
 /// # Safety

@@ -10,7 +10,7 @@ use crate::cell::ring::Ring;
 use crate::monitor::Watchers;
 use crate::scheduler::PinnedThread;
 use crate::supervisor::children::{Children, Room};
-use crate::sync::{AtomicU64, Mutex, OnceLock};
+use crate::sync::{AtomicU32, AtomicU64, Mutex, OnceLock};
 
 pub(crate) struct Rare<M> {
     // ---- the mailbox's ---------------------------------------------------------------------------
@@ -30,6 +30,8 @@ pub(crate) struct Rare<M> {
     pub(crate) room: OnceLock<Arc<Room>>,
     /// A pinned actor's: set before its first turn is scheduled.
     pub(crate) pinned: OnceLock<PinnedThread>,
+    /// The last incarnation of which a handler was condemned.
+    pub(crate) condemned: AtomicU32,
 }
 
 impl<M> Default for Rare<M> {
@@ -47,6 +49,7 @@ impl<M> Default for Rare<M> {
             children: OnceLock::new(),
             room: OnceLock::new(),
             pinned: OnceLock::new(),
+            condemned: AtomicU32::new(0),
         }
     }
 }

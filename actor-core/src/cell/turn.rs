@@ -56,10 +56,16 @@ pub(crate) unsafe fn run<A: Messages>(cell: &Arc<Cell<A>>) -> Mode {
         // SAFETY: as above.
         let receiver = unsafe { cell.mailbox.receiver() };
         let in_work = life.uncommon.as_mut().and_then(|uncommon| uncommon.in_work.take());
-        let mut turn = Turn { cell, life, receiver, in_work, again: Ready::NONE };
+        let mut turn = Turn { cell, life, receiver, in_work, again: Ready::NONE, condemned: false };
         // One net under all handlers of a turn: putting one under each would cost every message.
         while let Err(why) = caught(|| turn.take_steps()) {
             turn.panicked(why);
+            if turn.condemned {
+                break;
+            }
+        }
+        if turn.condemned {
+            return Mode::Condemned;
         }
         turn.keep_in_work();
         let mode = turn.mode();
@@ -85,13 +91,17 @@ pub(crate) struct Turn<'a, A: Messages> {
     pub(crate) in_work: Option<InWork>,
     /// What is to be flagged for the next turn.
     again: Ready,
+    /// A handler was condemned: the life and the mailbox are another's, and nothing of them is touched.
+    pub(crate) condemned: bool,
 }
 
 impl<A: Messages> Turn<'_, A> {
     /// Takes steps within the budget.
     #[inline]
     fn take_steps(&mut self) {
-        self.port_ready();
+        if !self.port_ready() {
+            return;
+        }
         let mut budget = Budget::new();
         while self.step() == Next::More && budget.allows_another() {}
         local::set_steps(budget.steps());
@@ -141,7 +151,9 @@ impl<A: Messages> Turn<'_, A> {
             },
             Phase::Draining(_) => self.drain(),
             Phase::Ended => Next::Rest,
+            Phase::Lent => self.go_on_without(),
             _ if self.is_busy() => self.poll(),
+            Phase::Limited if !self.life.has_aside() => self.work_on_other(),
             _ => self.work(),
         }
     }
@@ -157,7 +169,7 @@ impl<A: Messages> Turn<'_, A> {
         }
     }
 
-    fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self) -> bool {
         self.life.incarnation.as_ref().is_some_and(Incarnation::is_busy)
     }
 
@@ -170,29 +182,39 @@ impl<A: Messages> Turn<'_, A> {
         self.life.number += 1;
         self.receiver.begin_incarnation();
         self.cell.open_to_children();
-        let ctx = Context::new(self.cell.clone(), self.life.number);
-        if let Err(why) = caught(|| self.incarnation().be_born(ctx)) {
+        if let Err(why) = self.life.prepare() {
             return self.start_failed(why);
+        }
+        let ctx = Context::new(self.cell.clone(), self.life.number);
+        match self.lend(None, |incarnation| caught(|| incarnation.be_born(ctx))) {
+            None => return Next::Rest,
+            Some(Err(why)) => return self.start_failed(why),
+            Some(Ok(())) => {}
         }
         if let Some(make_port) = self.life.uncommon.as_mut().and_then(|uncommon| uncommon.make_port.as_mut())
         {
             let control: Arc<dyn Control> = self.cell.clone();
             let readiness = Readiness { cell: Arc::downgrade(&control) };
             match caught(|| make_port(readiness)) {
-                Ok(port) => self.life.put_port(port),
+                Ok(port) => {
+                    self.life.keep_breaker(|| port.breaker());
+                    self.life.put_port(port);
+                }
                 Err(why) => return self.start_failed(why),
             }
         }
         self.life.phase = Phase::Starting;
-        let begun = self.incarnation().begin_started();
-        self.settle(begun)
+        match self.lend(None, Incarnation::begin_started) {
+            None => Next::Rest,
+            Some(begun) => self.settle(begun),
+        }
     }
 
     fn started(&mut self) -> Next {
-        if self.lend(|_, ctx| ctx.is_ignored()) {
+        if self.context(|ctx| ctx.is_ignored()) {
             return self.finish(StopReason::Ignored);
         }
-        self.life.phase = Phase::Running;
+        self.life.phase = self.life.running();
         self.tell_supervisor_of_start();
         tracing::debug!(incarnation = self.life.number, "started");
         if let Some(spawner) = self.take_spawner() {
@@ -205,7 +227,7 @@ impl<A: Messages> Turn<'_, A> {
     pub(crate) fn take_spawner(&mut self) -> Option<Reply<(), StopReason>> {
         let uncommon = self.life.uncommon.as_mut()?;
         let spawner = uncommon.spawner.take();
-        if uncommon.make_port.is_none() && uncommon.aside.is_none() {
+        if uncommon.is_empty() {
             self.life.uncommon = None;
         }
         spawner
@@ -234,18 +256,23 @@ impl<A: Messages> Turn<'_, A> {
             Work::Nothing => Next::Rest,
             Work::Message(message) => self.handle_other(message, Way::Mailbox),
             Work::Signal(Signal::Timer { timer, incarnation }) => self.timer_due(timer, incarnation),
-            Work::Signal(Signal::Made(make)) => match caught(make) {
-                Ok(message) => self.handle_other(message, Way::Timer),
-                Err(why) => self.failed(StopReason::Panicked(why)),
+            Work::Signal(Signal::Made(make)) => match self.lend(None, |_| caught(make)) {
+                None => Next::Rest,
+                Some(Ok(message)) => self.handle_other(message, Way::Timer),
+                Some(Err(why)) => self.failed(StopReason::Panicked(why)),
             },
             Work::Signal(Signal::Down { incarnation, down }) => {
                 let current = incarnation == u64::from(self.life.number);
-                let wanted = current && self.lend(|_, ctx| ctx.take_monitor(down.monitor));
+                let wanted = current && self.context(|ctx| ctx.take_monitor(down.monitor));
                 if !wanted {
                     return Next::More;
                 }
-                let begun = self.incarnation().begin(|state, ctx| state.down(down, ctx));
-                self.begun(begun)
+                let tell =
+                    |incarnation: &mut Incarnation<A>| incarnation.begin(|state, ctx| state.down(down, ctx));
+                match self.lend(None, tell) {
+                    None => Next::Rest,
+                    Some(begun) => self.begun(begun),
+                }
             }
             Work::Stop(asked) => self.stop(asked.into()),
             Work::Kill(reason) => self.finish(reason),
@@ -257,10 +284,12 @@ impl<A: Messages> Turn<'_, A> {
             return Next::More;
         }
         // Making the message of a repeated timer is a user's code.
-        match caught(|| self.lend(|_, ctx| ctx.timer_due(timer))) {
-            Ok(None) => Next::More,
-            Ok(Some(message)) => self.handle_other(message, Way::Timer),
-            Err(why) => self.failed(StopReason::Panicked(why)),
+        let made = self.lend(None, |incarnation| caught(|| incarnation.with(|_, ctx| ctx.timer_due(timer))));
+        match made {
+            None => Next::Rest,
+            Some(Ok(None)) => Next::More,
+            Some(Ok(Some(message))) => self.handle_other(message, Way::Timer),
+            Some(Err(why)) => self.failed(StopReason::Panicked(why)),
         }
     }
 
@@ -284,8 +313,11 @@ impl<A: Messages> Turn<'_, A> {
         let label = message.label();
         local::note_message(label);
         self.in_work = Some(InWork { message: label, by });
-        let begun = Handle::handle(self.incarnation(), message);
-        self.begun(begun)
+        self.keep_guard(&message);
+        match self.lend(None, |incarnation| Handle::handle(incarnation, message)) {
+            None => Next::Rest,
+            Some(begun) => self.begun(begun),
+        }
     }
 
     /// Goes on from what beginning a handler gave.
@@ -303,6 +335,9 @@ impl<A: Messages> Turn<'_, A> {
             return self.killed_in_handler(reason);
         }
         self.receiver.begin_poll();
+        if self.cell.is_limited() {
+            return self.poll_limited();
+        }
         let waker = waker::of(self.cell);
         match self.incarnation().poll(&mut TaskContext::from_waker(&waker)) {
             Poll::Pending => Next::Rest,
@@ -335,7 +370,7 @@ impl<A: Messages> Turn<'_, A> {
     /// A handler has ended; it may have asked for the actor's end.
     #[inline]
     fn handler_done(&mut self) -> Next {
-        match self.lend(|_, ctx| ctx.take_exit()) {
+        match self.context(Context::take_exit) {
             None => {
                 self.in_work = None;
                 Next::More
@@ -348,15 +383,17 @@ impl<A: Messages> Turn<'_, A> {
         }
     }
 
-    // ---- lending the incarnation to a user's code ----------------------------------------------
+    // ---- the incarnation; a user's code is lent it (`limited`) -----------------------------------
 
     #[inline]
     pub(crate) fn incarnation(&mut self) -> &mut Incarnation<A> {
         self.life.alive()
     }
 
-    pub(crate) fn lend<R>(&mut self, f: impl FnOnce(&mut A, &mut Context<A>) -> R) -> R {
-        self.incarnation().with(f)
+    /// Looks at the context, for what is no user's code.
+    #[inline]
+    pub(crate) fn context<R>(&mut self, f: impl FnOnce(&mut Context<A>) -> R) -> R {
+        self.incarnation().with(|_, ctx| f(ctx))
     }
 }
 

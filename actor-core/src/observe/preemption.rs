@@ -41,6 +41,36 @@ impl fmt::Display for LongTurn {
     }
 }
 
+/// A handler that has exceeded its actor's limit.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stall {
+    /// The actor.
+    pub actor: ActorId,
+    /// The name of its type, without its path.
+    pub name: &'static str,
+    /// Where it was spawned.
+    pub site: &'static Location<'static>,
+    /// The message in work; `None` in `#[started]`, `#[stopped]`, the factory and the like.
+    pub message: Option<&'static str>,
+    /// How long the handler had run when it was given up.
+    pub took: Duration,
+    /// The name of the thread that the handler has not given back; `None` if it was pending, and was dropped.
+    pub thread: Option<String>,
+}
+
+impl fmt::Display for Stall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stall { actor, name, site, message, took, thread } = self;
+        write!(f, "{name}{actor}, spawned at {}:{}, in ", site.file(), site.line())?;
+        write!(f, "{} for {took:.1?}", message.unwrap_or("(no message)"))?;
+        match thread {
+            Some(thread) => write!(f, " on {thread}"),
+            None => f.write_str(", pending"),
+        }
+    }
+}
+
 /// What the system has done about turns that take long, and what came of it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -83,6 +113,20 @@ pub enum Event {
         name: &'static str,
         /// Where it was spawned.
         site: &'static Location<'static>,
+    },
+    /// A handler has exceeded its actor's limit, or has not returned since its actor was killed: the incarnation has
+    /// failed. If the handler has not given its thread back, it is condemned.
+    Stalled(Stall),
+    /// A condemned handler has returned; its state was dropped, and its thread is free again.
+    CondemnedReturned(Stall),
+    /// A handler has exceeded its actor's limit, and there are as many condemned ones as there may be.
+    TooManyCondemned {
+        /// The name of the thread that runs it.
+        thread: String,
+        /// The limit.
+        limit: Duration,
+        /// The most condemned; see [`Builder::max_condemned`](crate::Builder::max_condemned).
+        max: usize,
     },
 }
 
@@ -134,6 +178,12 @@ pub struct Preemptions {
     pub no_thread: u64,
     /// Turns that ran in the background lane.
     pub background: u64,
+    /// Handlers that have exceeded their actors' limits, or the time that a kill gives them.
+    pub stalled: u64,
+    /// Those of them that had not given their threads back.
+    pub condemned: u64,
+    /// Handlers that have exceeded their actors' limits while as many were condemned as may be.
+    pub too_many_condemned: u64,
 }
 
 /// Defines the counters, as they are counted.
@@ -153,7 +203,18 @@ macro_rules! tallies {
     };
 }
 
-tallies!(soft, replaced, demoted, returned, out_of_threads, no_thread, background);
+tallies!(
+    soft,
+    replaced,
+    demoted,
+    returned,
+    out_of_threads,
+    no_thread,
+    background,
+    stalled,
+    condemned,
+    too_many_condemned
+);
 
 /// A counter for any thread.
 #[derive(Debug, Default)]
@@ -168,8 +229,11 @@ impl Tally {
 
 impl fmt::Display for Preemptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Preemptions { soft, replaced, demoted, returned, out_of_threads, no_thread, background } = self;
+        let Preemptions { soft, replaced, demoted, returned, out_of_threads, no_thread, background, .. } =
+            self;
+        let Preemptions { stalled, condemned, too_many_condemned, .. } = self;
         write!(f, "soft={soft} replaced={replaced} demoted={demoted} returned={returned} ")?;
-        write!(f, "out_of_threads={out_of_threads} no_thread={no_thread} background={background}")
+        write!(f, "out_of_threads={out_of_threads} no_thread={no_thread} background={background} ")?;
+        write!(f, "stalled={stalled} condemned={condemned} too_many_condemned={too_many_condemned}")
     }
 }

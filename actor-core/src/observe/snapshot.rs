@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub threads: usize,
     /// Those that wait to take a worker over.
     pub spare_threads: usize,
+    /// How many threads, of all kinds, have not come back from handlers that were condemned.
+    pub condemned_threads: usize,
     /// Those that run actors in the background lane.
     pub background_threads: usize,
     /// How many turns wait in the background lane.
@@ -130,6 +132,7 @@ impl Snapshot {
             long_turns: scheduler.long_turns(),
             threads,
             spare_threads,
+            condemned_threads: scheduler.condemned_threads(),
             background_threads,
             background_queue,
             blocking: blocking.snapshot(),
@@ -226,6 +229,9 @@ impl fmt::Display for Snapshot {
             "threads {threads}, {spare_threads} of them spare, {background_threads} for the background lane, "
         )?;
         writeln!(f, "where {background_queue} turns wait")?;
+        if self.condemned_threads > 0 {
+            writeln!(f, "condemned handlers that have not returned {}", self.condemned_threads)?;
+        }
         writeln!(f, "preemptions: {}", self.preemptions)?;
         for turn in &self.long_turns {
             writeln!(f, "long turn: {turn}")?;

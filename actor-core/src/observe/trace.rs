@@ -116,7 +116,8 @@ impl fmt::Display for Line<'_> {
         let dead = now.dead_letters.saturating_sub(before.dead_letters);
         write!(f, "actors={} dead_letters={dead} ", now.actors_alive())?;
         write!(f, "threads={} spare={} long={} ", now.threads, now.spare_threads, now.long_turns.len())?;
-        write!(f, "background={}+{} {}", now.background_threads, now.background_queue, now.preemptions)
+        write!(f, "background={}+{} ", now.background_threads, now.background_queue)?;
+        write!(f, "condemned_threads={} {}", now.condemned_threads, now.preemptions)
     }
 }
 

@@ -10,6 +10,9 @@
 //! * the drop of `Answer` without its release or one of its acquires: a slot is freed while the other end uses it;
 //! * another waker without `ANOTHER` in the state: `fill` takes words that are not those of the waker that waits, and the
 //!   model crashes.
+//! * a guarded slot that is filled without a claim: an outcome is written while it is read, or written twice;
+//! * `give_up` relaxed on either side: the slot is freed while it is used;
+//! * an asker that leaves a guarded slot as it does any other, and frees it: the same, and twice.
 //!
 //! That an actor's waker is kept for its next ask is no part of these models: no actor runs in them.
 
@@ -23,7 +26,7 @@ use crate::sync::model::{Bell, Parcel, check};
 fn poll(answer: &Answer<Parcel, Parcel>, waker: &Waker) -> Poll<Option<u32>> {
     answer.poll(&mut Context::from_waker(waker)).map(|outcome| match outcome {
         Outcome::Replied(Ok(value) | Err(value)) => Some(value.open()),
-        Outcome::Lost | Outcome::Undelivered => None,
+        Outcome::Lost | Outcome::Undelivered | Outcome::Stalled => None,
     })
 }
 
@@ -40,7 +43,7 @@ fn polled_twice(answer: &Answer<Parcel, Parcel>) -> (Poll<Option<u32>>, Bell) {
 fn pair_waiting(from_the_start: bool) -> (Reply<Parcel, Parcel>, Answer<Parcel, Parcel>, Option<Bell>) {
     if from_the_start {
         let (bell, waker) = Bell::new();
-        let (reply, answer) = pair_for(&waker);
+        let (reply, answer) = pair_for(&waker, false);
         return (reply, answer, Some(bell));
     }
     let (reply, answer) = pair();
@@ -115,4 +118,58 @@ fn what_is_refused_wakes_nobody() {
         drop(answer);
         assert!(bell.is_some_and(|bell| !bell.has_rung()));
     });
+}
+
+/// Both ends of an ask, and a guard; and for what the asker waits.
+fn guarded() -> (Reply<Parcel, Parcel>, Answer<Parcel, Parcel>, guard::Guard, Bell) {
+    let (bell, waker) = Bell::new();
+    let (reply, answer) = pair_for(&waker, true);
+    let guard = reply.guard().expect("it is guarded");
+    (reply, answer, guard, bell)
+}
+
+#[test]
+fn a_reply_and_a_guard_have_one_winner() {
+    check(3, || {
+        let (reply, answer, guard, bell) = guarded();
+        let replier = thread::spawn(move || reply.send(Parcel::new(7)));
+        let watcher = thread::spawn(move || guard.stall());
+        let mut polled = poll(&answer, Waker::noop());
+        replier.join().unwrap();
+        watcher.join().unwrap();
+        if polled.is_pending() {
+            polled = poll(&answer, Waker::noop());
+        } else {
+            drop(bell);
+        }
+        assert!(matches!(polled, Poll::Ready(Some(7) | None)), "it ends, once");
+    });
+}
+
+#[test]
+fn a_guard_wakes_the_asker_whatever_becomes_of_the_reply() {
+    check(3, || {
+        let (reply, answer, guard, bell) = guarded();
+        let watcher = thread::spawn(move || guard.stall());
+        watcher.join().unwrap();
+        assert!(bell.has_rung() && !reply.is_wanted());
+        let late = thread::spawn(move || reply.send(Parcel::new(7)));
+        assert_eq!(poll(&answer, Waker::noop()), Poll::Ready(None));
+        drop(answer);
+        late.join().unwrap();
+    });
+}
+
+#[test]
+fn of_three_that_leave_the_last_frees_the_slot() {
+    for stalls in [false, true] {
+        check(3, move || {
+            let (reply, answer, guard, _bell) = guarded();
+            let replier = thread::spawn(move || drop(reply));
+            let watcher = thread::spawn(move || if stalls { guard.stall() } else { drop(guard) });
+            drop(answer);
+            replier.join().unwrap();
+            watcher.join().unwrap();
+        });
+    }
 }

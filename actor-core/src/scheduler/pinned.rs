@@ -133,7 +133,10 @@ impl Seat {
 /// An actor's thread, as its cell has it: ends with this.
 pub(crate) struct PinnedThread {
     system: SystemHandle,
-    seat: Arc<Seat>,
+    name: Box<str>,
+    core: Option<usize>,
+    /// None while a thread that does not come back from its handler has not been replaced.
+    seat: Mutex<Option<Arc<Seat>>>,
 }
 
 impl PinnedThread {
@@ -144,42 +147,73 @@ impl PinnedThread {
         {
             return Err(SpawnError::CoreNotAllowed { core });
         }
-        Self::start_as(system, thread::Builder::new().name(name.to_owned()), core)
+        Self::start_as(system, name, core, |name| thread::Builder::new().name(name))
     }
 
     fn start_as(
         system: &SystemHandle,
-        thread: thread::Builder,
+        name: &str,
         core: Option<usize>,
+        thread: impl FnOnce(String) -> thread::Builder,
     ) -> Result<Self, SpawnError> {
-        let scheduler = system.scheduler();
-        let seat = scheduler.pinned.add(|| scheduler.is_stopping())?;
-        // From here on it is given back when this is dropped.
-        let pinned = PinnedThread { system: system.clone(), seat: seat.clone() };
-        let system = system.clone();
-        let started = thread.spawn(move || {
-            system.placement().settle(core);
-            run(&system, &seat);
-            system.scheduler().pinned.thread_ended();
-        });
-        match started {
-            Ok(_) => Ok(pinned),
-            Err(error) => {
-                scheduler.pinned.thread_ended();
-                Err(SpawnError::Thread(Arc::new(error)))
-            }
-        }
+        let seat = take_seat(system, thread(name.to_owned()), core)?;
+        Ok(PinnedThread { system: system.clone(), name: name.into(), core, seat: Mutex::new(Some(seat)) })
     }
 
     /// Queues a turn of the actor; gives it back if the thread has ended with the system.
     pub(crate) fn push(&self, task: Task) -> Result<(), Task> {
-        self.seat.push(task)
+        match &*self.seat.lock() {
+            Some(seat) => seat.push(task),
+            None => Err(task),
+        }
     }
 
     /// The actor has ended: its thread ends after this turn, and the place under the limit is free.
     pub(crate) fn end(&self) {
-        self.system.scheduler().pinned.remove(&self.seat);
-        self.seat.end();
+        let seat = self.seat.lock().take();
+        if let Some(seat) = seat {
+            self.system.scheduler().pinned.remove(&seat);
+            seat.end();
+        }
+    }
+
+    /// Starts another thread for the actor: the one that it has does not come back from its handler, and ends when it
+    /// does. For the holder of the run token. In a system that is ending workers run the actor's turns from now on.
+    pub(crate) fn replace(&self) -> Result<(), SpawnError> {
+        self.end();
+        let thread = thread::Builder::new().name(self.name.to_string());
+        match take_seat(&self.system, thread, self.core) {
+            Ok(seat) => *self.seat.lock() = Some(seat),
+            Err(SpawnError::Closed) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// Starts a thread, with a place under the limit.
+fn take_seat(
+    system: &SystemHandle,
+    thread: thread::Builder,
+    core: Option<usize>,
+) -> Result<Arc<Seat>, SpawnError> {
+    let pinned = &system.scheduler().pinned;
+    let seat = pinned.add(|| system.scheduler().is_stopping())?;
+    let started = {
+        let (system, seat) = (system.clone(), seat.clone());
+        thread.spawn(move || {
+            system.placement().settle(core);
+            run(&system, &seat);
+            system.scheduler().pinned.thread_ended();
+        })
+    };
+    match started {
+        Ok(_) => Ok(seat),
+        Err(error) => {
+            pinned.remove(&seat);
+            pinned.thread_ended();
+            Err(SpawnError::Thread(Arc::new(error)))
+        }
     }
 }
 
@@ -250,8 +284,8 @@ mod tests {
     #[test]
     fn a_thread_that_cannot_be_started_takes_no_place() {
         let system = System::builder().workers(1).build().expect("a system");
-        let thread = thread::Builder::new().stack_size(1 << 60);
-        let error = PinnedThread::start_as(&system, thread, None).expect_err("no room");
+        let thread = |_| thread::Builder::new().stack_size(1 << 60);
+        let error = PinnedThread::start_as(&system, "pinned", None, thread).expect_err("no room");
         assert!(matches!(error, SpawnError::Thread(_)), "{error:?}");
         assert!(std::error::Error::source(&error).is_some());
         assert_eq!(seats(&system), (0, 0));

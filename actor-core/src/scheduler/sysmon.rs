@@ -23,6 +23,7 @@ use crate::scheduler::Scheduler;
 use crate::scheduler::crew::NoSpare;
 use crate::scheduler::doze::Doze;
 use crate::scheduler::hand::{Hand, Order};
+use crate::scheduler::stalls;
 use crate::sync::{self, Condvar, Mutex};
 use crate::system::SystemHandle;
 use crate::wait::wait_while;
@@ -183,10 +184,9 @@ fn run(system: &SystemHandle) {
         let quiet = watcher.quiet_looks >= QUIET_LOOKS && !system.blocking_pool().wants_threads();
         let until_look = if quiet { SLOW_TICK } else { TICK };
         let may_sleep = quiet && watcher.sees_nothing();
-        scheduler
-            .sysmon
-            .doze
-            .sleep(until_look, || may_sleep && scheduler.is_idle() && !scheduler.is_stopping());
+        scheduler.sysmon.doze.sleep(until_look, || {
+            may_sleep && scheduler.is_idle() && !scheduler.is_stopping() && watcher.limits_nothing()
+        });
     }
     // What the workers did last is over: who asks from now on sees those turns that are left.
     watcher.look();
@@ -207,6 +207,8 @@ struct Watcher<'a> {
     stuck: Vec<Stuck>,
     /// What was seen of the courier.
     courier: Option<Seen>,
+    /// What was seen of handlers with limits.
+    stalls: stalls::Watch,
     quiet_looks: u32,
     /// No thread is started before this.
     not_before: Instant,
@@ -224,6 +226,7 @@ impl<'a> Watcher<'a> {
             seen: HashMap::new(),
             stuck: Vec::new(),
             courier: None,
+            stalls: stalls::Watch::default(),
             quiet_looks: 0,
             not_before: now,
             escalation: None,
@@ -233,6 +236,11 @@ impl<'a> Watcher<'a> {
     fn sees_nothing(&self) -> bool {
         let busy = self.courier.is_some() || self.escalation.is_some();
         self.seen.is_empty() && self.stuck.is_empty() && !busy
+    }
+
+    /// Whether no handler with a limit runs or is pending.
+    fn limits_nothing(&self) -> bool {
+        self.stalls.sees_nothing(&self.scheduler.stalls)
     }
 
     fn look(&mut self) {
@@ -250,6 +258,7 @@ impl<'a> Watcher<'a> {
         let scheduler = self.scheduler;
         scheduler.background.tend(scheduler.parallelism(), now, || self.spare(now, None));
         scheduler.courier.tend(scheduler, || self.spare(now, None));
+        self.stalls.look(self.system, passed);
         self.tend_blocking(now);
         if let Some(escalation) = &mut self.escalation {
             escalation.tend(self.system, now);

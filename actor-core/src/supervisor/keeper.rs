@@ -139,7 +139,11 @@ impl Keeper {
         if why == Why::Abnormal {
             tracing::warn!(child = %child.path(), %reason, "a child has ended");
         }
-        self.note_exit(key, reason, waits);
+        self.note_exit(key, reason.clone(), waits);
+        if waits && child.is_last_straw() && !child.is_last() {
+            Crowd::give_up(&child, reason.clone());
+            return self.escalate(ctx, child.path().to_string(), reason);
+        }
         self.slots.exited(key, Exit { why, waits }, moment());
         self.carry_out(ctx);
     }
@@ -163,7 +167,7 @@ impl Keeper {
             return Crowd::give_up(&child, reason);
         }
         let at = moment();
-        if self.slots.intensity().allows(at.now) {
+        if !child.is_last_straw() && self.slots.intensity().allows(at.now) {
             tracing::warn!(child = %child.path(), %reason, "restarting");
             return self.crowd.restart(child, self.blueprint.backoff, at);
         }
@@ -190,7 +194,7 @@ impl Keeper {
 
     fn escalate(&self, ctx: &mut Context<Supervisor>, child: String, reason: StopReason) {
         let limit = format_args!("{} in {:?}", self.blueprint.restarts, self.blueprint.window);
-        tracing::error!(child, %reason, %limit, "giving up: too many restarts");
+        tracing::error!(child, %reason, %limit, "giving up");
         ctx.exit_because(StopReason::Escalated { child, cause: Arc::new(reason) });
     }
 

@@ -140,7 +140,7 @@ impl SupervisorRef {
     pub(crate) fn post(&self, event: Event) -> Result<(), Box<Event>> {
         use crate::cell::mailbox::Refusal;
         self.cell().push(|| SupervisorMessage(event), None, false).map_err(|refusal| match refusal {
-            Refusal::Full(back) | Refusal::Closed(back) => Box::new(back.0),
+            Refusal::Full(back) | Refusal::Closed(back) | Refusal::Condemned(back) => Box::new(back.0),
         })
     }
 }

@@ -69,7 +69,9 @@ async fn started_by(
     poll_fn(|cx| match answer.poll(cx) {
         Poll::Pending => deadline.poll(system, cx).map(|()| None),
         Poll::Ready(Outcome::Replied(started)) => Poll::Ready(Some(started)),
-        Poll::Ready(Outcome::Lost | Outcome::Undelivered) => Poll::Ready(Some(Err(StopReason::Killed))),
+        Poll::Ready(Outcome::Lost | Outcome::Undelivered | Outcome::Stalled) => {
+            Poll::Ready(Some(Err(StopReason::Killed)))
+        }
     })
     .await
 }

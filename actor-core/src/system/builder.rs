@@ -21,7 +21,7 @@ use crate::observe::trace::{self, Trace};
 use crate::platform;
 use crate::platform::topology::Topology;
 use crate::scheduler::sysmon::{self, Quanta};
-use crate::scheduler::{self, OutOfThreads, ParallelismError, Scheduler, automatic};
+use crate::scheduler::{self, OutOfThreads, ParallelismError, Scheduler, TooManyCondemned, automatic};
 use crate::supervisor::builder::Blueprint;
 use crate::supervisor::children::Nursery;
 use crate::supervisor::intensity::Intensity;
@@ -44,6 +44,9 @@ const MORE_THREADS: usize = 256;
 /// The threads of the background lane, unless said.
 const BACKGROUND_THREADS: usize = 16;
 
+/// The most condemned handlers, unless said.
+const MAX_CONDEMNED: usize = 64;
+
 /// How long a turn may take before it is asked to end, unless said.
 const SOFT_QUANTUM: Duration = Settings::SHORTEST_QUANTUM;
 
@@ -63,6 +66,8 @@ pub struct Builder {
     background_threads: usize,
     quanta: Quanta,
     out_of_threads: OutOfThreads,
+    max_condemned: usize,
+    too_many_condemned: TooManyCondemned,
     blocking: Limits,
     runtimes: Runtimes,
     make_driver: Box<MakeDriver>,
@@ -85,6 +90,8 @@ impl Default for Builder {
             background_threads: BACKGROUND_THREADS,
             quanta: Quanta { soft: SOFT_QUANTUM, hard: HARD_QUANTUM },
             out_of_threads: OutOfThreads::default(),
+            max_condemned: MAX_CONDEMNED,
+            too_many_condemned: TooManyCondemned::default(),
             blocking: Limits::default(),
             runtimes: Runtimes::default(),
             make_driver: Box::new(|_| Ok(Arc::new(Parker::default()))),
@@ -190,6 +197,19 @@ impl Builder {
     /// What happens when a turn has exceeded the hard quantum, and there are as many threads as there may be.
     pub fn out_of_threads(mut self, policy: OutOfThreads) -> Self {
         self.out_of_threads = policy;
+        self
+    }
+
+    /// The most condemned handlers (see [`Spawn::stall`](crate::Spawn::stall)) that have not returned, 64 unless said. What
+    /// happens when one more is to be condemned is [`too_many_condemned`](Self::too_many_condemned)'s.
+    pub fn max_condemned(mut self, max_condemned: usize) -> Self {
+        self.max_condemned = max_condemned;
+        self
+    }
+
+    /// What happens when a handler has exceeded its limit, and as many are condemned as there may be.
+    pub fn too_many_condemned(mut self, policy: TooManyCondemned) -> Self {
+        self.too_many_condemned = policy;
         self
     }
 
@@ -312,6 +332,8 @@ impl Builder {
             background_threads: self.background_threads,
             quanta: self.quanta,
             out_of_threads: self.out_of_threads,
+            max_condemned: self.max_condemned,
+            too_many_condemned: self.too_many_condemned,
             make_driver: self.make_driver,
         });
         let handle = SystemHandle(Arc::new(Shared {
@@ -376,7 +398,7 @@ fn root(
         settings: <Supervisor as Actor>::settings(),
         pinned: None,
         site: Location::caller(),
-        life: Life::unborn(Incarnation::unborn(factory), None, None),
+        life: Life::unborn(Incarnation::unborn(factory), None, None, None),
     })
 }
 
@@ -393,6 +415,7 @@ impl fmt::Debug for Builder {
             .field("background_threads", &self.background_threads)
             .field("quanta", &self.quanta)
             .field("out_of_threads", &self.out_of_threads)
+            .field("condemned", &(self.max_condemned, self.too_many_condemned))
             .field("blocking", &self.blocking)
             .field("runtimes", &self.runtimes)
             .field("intensity", &(self.restarts, self.window))

@@ -92,15 +92,16 @@ fn settings(settings: &Settings) -> TokenStream {
         };
         quote!(.overflow(::actor_core::Overflow::#policy))
     });
-    let quantum = |name: &str, quantum: Option<Duration>| {
-        let (name, quantum) = (format_ident!("{name}"), quantum?);
-        let nanos = proc_macro2::Literal::u64_unsuffixed(quantum.as_nanos() as u64);
+    let time = |name: &str, time: Option<Duration>| {
+        let (name, time) = (format_ident!("{name}"), time?);
+        let nanos = proc_macro2::Literal::u64_unsuffixed(time.as_nanos() as u64);
         Some(quote!(.#name(::core::time::Duration::from_nanos(#nanos))))
     };
-    let soft = quantum("soft_quantum", settings.soft_quantum);
-    let hard = quantum("hard_quantum", settings.hard_quantum);
+    let soft = time("soft_quantum", settings.soft_quantum);
+    let hard = time("hard_quantum", settings.hard_quantum);
+    let stall = time("stall", settings.stall);
     let clears = settings.clear_on_restart.then(|| quote!(.clear_on_restart()));
-    quote!(#mailbox #overflow #soft #hard #clears)
+    quote!(#mailbox #overflow #soft #hard #stall #clears)
 }
 
 impl Newtype {

@@ -63,6 +63,10 @@ fn implementation(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
         let (cfg, variant) = (&message.handler.carried.cfg, &message.name);
         quote_spanned!(Span::mixed_site()=> #(#cfg)* Self::#variant(_, reply) => reply.undelivered(),)
     });
+    let guards = expansion.messages.iter().map(|message| {
+        let (cfg, variant) = (&message.handler.carried.cfg, &message.name);
+        quote_spanned!(Span::mixed_site()=> #(#cfg)* Self::#variant(_, ref reply) => reply.guard(),)
+    });
     let is_blocking = is_blocking(expansion);
     let is_kept = expansion.messages.iter().any(|message| message.handler.redeliver.is_some());
     let is_kept = is_kept.then(|| {
@@ -78,6 +82,10 @@ fn implementation(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
             fn label(&self) -> &'static &'static ::core::primitive::str {
                 // Behind the reference: an enum without variants has no arms.
                 match *self { #(#names)* #never }
+            }
+
+            fn guard(&self) -> ::core::option::Option<::actor_core::Guard> {
+                match *self { #(#guards)* #never }
             }
 
             fn undelivered(self) {

@@ -20,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) soft_quantum: Option<Duration>,
     pub(crate) hard_quantum: Option<Duration>,
     pub(crate) clear_on_restart: bool,
+    pub(crate) stall: Option<Duration>,
 }
 
 /// How many messages may wait.

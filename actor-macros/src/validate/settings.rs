@@ -13,10 +13,10 @@ use crate::names;
 use crate::parse::Setting;
 use crate::validate::duration;
 
-const KEYS: [&str; 5] = ["mailbox", "overflow", "soft_quantum", "hard_quantum", "clear_on_restart"];
+const KEYS: [&str; 6] = ["mailbox", "overflow", "soft_quantum", "hard_quantum", "stall", "clear_on_restart"];
 
-/// What the system looks at turns after: no quantum can be less.
-const SHORTEST_QUANTUM: Duration = Duration::from_millis(1);
+/// What the system looks at turns after: no quantum and no limit can be less.
+const SHORTEST: Duration = Duration::from_millis(1);
 
 /// What the settings say, as far as they say anything.
 pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
@@ -41,6 +41,7 @@ pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
             None => errors.report(&key, format_args!("`{name}` needs one value"), example(&name)),
             Some(value) if name == "mailbox" => settings.mailbox = mailbox(&value, errors),
             Some(value) if name == "overflow" => settings.overflow = overflow(&value, errors),
+            Some(value) if name == "stall" => settings.stall = stall(&value, errors),
             Some(value) if name == "soft_quantum" => settings.soft_quantum = quantum(&name, &value, errors),
             Some(value) => {
                 settings.hard_quantum = quantum(&name, &value, errors);
@@ -79,21 +80,32 @@ fn example(name: &str) -> &'static str {
         "soft_quantum" => {
             "write how long a turn may take before it is asked to end, as `soft_quantum = \"2ms\"`"
         }
+        "stall" => "write how long a handler may take, as `stall = \"1s\"`",
         _ => "write how long a turn may take before its worker is taken over, as `hard_quantum = \"50ms\"`",
     }
 }
 
 fn quantum(name: &str, value: &Expr, errors: &mut Errors) -> Option<Duration> {
-    let quantum = duration::read(name, value, errors)?;
-    if quantum < SHORTEST_QUANTUM {
+    watched(name, "a quantum", value, errors)
+}
+
+/// How long a handler may take.
+pub(super) fn stall(value: &Expr, errors: &mut Errors) -> Option<Duration> {
+    watched("stall", "a limit for handlers", value, errors)
+}
+
+/// A time whose end somebody has to see.
+fn watched(name: &str, what: &str, value: &Expr, errors: &mut Errors) -> Option<Duration> {
+    let time = duration::read(name, value, errors)?;
+    if time < SHORTEST {
         errors.report(
             value,
-            "a quantum is a millisecond at least",
+            format_args!("{what} is a millisecond at least"),
             format_args!("turns are looked at once a millisecond: write `{name} = \"1ms\"` or more"),
         );
         return None;
     }
-    Some(quantum)
+    Some(time)
 }
 
 fn mailbox(value: &Expr, errors: &mut Errors) -> Option<Mailbox> {
@@ -239,6 +251,8 @@ mod tests {
         assert!(settings.clear_on_restart);
         let (settings, _) = checked(parse_quote!(#[actor(mailbox = "unbounded")]));
         assert_eq!(settings.mailbox, Some(Mailbox::Unbounded));
+        let (settings, _) = checked(parse_quote!(#[actor(stall = "250ms")]));
+        assert_eq!(settings.stall, Some(Duration::from_millis(250)));
     }
 
     #[test]
@@ -275,6 +289,14 @@ mod tests {
         assert!(errors.is_empty(), "{errors:?}");
         let (_, errors) = checked(parse_quote!(#[actor(hard_quantum = "2ms", soft_quantum = "2_001us")]));
         assert!(errors.len() == 1 && errors[0].contains("`hard_quantum = \"3ms\"`"), "{errors:?}");
+    }
+
+    #[test]
+    fn bad_limits_are_refused() {
+        assert_refused(parse_quote!(#[actor(stall = "soon")]), "`soon` is no length of time");
+        assert_refused(parse_quote!(#[actor(stall = "10us")]), "a millisecond at least");
+        assert_refused(parse_quote!(#[actor(stall = 1)]), "in quotes");
+        assert_refused(parse_quote!(#[actor(stall)]), "needs one value");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use actor_core::port::is_condemned;
 use bytes::Bytes;
 
 use super::reason::CloseReason;
@@ -29,7 +30,8 @@ pub enum Pressure {
     /// [`writable`](crate::Connection::writable) before writing more.
     High,
     /// The connection has ended, perhaps by this very write; the bytes were dropped.
-    /// [`closed`](crate::Connection::closed) says why.
+    /// [`closed`](crate::Connection::closed) says why. Or the handler that writes was
+    /// [condemned](actor_core::Spawn::stall).
     Closed,
 }
 
@@ -45,6 +47,9 @@ impl Conn {
     ///
     /// A `Bytes` is shared, not copied: what goes to many connections needs to be made once.
     pub fn write(&mut self, bytes: impl Into<Bytes>) -> Pressure {
+        if is_condemned() {
+            return Pressure::Closed;
+        }
         self.shared.write(bytes.into())
     }
 
@@ -57,12 +62,18 @@ impl Conn {
     /// Ends the connection in good order: no more is read, what was written so far is sent, then
     /// it is closed. The actor hears [`closed`](crate::Connection::closed) and stops.
     pub fn close(&mut self) {
+        if is_condemned() {
+            return;
+        }
         self.shared.end(CloseReason::Local);
     }
 
     /// Ends the connection at once: what waits is dropped and the peer sees a reset. The actor
     /// hears [`closed`](crate::Connection::closed) and stops.
     pub fn abort(&mut self) {
+        if is_condemned() {
+            return;
+        }
         self.shared.end(CloseReason::Aborted);
     }
 

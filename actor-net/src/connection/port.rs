@@ -353,13 +353,16 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
             _ => Drain::Done,
         }
     }
+
+    fn breaker(&self) -> Option<Box<dyn FnOnce() + Send>> {
+        let shared = self.shared.clone();
+        Some(Box::new(move || shared.fail()))
+    }
 }
 
 impl<C: Connection, H> Drop for ConnectionPort<C, H> {
     fn drop(&mut self) {
-        // Says nothing if the end is known already.
-        self.shared.end(CloseReason::ActorFailed);
-        self.shared.close_socket(false);
+        self.shared.fail();
     }
 }
 

@@ -288,6 +288,12 @@ impl Shared {
         state.socket.as_ref().is_some_and(|socket| socket.shutdown(Shutdown::Write).is_ok())
     }
 
+    /// The actor is not there any more. Says nothing if the end is known already.
+    pub(super) fn fail(&self) {
+        self.end(CloseReason::ActorFailed);
+        self.close_socket(false);
+    }
+
     /// Closes the socket. `reset` discards what the kernel still keeps for the peer.
     pub(super) fn close_socket(&self, reset: bool) {
         // Closed outside the lock: leaving the driver takes the driver's lock.

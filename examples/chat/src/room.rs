@@ -241,7 +241,7 @@ impl Member {
         match self.session.deliver(lines).tell() {
             Ok(()) => self.missed = 0,
             // It has ended, and its goodbye is on the way.
-            Err(TellError::Closed(_)) => {}
+            Err(TellError::Closed(_) | TellError::Condemned(_)) => {}
             Err(TellError::Full(_)) => {
                 if self.missed == 0 {
                     tracing::warn!(nick = %self.nick, "a session cannot keep up with its room and misses lines");

@@ -376,6 +376,8 @@ fn no_answer<M: Message>(error: &AskError<M>) -> &'static str {
         AskError::Lost => "the server failed on this",
         AskError::Closed(_) | AskError::Undelivered => "the room is closed",
         AskError::Full(_) | AskError::TimedOut => "the server is too busy",
-        AskError::Deadlock(_) | AskError::Failed(_) => "the server cannot do this now",
+        AskError::Deadlock(_) | AskError::Condemned(_) | AskError::Stalled | AskError::Failed(_) => {
+            "the server cannot do this now"
+        }
     }
 }

@@ -10,6 +10,8 @@ use crate::sync::Ordering;
 
 /// Why a message was not taken.
 pub enum Refusal<M> {
+    /// By who sends it, whose handler was condemned; never by the mailbox.
+    Condemned(M),
     Full(M),
     Closed(M),
 }

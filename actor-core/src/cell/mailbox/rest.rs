@@ -22,6 +22,8 @@ pub(crate) enum Mode {
     Elsewhere,
     /// Nothing, for ever.
     Ended,
+    /// A handler was condemned: the token is another's already.
+    Condemned,
 }
 
 impl<M> Mailbox<M> {
@@ -51,7 +53,7 @@ impl<M> Mailbox<M> {
     #[allow(unsafe_code)]
     unsafe fn park(&self, mode: Mode) -> bool {
         let wanted = match mode {
-            Mode::Open | Mode::Ended => return false,
+            Mode::Open | Mode::Ended | Mode::Condemned => return false,
             Mode::Busy => Flags::WAKE,
             Mode::Failed => Flags::VERDICT.and(Flags::LAST),
             Mode::Draining => Flags::READY,

@@ -1,9 +1,12 @@
 //! What only the holder of the run token sees of an actor: its life, and the phase that it is in.
 
+use std::time::Duration;
+
 use crate::actor::Messages;
 use crate::cell::aside::Aside;
 use crate::cell::control::Done;
 use crate::cell::incarnation::Incarnation;
+use crate::cell::limited::Limited;
 use crate::port::{MakePort, Port};
 use crate::reason::StopReason;
 use crate::reply::Reply;
@@ -28,11 +31,28 @@ pub(crate) struct Uncommon<A: Messages> {
     pub(super) in_work: Option<InWork>,
     /// The next message, which is to be handled on another kind of thread.
     pub(crate) aside: Option<Aside<A::Message>>,
+    /// What an actor with a limit has beside.
+    pub(crate) limited: Option<Box<Limited<A>>>,
 }
 
 impl<A: Messages> Default for Uncommon<A> {
     fn default() -> Self {
-        Uncommon { make_port: None, port: None, spawner: None, in_work: None, aside: None }
+        Uncommon { make_port: None, port: None, spawner: None, in_work: None, aside: None, limited: None }
+    }
+}
+
+impl<A: Messages> Uncommon<A> {
+    /// Whether there is nothing that is still needed when the actor has started.
+    pub(super) fn is_empty(&self) -> bool {
+        self.make_port.is_none() && self.aside.is_none() && self.limited.is_none()
+    }
+}
+
+impl Phase {
+    /// Whether messages are handled.
+    #[inline]
+    pub(crate) fn is_running(self) -> bool {
+        matches!(self, Phase::Running | Phase::Limited)
     }
 }
 
@@ -41,10 +61,16 @@ impl<A: Messages> Life<A> {
         incarnation: Incarnation<A>,
         make_port: Option<MakePort<A>>,
         spawner: Option<Reply<(), StopReason>>,
+        limit: Option<Duration>,
     ) -> Self {
         let has_uncommon = make_port.is_some() || spawner.is_some();
         let uncommon = has_uncommon.then(|| Box::new(Uncommon { make_port, spawner, ..Uncommon::default() }));
-        Life { incarnation: Some(incarnation), uncommon, number: 0, phase: Phase::Unborn }
+        let mut life = Life { incarnation: None, uncommon, number: 0, phase: Phase::Unborn };
+        match limit {
+            None => life.incarnation = Some(incarnation),
+            Some(limit) => life.limit(limit, incarnation.into_factory()),
+        }
+        life
     }
 
     #[inline]
@@ -87,6 +113,11 @@ pub(crate) enum Phase {
     Starting,
     /// Between messages, or in a handler.
     Running,
+    /// The same, of an actor with a limit.
+    Limited,
+    /// A handler of an actor with a limit runs, and has the incarnation. A turn that finds this is the first after the
+    /// handler was condemned.
+    Lent,
     /// `#[stopped]` runs. The incarnation has the reason if it is none of the simple ones.
     Stopping(Done),
     /// The port finishes.

@@ -1,6 +1,7 @@
 //! The port's part of a turn: readiness before the messages, what goes out after them, and draining at the end.
 
 use crate::actor::Messages;
+use crate::cell::incarnation::Incarnation;
 use crate::cell::turn::{Life, Next, Phase, Turn, caught, quietly};
 use crate::port::{Again, Drain, Port};
 use crate::reason::StopReason;
@@ -24,16 +25,21 @@ impl<A: Messages> Life<A> {
 }
 
 impl<A: Messages> Turn<'_, A> {
-    pub(super) fn port_ready(&mut self) {
-        if !matches!(self.life.phase, Phase::Running) || self.is_busy() || self.life.has_aside() {
-            return;
+    /// False if a handler of the port was condemned.
+    pub(super) fn port_ready(&mut self) -> bool {
+        if !self.life.phase.is_running() || self.is_busy() || self.life.has_aside() {
+            return true;
         }
         let ready = self.receiver.take_ready();
         if ready.is_empty() {
-            return;
+            return true;
         }
-        let Some(mut port) = self.life.take_port() else { return };
-        let outcome = caught(|| self.lend(|state, ctx| port.ready(ready, state, ctx)));
+        let Some(mut port) = self.life.take_port() else { return true };
+        let called = move |incarnation: &mut Incarnation<A>| {
+            let outcome = caught(|| incarnation.with(|state, ctx| port.ready(ready, state, ctx)));
+            (outcome, port)
+        };
+        let Some((outcome, port)) = self.lend(None, called) else { return false };
         self.life.put_port(port);
         match outcome {
             Ok(again) => {
@@ -46,10 +52,11 @@ impl<A: Messages> Turn<'_, A> {
                 self.failed(StopReason::Panicked(why));
             }
         }
+        !self.condemned
     }
 
     pub(super) fn port_turn_ended(&mut self) {
-        if matches!(self.life.phase, Phase::Draining(_) | Phase::Failed | Phase::Ended) {
+        if self.condemned || matches!(self.life.phase, Phase::Draining(_) | Phase::Failed | Phase::Ended) {
             return;
         }
         if let Some(port) = self.life.port() {

@@ -47,7 +47,7 @@ impl Send {
                     self.actor.schedule_if(schedule);
                     return Sent::Accepted;
                 }
-                Pushed::Refused(Refusal::Closed(_)) => return Sent::Closed,
+                Pushed::Refused(Refusal::Closed(_) | Refusal::Condemned(_)) => return Sent::Closed,
                 Pushed::Refused(Refusal::Full(_)) => {}
             }
             if !self.actor.mailbox.queue_for_room(&mut self.ticket, &waker) {
