@@ -215,7 +215,7 @@ impl Messages for Supervisor {
 
     fn stopped<'a>(&'a mut self, _why: &'a StopReason, ctx: &'a mut Context<Self>) -> Step<'a> {
         let children = ctx.cell().children().clone();
-        let (slots, at_once) = (self.keeper.in_order(), self.keeper.blueprint().dynamic);
+        let (slots, at_once) = (self.keeper.in_slots(), self.keeper.blueprint().dynamic);
         async_handler(stopping::stop_children(children, slots, at_once, ctx.system().clone()))
     }
 }

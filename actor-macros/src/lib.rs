@@ -47,8 +47,8 @@ use proc_macro::TokenStream;
 /// | `stall`        | how long a handler may take, such as `"1s"`              | no limit     |
 /// | `clear_on_restart` | stands alone: a restart makes what is queued dead letters | the next incarnation goes on with it |
 ///
-/// A length of time is a whole number and `us`, `ms`, `s` or `min`. A quantum and a limit for handlers are a millisecond at
-/// least.
+/// A length of time is a whole number and `ns`, `us`, `ms`, `s`, `min` or `h`. A quantum and a limit for handlers are a
+/// millisecond at least.
 ///
 /// # What it writes
 ///
@@ -101,13 +101,14 @@ pub fn derive_actor(input: TokenStream) -> TokenStream {
 /// | `significant`                       | its end may be that of the supervisor, see `auto_shutdown`         |
 /// | `shutdown = "5s"`                   | how long it may take to stop; also `"kill"` and `"infinity"`       |
 /// | `start = "30s"`                     | how long it may take to start; also `"infinity"`                   |
+/// | `stall = "1s"`                      | how long a handler of it may take                                  |
 /// | `name = "audit"`                    | a name to look it up by                                            |
 /// | `dynamic`                           | it is any number of children; says no more than the type does      |
 /// | `max = 100_000`                     | the most of them at a time                                         |
 ///
-/// For a `Children` field, the restart type, the backoff and `shutdown` are those of each child in it.
+/// For a `Children` field, the restart type, the backoff, `shutdown` and `stall` are those of each child in it.
 ///
-/// Times are a whole number and a unit: `ns`, `us`, `ms`, `s`, `m` or `h`.
+/// Times are a whole number and a unit: `ns`, `us`, `ms`, `s`, `min` or `h`.
 ///
 /// # What it writes
 ///

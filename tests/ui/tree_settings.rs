@@ -1,4 +1,4 @@
-use actor_core::{Actor, Child, Supervisor, messages};
+use actor_core::{Actor, Child, Subtree, Supervisor, messages};
 
 #[derive(Actor)]
 struct Account;
@@ -15,6 +15,16 @@ struct Bank {
     vault: Child<Account>,
     #[child(name = "a/b", start = "kill", transient, transient)]
     clock: Child<Account>,
+    #[child(stall = "10us")]
+    desk: Child<Account>,
+    #[child(stall = "1s")]
+    branch: Subtree<Branch>,
+}
+
+#[derive(Supervisor)]
+struct Branch {
+    #[child(stall)]
+    safe: Child<Account>,
 }
 
 fn main() {}

@@ -18,6 +18,7 @@ use crate::supervisor::crowd::Crowd;
 use crate::supervisor::intensity::Intensity;
 use crate::supervisor::requests::{ChildCount, ChildInfo, ChildState, Request};
 use crate::supervisor::slots::{Action, Exit, Moment, SlotKey, Slots, State, Why};
+use crate::supervisor::stopping::InSlots;
 use crate::supervisor::{AutoShutdown, ChildSpec, Supervisor, SupervisorRef};
 
 pub(super) struct Keeper {
@@ -79,10 +80,20 @@ impl Keeper {
         key
     }
 
-    /// The actors in the slots, in the order of their start.
-    pub(super) fn in_order(&self) -> Vec<ActorId> {
-        let actors = self.slots.keys().filter_map(|key| self.kept.get(&key)?.actor.as_ref());
-        actors.map(|actor| actor.id()).collect()
+    /// The actors in the slots, for those who stop them.
+    pub(super) fn in_slots(&self) -> InSlots {
+        let mut slots = InSlots::default();
+        for key in self.slots.keys() {
+            let Some(Kept { spec, actor: Some(actor), .. }) = self.kept.get(&key) else { continue };
+            slots.in_order.push(actor.id());
+            let starts =
+                matches!(self.slots.state(key), Some(State::Starting { .. } | State::Restarting { .. }));
+            // A supervisor has children by then, which it is to stop in their order.
+            if starts && !spec.is_supervisor() {
+                slots.starting.insert(actor.id());
+            }
+        }
+        slots
     }
 
     /// Makes the actor of a slot. `spawner` is told when it has started.

@@ -37,6 +37,7 @@ pub struct ChildSpec {
 pub(super) struct Overrides {
     mailbox: Option<usize>,
     overflow: Option<Overflow>,
+    stall: Option<Duration>,
     clear_on_restart: bool,
 }
 
@@ -139,6 +140,15 @@ impl ChildSpec {
         self
     }
 
+    /// How long a handler may take, `#[started]` and `#[stopped]` included; what the type says, or no limit, unless
+    /// said. One that does not return is condemned then, as it is 10 ms after a kill: so a child with a limit ends when
+    /// it is told to, whatever it does, and its slot goes on with the same actor. See [`Spawn::stall`]. Not for
+    /// supervisors.
+    pub fn stall(mut self, limit: Duration) -> Self {
+        self.settings.stall = Some(limit);
+        self
+    }
+
     /// A restart makes the messages that are queued then dead letters; unless said, the next incarnation goes on
     /// with them. Not for supervisors.
     pub fn clear_on_restart(mut self) -> Self {
@@ -235,6 +245,9 @@ impl<A: Messages> Make for Child<A> {
         }
         if let Some(overflow) = spec.settings.overflow {
             spawn = spawn.overflow(overflow);
+        }
+        if let Some(limit) = spec.settings.stall {
+            spawn = spawn.stall(limit);
         }
         if spec.settings.clear_on_restart {
             spawn = spawn.clear_on_restart();

@@ -26,7 +26,7 @@ impl Keeper {
         for (key, spec) in slots {
             if let Err(cause) = self.start_one(ctx, key).await {
                 let children = ctx.cell().children().clone();
-                stop_children(children, self.in_order(), false, ctx.system().clone()).await;
+                stop_children(children, self.in_slots(), false, ctx.system().clone()).await;
                 return Err(Failure::new(StartError { child: spec.id().to_owned(), cause }));
             }
         }

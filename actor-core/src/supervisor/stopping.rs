@@ -1,5 +1,6 @@
 //! How a supervisor stops its children: ask, wait for the deadline, kill, and report who is late.
 
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -23,17 +24,26 @@ pub struct Late {
     pub ended_by_kill: bool,
 }
 
+/// The actors in the slots of a supervisor.
+#[derive(Default)]
+pub(super) struct InSlots {
+    /// In the order of their start.
+    pub(super) in_order: Vec<ActorId>,
+    /// Those of them that have not come to the end of their start. They hear of no stop before that, so they are killed.
+    pub(super) starting: HashSet<ActorId>,
+}
+
 /// Takes no more children and stops those there are: one after the other in reverse order of their start, those
-/// without a slot first; or all at once. `slots` has those with a slot in the order of their start.
+/// without a slot first; or all at once.
 pub(super) async fn stop_children(
     children: Arc<Children>,
-    slots: Vec<ActorId>,
+    slots: InSlots,
     at_once: bool,
     system: SystemHandle,
 ) {
     children.close();
-    let stopping = Stopping { children: &children, system: &system };
-    let mut left = children.list_ordered(&slots);
+    let stopping = Stopping { children: &children, starting: &slots.starting, system: &system };
+    let mut left = children.list_ordered(&slots.in_order);
     if at_once {
         return stopping.stop(left).await;
     }
@@ -44,6 +54,7 @@ pub(super) async fn stop_children(
 
 struct Stopping<'a> {
     children: &'a Children,
+    starting: &'a HashSet<ActorId>,
     system: &'a SystemHandle,
 }
 
@@ -77,11 +88,12 @@ impl Stopping<'_> {
     /// is not. `None` if it has ended.
     fn begin(&self, place: Place) -> Option<(Instant, bool)> {
         let (child, stop_within) = self.children.find(place)?;
-        let is_asked = !stop_within.is_zero();
-        if is_asked {
-            child.stop(Order { why: Asked::Shutdown, fate: Fate::Last });
+        let now = clock::now();
+        if stop_within.is_zero() || self.starting.contains(&child.id()) {
+            return Some((now, false));
         }
-        Some((clock::later(clock::now(), stop_within), is_asked))
+        child.stop(Order { why: Asked::Shutdown, fate: Fate::Last });
+        Some((clock::later(now, stop_within), true))
     }
 
     async fn ends_by(&self, place: Place, at: Instant) -> bool {

@@ -67,11 +67,12 @@ struct Shared {
 struct Each {
     restart: Restart,
     stop_within: Duration,
+    stall: Option<Duration>,
 }
 
 impl Default for Each {
     fn default() -> Self {
-        Each { restart: Restart::Permanent, stop_within: STOP_WITHIN }
+        Each { restart: Restart::Permanent, stop_within: STOP_WITHIN, stall: None }
     }
 }
 
@@ -95,8 +96,12 @@ impl<A: Messages> Children<A> {
     /// A child to be spawned, with settings of its own.
     #[track_caller]
     pub fn actor(&self, factory: impl FnMut() -> A + Send + 'static) -> Spawn<A> {
-        let Each { restart, stop_within } = *self.0.each.lock();
-        Spawn::new(self.supervisor(), factory).restart(restart).stop_within(stop_within)
+        let Each { restart, stop_within, stall } = *self.0.each.lock();
+        let spawn = Spawn::new(self.supervisor(), factory).restart(restart).stop_within(stop_within);
+        match stall {
+            Some(limit) => spawn.stall(limit),
+            None => spawn,
+        }
     }
 
     /// The supervisor in the slot; `None` before it is started and when it has ended.
@@ -168,6 +173,12 @@ impl ChildrenSpec {
     /// How long each child may take to stop; 5 s unless said. With zero it is killed at once.
     pub fn stop_within(mut self, limit: Duration) -> Self {
         self.each.stop_within = limit;
+        self
+    }
+
+    /// How long a handler of each child may take; what the type says, or no limit, unless said. See [`Spawn::stall`].
+    pub fn stall(mut self, limit: Duration) -> Self {
+        self.each.stall = Some(limit);
         self
     }
 

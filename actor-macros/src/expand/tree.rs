@@ -77,6 +77,10 @@ fn add(child: &Child, intensity: &Option<TokenStream>) -> TokenStream {
         let limit = within(limit);
         quote!(.start_within(#limit))
     });
+    let stall = child.stall.map(|limit| {
+        let limit = time(limit);
+        quote!(.stall(#limit))
+    });
     let name = child.name.as_ref().map(|name| quote!(.name(#name)));
     let max = child.max.map(|max| {
         let max = Literal::u32_unsuffixed(max);
@@ -88,7 +92,7 @@ fn add(child: &Child, intensity: &Option<TokenStream>) -> TokenStream {
     let spec = quote_spanned!(spanned=> ::actor_core::Slot::spec);
     quote_spanned! {Span::mixed_site()=>
         .child(#spec(&self.#field, #id, |settings| {
-            settings #restart #backoff #significant #stop #start #name #max #intensity
+            settings #restart #backoff #significant #stop #start #stall #name #max #intensity
         }))
     }
 }

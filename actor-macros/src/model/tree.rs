@@ -23,6 +23,7 @@ pub(crate) struct Child {
     pub(crate) significant: bool,
     pub(crate) stop: Option<Stop>,
     pub(crate) start: Option<Stop>,
+    pub(crate) stall: Option<Duration>,
     pub(crate) name: Option<String>,
     pub(crate) max: Option<u32>,
 }
@@ -102,6 +103,7 @@ impl Child {
             significant: false,
             stop: None,
             start: None,
+            stall: None,
             name: None,
             max: None,
         }

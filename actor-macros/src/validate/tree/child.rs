@@ -7,9 +7,9 @@ use crate::errors::Errors;
 use crate::model::{Backoff, Child, Restart, Stop};
 use crate::parse::{self, Setting};
 use crate::validate::settings::{literal, shown};
-use crate::validate::{duration, rates};
+use crate::validate::{duration, rates, settings};
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "permanent",
     "transient",
     "temporary",
@@ -17,6 +17,7 @@ const KEYS: [&str; 10] = [
     "significant",
     "shutdown",
     "start",
+    "stall",
     "name",
     "dynamic",
     "max",
@@ -76,7 +77,7 @@ impl Keys {
 /// Whether the key stands alone, or has its value, as it has to.
 #[allow(clippy::option_option)]
 fn flag_or_value(key: &Ident, name: &str, value: Option<Expr>, errors: &mut Errors) -> Option<Option<Expr>> {
-    let takes_value = matches!(name, "backoff" | "shutdown" | "start" | "name" | "max");
+    let takes_value = matches!(name, "backoff" | "shutdown" | "start" | "stall" | "name" | "max");
     match (takes_value, value) {
         (true, None) => {
             errors.report(key, format_args!("`{name}` needs one value"), example(name));
@@ -99,6 +100,7 @@ fn example(name: &str) -> &'static str {
         "backoff" => "write the first and the longest delay, as `backoff = \"50ms..5s\"`",
         "shutdown" => "write a time, as `shutdown = \"5s\"`, or `\"kill\"` or `\"infinity\"`",
         "start" => "write a time, as `start = \"30s\"`, or `\"infinity\"`",
+        "stall" => "write how long a handler may take, as `stall = \"1s\"`",
         "name" => "write a name in quotes, as `name = \"audit\"`",
         _ => "write a number, as `max = 100_000`",
     }
@@ -120,6 +122,10 @@ fn read(child: &mut Child, name: &str, value: &Expr, errors: &mut Errors) {
         "start" => {
             child.start = text.and_then(stop).filter(|limit| *limit != Stop::AtOnce);
             child.start.is_some()
+        }
+        "stall" => {
+            child.stall = settings::stall(value, errors);
+            child.stall.is_some()
         }
         "name" => {
             child.name = text.filter(|name| is_name(name)).map(str::to_owned);
@@ -186,6 +192,13 @@ fn contradictions(child: &Child, keys: &Keys, shuts_down: bool, errors: &mut Err
             key,
             "this field is one child, and `max` limits a number of them",
             "make its type `Children<..>`, or leave `max` out",
+        );
+    }
+    if let Some(key) = keys.get("stall").filter(|_| child.type_name().is_some_and(|name| name == "Subtree")) {
+        errors.report(
+            key,
+            "a supervisor has no handlers that could stall",
+            "write `stall` on the fields of the tree, or leave it out",
         );
     }
     if let Some(key) = keys.get("start").filter(|_| child.is_dynamic()) {
