@@ -263,29 +263,6 @@ impl<A: Messages> Cell<A> {
         }
     }
 
-    /// It was killed, or is to end with another: what rests has a turn, and a handler with a limit that keeps its thread is
-    /// condemned.
-    fn killed(self: Arc<Self>, rests: bool) {
-        self.schedule_if(rests);
-        if self.limited && !rests {
-            let system = self.system().clone();
-            system.scheduler().limited_killed(self);
-        }
-    }
-
-    /// Whether its handlers have a limit.
-    #[inline]
-    pub(crate) fn is_limited(&self) -> bool {
-        self.limited
-    }
-
-    /// Whether a handler of this incarnation was condemned.
-    pub(crate) fn has_condemned(&self, incarnation: u32) -> bool {
-        // Relaxed: it tells nothing but itself.
-        let condemned = |rare: &rare::Rare<_>| rare.condemned.load(Ordering::Relaxed) >= incarnation;
-        self.limited && self.mailbox.rare_if_made().is_some_and(condemned)
-    }
-
     pub(crate) fn is_pinned(&self) -> bool {
         self.pinned
     }

@@ -150,7 +150,8 @@ impl<M: Message> Group<M> {
         true
     }
 
-    /// Gives a clone of the message to each member, without waiting.
+    /// Gives a clone of the message to each member, without waiting; to none, in a handler that was
+    /// [condemned](crate::Spawn::stall).
     pub fn publish(&self, message: M) -> Published
     where
         M: Clone,

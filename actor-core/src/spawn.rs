@@ -146,11 +146,11 @@ impl<A: Messages> Spawn<A> {
     /// in its mailbox, and with another state, which the factory makes. The old one stays with the handler, and
     /// is dropped on its thread if that ever returns. `#[stopped]` does not run for it.
     ///
-    /// A kill has a handler that keeps its thread condemned as well, after 10 ms; so a supervisor that stops such an actor
-    /// never waits for it longer than for others.
+    /// A kill has a handler that keeps its thread condemned as well, after 10 ms, and so has the end of a linked actor; so a
+    /// supervisor that stops such an actor never waits for it longer than for others.
     ///
-    /// A condemned handler can do nothing any more: it cannot tell, ask, reply, spawn, arm a timer, monitor, stop
-    /// another actor or write to its socket, which is closed. What says how it went says `Condemned`; and
+    /// A condemned handler can do nothing any more: it cannot tell, ask, reply, spawn, arm a timer, monitor, link, publish,
+    /// stop another actor or the system, or write to its socket, which is closed. What says how it went says `Condemned`; and
     /// [`Context::is_revoked`](crate::Context::is_revoked) tells it to return. Out of reach is what it does by other
     /// means than these: files, locks, memory that it shares with others, and threads of its own, to which it gave its
     /// refs. A lock that it holds stays locked: use what has no locks, or locks with timeouts, between incarnations.

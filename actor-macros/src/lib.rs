@@ -194,7 +194,8 @@ pub fn derive_supervisor(input: TokenStream) -> TokenStream {
 /// The message whose handler fails is a dead letter. With `#[message(redeliver = 3)]` it is delivered to the next
 /// incarnation instead, up to three times, before all that is queued; an ask waits for the one that succeeds. For
 /// handlers that may run in part more than once. The arguments have to be `Clone`: a copy is kept while the handler
-/// runs.
+/// runs. Where that is condemned, because it has exceeded its actor's `stall` and does not return, it has the copy too,
+/// and the message is a dead letter.
 ///
 /// # Replies
 ///

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use actor_core::observe::Event;
 use actor_core::prelude::*;
-use actor_core::{AskError, BlockingError, Restart, SendError, SpawnError, System, TellError};
+use actor_core::{AskError, BlockingError, Restart, SendError, Slow, SpawnError, System, TellError};
 
-use crate::support::{Gate, LIMIT, Log, ON_PURPOSE, builder, eventually, system};
+use crate::support::{Gate, LIMIT, Log, ON_PURPOSE, eventually, system};
 
 /// Counts what it is told, and can be stopped.
 #[derive(Actor, Default)]
@@ -18,7 +18,7 @@ struct Witness {
 
 #[messages]
 impl Witness {
-    #[message]
+    #[message(derive(Clone))]
     fn count(&mut self) {
         self.told += 1;
     }
@@ -76,8 +76,25 @@ impl Late {
         ctx.after(Duration::ZERO, LateTimer {});
         ctx.every(Duration::from_millis(1), || LateTimer {});
         ctx.monitor(&self.witness);
+        ctx.link(&self.witness);
+        if ctx.unlink(&self.witness) {
+            say("unlinked");
+        }
+        let group = ctx.system().group::<WitnessCount>("witnesses").unwrap();
+        if group.publish(WitnessCount {}).delivered > 0 {
+            say("published");
+        }
+        if group.leave(&self.witness) {
+            say("took another out of a group");
+        }
+        let late = ctx.system().group::<LateTimer>("late").unwrap();
+        late.join(&ctx.actor_ref(), Slow::Skip, |_| LateTimer {});
+        if !late.is_empty() {
+            say("joined a group");
+        }
         self.witness.stop();
         self.witness.kill();
+        ctx.system().stop();
         ctx.stop();
         // Where no leash is, the context knows.
         thread::scope(|scope| {
@@ -141,16 +158,23 @@ fn is_released(system: &System, gate: &Gate) {
 
 #[test]
 fn nothing_that_it_begins_takes_effect() {
-    let system = system(2);
-    let (late, gate, witness, results) = late(&system);
+    for workers in [2, 1] {
+        begins_nothing(&system(workers));
+    }
+}
+
+fn begins_nothing(system: &System) {
+    let (late, gate, witness, results) = late(system);
+    let group = system.group::<WitnessCount>("witnesses").unwrap();
+    group.join(&witness, Slow::Skip, |_| WitnessCount {});
     let alive = |system: &System| system.snapshot().actors.iter().map(|group| group.alive).sum::<u64>();
-    let before = alive(&system);
+    let before = alive(system);
     assert!(matches!(late.act().wait(), Err(AskError::Stalled)));
     assert_eq!(late.incarnation().wait().unwrap(), 2);
-    is_released(&system, &gate);
+    is_released(system, &gate);
     assert_eq!(results.entries(), ["done"]);
     assert_eq!(witness.told().wait().unwrap(), 0, "it has got nothing, and lives");
-    assert_eq!(alive(&system), before);
+    assert_eq!(alive(system), before);
     // What timers and monitors it had armed would have come by now.
     pollster::block_on(system.sleep(Duration::from_millis(20)));
     witness.stop();
@@ -162,11 +186,13 @@ fn nothing_that_it_begins_takes_effect() {
 
 #[test]
 fn a_late_reply_goes_nowhere() {
-    let system = system(2);
-    let (late, gate, _, results) = late(&system);
-    assert!(matches!(late.answer_late().wait(), Err(AskError::Stalled)));
-    is_released(&system, &gate);
-    assert_eq!(results.entries(), ["not wanted", "answered"]);
+    for workers in [2, 1] {
+        let system = system(workers);
+        let (late, gate, _, results) = late(&system);
+        assert!(matches!(late.answer_late().wait(), Err(AskError::Stalled)));
+        is_released(&system, &gate);
+        assert_eq!(results.entries(), ["not wanted", "answered"]);
+    }
 }
 
 /// What a message before had left in the state ends with the state.
@@ -221,16 +247,18 @@ fn timers_of_before_do_not_fire() {
         }
     }
 
-    let system = system(2);
-    let (gate, log) = (Gate::default(), Log::default());
-    let state = (gate.clone(), log.clone());
-    let armed = system.spawn(move || Armed(state.0.clone(), state.1.clone())).unwrap();
-    assert!(matches!(armed.arm().wait(), Err(AskError::Stalled)));
-    armed.arm_and_go().wait().unwrap();
-    is_released(&system, &gate);
-    eventually("the new one's timer fires", || log.len() == 1);
-    assert_eq!(log.entries(), [2]);
-    eventually("no timer is left", || system.snapshot().workers.iter().all(|worker| worker.timers == 0));
+    for workers in [2, 1] {
+        let system = system(workers);
+        let (gate, log) = (Gate::default(), Log::default());
+        let state = (gate.clone(), log.clone());
+        let armed = system.spawn(move || Armed(state.0.clone(), state.1.clone())).unwrap();
+        assert!(matches!(armed.arm().wait(), Err(AskError::Stalled)));
+        armed.arm_and_go().wait().unwrap();
+        is_released(&system, &gate);
+        eventually("the new one's timer fires", || log.len() == 1);
+        assert_eq!(log.entries(), [2]);
+        eventually("no timer is left", || system.snapshot().workers.iter().all(|worker| worker.timers == 0));
+    }
 }
 
 /// Who takes the lock again stalls again: each counts, and the supervisor gives up.
@@ -255,22 +283,24 @@ fn a_lock_held_by_the_condemned_is_its_supervisors_business() {
         }
     }
 
-    let system = builder(2).build().unwrap();
-    let (lock, gate) = (Arc::<Mutex<u32>>::default(), Gate::default());
-    let above = system.supervisor().intensity(2, LIMIT).restart(Restart::Temporary).spawn().unwrap();
-    let state = (lock.clone(), gate.clone());
-    let locks = above.spawn(move || Locks(state.0.clone(), state.1.clone())).unwrap();
-    assert!(matches!(locks.hold().wait(), Err(AskError::Stalled)));
-    assert_eq!(locks.try_lock().wait().unwrap(), None, "it goes on, and the lock is held");
-    assert!(matches!(locks.hold().wait(), Err(AskError::Stalled)));
-    let monitor = above.monitor();
-    assert!(matches!(locks.hold().wait(), Err(AskError::Stalled)));
-    let down = monitor.wait_within(LIMIT).expect("it gives up");
-    let StopReason::Escalated { cause, .. } = &down.reason else { panic!("{down:?}") };
-    assert!(matches!(**cause, StopReason::Stalled { .. }), "{down:?}");
-    is_released(&system, &gate);
-    assert_eq!(*lock.lock().unwrap(), 3, "what a handler shares with others is out of reach");
-    assert!(system.shutdown().is_clean());
+    for workers in [2, 1] {
+        let system = system(workers);
+        let (lock, gate) = (Arc::<Mutex<u32>>::default(), Gate::default());
+        let above = system.supervisor().intensity(2, LIMIT).restart(Restart::Temporary).spawn().unwrap();
+        let state = (lock.clone(), gate.clone());
+        let locks = above.spawn(move || Locks(state.0.clone(), state.1.clone())).unwrap();
+        assert!(matches!(locks.hold().wait(), Err(AskError::Stalled)));
+        assert_eq!(locks.try_lock().wait().unwrap(), None, "it goes on, and the lock is held");
+        assert!(matches!(locks.hold().wait(), Err(AskError::Stalled)));
+        let monitor = above.monitor();
+        assert!(matches!(locks.hold().wait(), Err(AskError::Stalled)));
+        let down = monitor.wait_within(LIMIT).expect("it gives up");
+        let StopReason::Escalated { cause, .. } = &down.reason else { panic!("{down:?}") };
+        assert!(matches!(**cause, StopReason::Stalled { .. }), "{down:?}");
+        is_released(&system, &gate);
+        assert_eq!(*lock.lock().unwrap(), 3, "what a handler shares with others is out of reach");
+        assert!(system.shutdown().is_clean());
+    }
 }
 
 #[test]
@@ -300,8 +330,8 @@ fn a_panic_in_the_late_drop_is_caught_where_it_happens() {
         }
     }
 
-    for panics in [false, true] {
-        let system = system(2);
+    for (panics, workers) in [(false, 2), (true, 2), (false, 1), (true, 1)] {
+        let system = system(workers);
         let events = system.events().subscribe(100);
         let (gate, log) = (Gate::default(), Log::default());
         let state = (gate.clone(), log.clone());

@@ -50,6 +50,7 @@ mod scheduling;
 mod shutdown;
 mod stacks;
 mod stalled;
+mod stalled_children;
 mod stalled_races;
 mod stress;
 mod supervision;

@@ -14,7 +14,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::actor::Messages;
+use crate::cell::Cell;
 use crate::cell::incarnation::{Incarnation, Make};
+use crate::cell::rare::Rare;
 use crate::cell::turn::{InWork, Life, Next, Phase, Turn, quietly};
 use crate::cell::waker;
 use crate::clock;
@@ -24,7 +26,7 @@ use crate::observe::Stall;
 use crate::reason::{Failure, StopReason};
 use crate::reply::guard::Guard;
 use crate::scheduler::stalls::Load;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, Ordering};
 use crate::system::SystemHandle;
 use crate::timer::{Target, Timer};
 
@@ -159,6 +161,31 @@ impl<A: Messages> Life<A> {
         if let Some(limited) = self.limited() {
             limited.breaker = breaker();
         }
+    }
+}
+
+impl<A: Messages> Cell<A> {
+    /// It was killed, or is to end with another: what rests has a turn, and a handler with a limit that keeps its thread is
+    /// condemned.
+    pub(super) fn killed(self: Arc<Self>, rests: bool) {
+        self.schedule_if(rests);
+        if self.limited && !rests {
+            let system = self.system().clone();
+            system.scheduler().limited_killed(self);
+        }
+    }
+
+    /// Whether its handlers have a limit.
+    #[inline]
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limited
+    }
+
+    /// Whether a handler of this incarnation was condemned.
+    pub(crate) fn has_condemned(&self, incarnation: u32) -> bool {
+        // Relaxed: it tells nothing but itself.
+        let condemned = |rare: &Rare<_>| rare.condemned.load(Ordering::Relaxed) >= incarnation;
+        self.limited && self.mailbox.rare_if_made().is_some_and(condemned)
     }
 }
 

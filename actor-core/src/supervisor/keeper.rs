@@ -262,7 +262,8 @@ impl Keeper {
         }
     }
 
-    /// Goes on without an actor that does not end: its handler has not returned. What it holds of its slot is free.
+    /// Goes on without an actor that does not end: its handler has not returned, and cannot be condemned. What it holds
+    /// of its slot is free.
     fn disown(&mut self, ctx: &mut Context<Supervisor>, key: SlotKey) {
         let Some(kept) = self.kept.get_mut(&key) else { return };
         let Some(actor) = kept.actor.take() else { return };

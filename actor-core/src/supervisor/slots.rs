@@ -18,7 +18,8 @@ use crate::supervisor::intensity::Intensity;
 use crate::supervisor::{AutoShutdown, Restart, Strategy};
 use group::Group;
 
-/// How long a killed child may take: its handler may have to come to its end first.
+/// How long a killed child may take: its handler may have to come to its end first. One with a limit that does not is
+/// condemned far sooner.
 pub(crate) const AFTER_KILL: Duration = Duration::from_millis(200);
 
 /// Tells slots apart; in the order of their start.
@@ -118,7 +119,7 @@ pub(crate) enum Action {
     },
     /// It waits for a verdict: end it.
     End(SlotKey),
-    /// It does not even end when it is killed: go on without it.
+    /// It does not even end when it is killed, since nobody can take it from its handler: go on without it.
     GiveUp(SlotKey),
     /// The slot is gone, and its spec with it.
     Remove(SlotKey),
