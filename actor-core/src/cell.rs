@@ -321,8 +321,7 @@ impl<A: Messages> Cell<A> {
 
     /// Tells all watchers that the actor has ended, once.
     pub(crate) fn tell_watchers(&self, reason: StopReason) {
-        let watchers = self.mailbox.end_watches(&reason);
-        for (monitor, watcher) in watchers {
+        for (monitor, watcher) in self.mailbox.end_watches(&reason).into_iter().flatten() {
             watcher.tell(Down::of(self, monitor, reason.clone()));
         }
     }

@@ -92,7 +92,7 @@ impl<A: Messages> Turn<'_, A> {
         }
         self.cell.orphan_children();
         self.cell.end_links(&reason);
-        if self.may_come_back(&reason) {
+        if self.cell.clears && self.may_come_back(&reason) {
             self.clear_queue(&reason);
         }
         // A last stop may have been in the queue.
@@ -109,9 +109,6 @@ impl<A: Messages> Turn<'_, A> {
 
     /// Makes what is queued dead letters, where that is asked for at restarts.
     fn clear_queue(&mut self, reason: &StopReason) {
-        if !self.cell.clears {
-            return;
-        }
         for message in self.receiver.clear() {
             self.cell.dead_letter(message, DeadLetterReason::Cleared(reason.clone()));
         }

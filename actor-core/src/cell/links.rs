@@ -56,19 +56,16 @@ impl<M> Mailbox<M> {
         (!links.fatal.is_empty()).then(|| links.fatal.remove(0).1)
     }
 
-    /// Ends all links, with the incarnation; gives out who is to be told.
-    fn end_links(&self) -> HashMap<ActorId, Weak<dyn Control>> {
-        match self.rare_if_made() {
-            Some(rare) => std::mem::take(&mut *rare.links.lock()).to,
-            None => HashMap::new(),
-        }
+    /// Ends all links, with the incarnation; gives out who is to be told, if there ever was something rare.
+    fn end_links(&self) -> Option<HashMap<ActorId, Weak<dyn Control>>> {
+        Some(std::mem::take(&mut *self.rare_if_made()?.links.lock()).to)
     }
 }
 
 impl<A: Messages> Cell<A> {
     /// Ends the links of the incarnation that ends, and tells those at the other ends.
     pub(crate) fn end_links(&self, reason: &StopReason) {
-        for other in self.mailbox.end_links().into_values() {
+        for other in self.mailbox.end_links().into_iter().flatten().map(|(_, other)| other) {
             if let Some(other) = other.upgrade() {
                 other.linked_end(self, reason);
             }

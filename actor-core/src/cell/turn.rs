@@ -368,8 +368,19 @@ impl<A: Messages> Turn<'_, A> {
     }
 
     /// A handler has ended; it may have asked for the actor's end.
-    #[inline]
+    #[inline(always)]
     fn handler_done(&mut self) -> Next {
+        if self.context(|ctx| ctx.is_stopping()) {
+            return self.exit_asked();
+        }
+        self.in_work = None;
+        Next::More
+    }
+
+    /// The handler that has ended asked for the actor's end.
+    #[cold]
+    #[inline(never)]
+    fn exit_asked(&mut self) -> Next {
         match self.context(Context::take_exit) {
             None => {
                 self.in_work = None;

@@ -32,16 +32,13 @@ impl<M> Mailbox<M> {
         self.rare_if_made()?.watchers.lock().take(monitor)
     }
 
-    /// Marks the actor as ended, for `reason`; gives out the watchers, for the caller to tell them.
-    pub(super) fn end_watches(&self, reason: &StopReason) -> BTreeMap<MonitorId, Watcher> {
+    /// Marks the actor as ended, for `reason`; gives out the watchers, if there are any, for the caller to tell them.
+    pub(super) fn end_watches(&self, reason: &StopReason) -> Option<BTreeMap<MonitorId, Watcher>> {
         let done = Done::of(reason);
         if done == Done::Other {
             self.rare().watchers.lock().why = Some(reason.clone());
         }
-        if !self.mark_done(done) {
-            return BTreeMap::new();
-        }
-        std::mem::take(&mut self.rare().watchers.lock().list)
+        self.mark_done(done).then(|| std::mem::take(&mut self.rare().watchers.lock().list))
     }
 
     /// Why the actor has ended.

@@ -223,8 +223,13 @@ impl Table {
             return false;
         }
         self.places[at as usize] = None;
-        self.stop_within.remove(&at);
-        self.supervisors.remove(&at);
+        // Most tables have none of these, and a map that is empty hashes all the same.
+        if !self.stop_within.is_empty() {
+            self.stop_within.remove(&at);
+        }
+        if !self.supervisors.is_empty() {
+            self.supervisors.remove(&at);
+        }
         self.free.push(at);
         if self.free.len() == self.places.len() && self.places.len() > KEPT {
             self.places = Vec::new();

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::scheduler::{local, soft};
 
-/// The most messages of one turn.
-const MESSAGES: u32 = 64;
+/// The most messages of one turn. What a turn costs beside its messages is 3% of so many, and an actor to which much
+/// comes at once passes it on in parts, which others can take.
+const MESSAGES: u32 = 24;
 /// The longest turn; looked at between messages, so a handler may exceed it.
 const TIME: Duration = Duration::from_micros(200);
 /// How many steps there are, at most, between two looks at the coarse clock.

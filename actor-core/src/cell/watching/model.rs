@@ -41,7 +41,7 @@ fn watch(mailbox: &Watched, monitor: MonitorId) -> Told {
 }
 
 fn end(mailbox: &Watched) -> Told {
-    mailbox.end_watches(&reason()).into_iter().map(|(monitor, _watcher)| (monitor, true)).collect()
+    mailbox.end_watches(&reason()).into_iter().flatten().map(|(monitor, _watcher)| (monitor, true)).collect()
 }
 
 #[test]
