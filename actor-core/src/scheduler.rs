@@ -158,11 +158,15 @@ impl Scheduler {
     /// Queues a turn of an actor that got something to do, and wakes a worker for it if need be.
     #[inline]
     pub(crate) fn schedule(&self, task: Task) {
-        self.pushed(local::push_next(self, task.sampled()));
+        match local::push_next(self, task.sampled()) {
+            // It is the next that this worker runs: no other is needed.
+            Ok(Pushed::Next) => {}
+            pushed => self.pushed(pushed),
+        }
     }
 
     /// Sees to what a push has left to do; what was not pushed goes to the global queue.
-    #[inline]
+    #[inline(never)]
     fn pushed(&self, pushed: Result<Pushed, Task>) {
         match pushed {
             // It is the next that this worker runs, or comes to: no other is needed.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::blocking::Pool;
 use crate::driver::Driver;
-use crate::scheduler::{local, soft, stalls};
+use crate::scheduler::{local, stalls};
 use crate::sync::{self, thread_local};
 use crate::system::SystemHandle;
 
@@ -55,7 +55,6 @@ pub(super) fn start(system: &SystemHandle) -> io::Result<()> {
 fn run(system: &SystemHandle) {
     system.placement().settle(None);
     HERE.with(|here| drop(here.set(system.clone())));
-    let _flag = soft::adopt();
     let _runtimes = system.enter_runtimes();
     let pool: &Pool = system.blocking_pool();
     pool.thread_began();

@@ -26,7 +26,7 @@ impl<A: Messages> Turn<'_, A> {
 
     /// A handler has failed: its message becomes a dead letter, then the incarnation ends.
     pub(crate) fn failed(&mut self, reason: StopReason) -> Next {
-        let message = self.in_work.map_or("(none)", |work| work.message);
+        let message = self.in_work.map_or("(none)", |work| *work.message);
         tracing::error!(message, %reason, incarnation = self.life.number, "failed");
         self.message_failed(DeadLetterReason::HandlerFailed(reason.clone()));
         self.stop(reason)

@@ -76,11 +76,24 @@ impl Task {
         Task(header_of(cell))
     }
 
+    /// Whose turn it is.
+    #[inline]
+    pub(crate) fn actor(&self) -> ActorId {
+        // SAFETY: the cell is alive (see above) and begins with its header.
+        unsafe { self.0.as_ref() }.id
+    }
+
+    /// Of which kind the actor is.
+    #[inline]
+    pub(crate) fn kind(&self) -> &'static Kind {
+        // SAFETY: as above.
+        unsafe { self.0.as_ref() }.kind
+    }
+
     /// Runs the turn.
     #[inline]
     pub(crate) fn run(self) {
-        // SAFETY: the cell is alive (see above) and begins with its header.
-        let run = unsafe { self.0.as_ref() }.kind.run();
+        let run = self.kind().run();
         // SAFETY: `run` is the function for the type of this very cell.
         unsafe { run(self.0) }
     }
@@ -94,15 +107,15 @@ unsafe fn run<A: Messages>(header: NonNull<Header>) {
     // SAFETY: the cell is in an `Arc` whose count for the actor's life is still there; it is borrowed,
     // and given up only when the actor has ended.
     let cell = ManuallyDrop::new(unsafe { Arc::from_raw(cell) });
-    let (id, kind) = (cell.id(), cell.header.kind());
+    let kind = cell.header.kind();
     if kind.is_watched()
         && !cell.is_pinned()
         && !blocking::may_block()
-        && cell.system().scheduler().divert(Task::of(&cell), id, kind).is_ok()
+        && cell.system().scheduler().divert(Task::of(&cell), cell.id(), kind).is_ok()
     {
         return;
     }
-    local::begin_turn_of(Arc::as_ptr(&cell).cast(), id, kind);
+    local::begin_turn_of(Arc::as_ptr(&cell).cast());
     soft::turn_begins();
     // SAFETY: the caller hands the run token over.
     let mode = unsafe { turn::run(&cell) };

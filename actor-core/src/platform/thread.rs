@@ -102,15 +102,17 @@ pub(crate) fn demote(_thread: ThreadId) -> std::io::Result<()> {
 }
 
 /// Half of a fence, for a thread that often stores and then loads: orders the two as if there were a full fence,
-/// against a thread that calls [`heavy_barrier`] between a store and a load of its own. Costs nothing where the heavy
-/// one does all of the work.
+/// against a thread that calls [`heavy_barrier`] between a store and a load of its own. Costs nothing, since the heavy
+/// one does all of the work; where that cannot ([`heavy_one_pays`]), it takes a full fence beside this.
 #[inline(always)]
 pub(crate) fn light_barrier() {
-    if asymmetric::is_there() {
-        std::sync::atomic::compiler_fence(Ordering::SeqCst);
-    } else {
-        fence(Ordering::SeqCst);
-    }
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+}
+
+/// Whether the heavy barrier does the work of both. It never changes after [`prepare_barriers`].
+#[inline(always)]
+pub(crate) fn heavy_one_pays() -> bool {
+    asymmetric::is_there()
 }
 
 /// The other half: waits until each thread of the process that is running has passed a full fence. Takes some

@@ -7,66 +7,85 @@
 //!
 //! | hold | meaning |
 //! |---|---|
-//! | `HELD` | the thread has the claim |
+//! | `HELD` | the thread has the claim, and who revokes it pays for the fences of both |
+//! | `FENCED` | the thread has the claim, and passes a fence with each look at it |
 //! | `CONTESTED` | somebody is about to revoke it; who changes the word next decides |
 //! | `LOST` | it was revoked, for ever: the thread has no claim until it gets a new one |
 //!
 //! The thread says that it is inside and then looks at the hold; who revokes contests the hold and then looks whether
 //! the thread is inside. Between the two stands a full fence on each side, so one of them sees the other. The thread's
-//! side comes with every schedule, and the other with a stuck handler, so the fence is one that the latter pays for
-//! (`platform::thread`).
+//! side comes with every turn and every schedule, and the other with a stuck handler, so the fence is one that the latter
+//! pays for where the system has that (`platform::thread`). Whether it has is in the hold, for then one look at one word
+//! tells the thread that all is well. For the same reason the count of turns, which says whether one runs, is what says
+//! that the thread is inside between two of them.
 #![allow(unsafe_code)]
 
 #[cfg(all(test, loom))]
 mod model;
 
-use crate::platform::thread::{heavy_barrier, light_barrier};
-use crate::sync::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
+use crate::platform::thread::{heavy_barrier, heavy_one_pays, light_barrier};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, fence};
 
 const HELD: u32 = 0;
-const CONTESTED: u32 = 1;
-const LOST: u32 = 2;
+const FENCED: u32 = 1;
+const CONTESTED: u32 = 2;
+const LOST: u32 = 3;
+
+/// The hold of a thread that has the claim.
+fn held() -> u32 {
+    if heavy_one_pays() { HELD } else { FENCED }
+}
 
 pub(super) struct Claim {
-    /// Written by the thread only.
-    inside: AtomicBool,
+    /// How many turns have begun, and how many have ended, together: odd in a turn. Written by the thread only.
+    turns: AtomicU64,
+    /// How many times over the thread has come inside in its turn, or is inside anyway. Written by the thread only.
+    visits: AtomicU32,
     hold: AtomicU32,
 }
 
 impl Claim {
     /// No claim yet.
     pub(super) fn none() -> Self {
-        Claim { inside: AtomicBool::new(false), hold: AtomicU32::new(LOST) }
+        Claim { turns: AtomicU64::new(0), visits: AtomicU32::new(0), hold: AtomicU32::new(LOST) }
     }
 
     /// A claim for a thread that waits, and learns of it by way of a lock. It begins inside.
     pub(super) fn renew(&self) {
-        // Relaxed: the lock orders these before all that the thread does.
-        self.inside.store(true, Ordering::Relaxed);
-        self.hold.store(HELD, Ordering::Relaxed);
+        // Relaxed: the lock orders this before all that the thread does.
+        self.hold.store(held(), Ordering::Relaxed);
     }
 
-    /// The thread goes outside, to run a user's code.
+    /// Which turn runs: odd, or between which two none does.
+    #[inline]
+    pub(super) fn turn(&self) -> u64 {
+        // Relaxed: who looks from outside comes a moment too early or too late anyway.
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// The thread goes outside: a turn begins.
     #[inline]
     pub(super) fn leave(&self) {
         // Release: with the acquire in `revoke`, for what was done inside.
-        self.inside.store(false, Ordering::Release);
+        self.turns.store(self.turn().wrapping_add(1), Ordering::Release);
     }
 
-    /// The thread comes inside. False if it has lost its claim; then it may touch nothing of the worker.
+    /// The thread comes inside: the turn has ended. False if it has lost its claim; then it may touch nothing of the
+    /// worker.
     #[inline]
     pub(super) fn enter(&self) -> bool {
         // Relaxed: see the barrier in `is_held`.
-        self.inside.store(true, Ordering::Relaxed);
+        self.turns.store(self.turn().wrapping_add(1), Ordering::Relaxed);
         self.is_held()
     }
 
     /// Comes inside until what is returned is dropped, if the thread has the claim. It may be inside already.
     #[inline]
     pub(super) fn inside(&self) -> Option<Inside<'_>> {
-        // Relaxed: written by this thread.
-        let inside = Inside { claim: self, before: self.inside.load(Ordering::Relaxed) };
-        self.enter().then_some(inside)
+        // Relaxed: written by this thread; and see the barrier in `is_held`.
+        self.visits.store(self.visits.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        let inside = Inside(self);
+        self.is_held().then_some(inside)
     }
 
     #[inline]
@@ -80,39 +99,46 @@ impl Claim {
 
     #[cold]
     fn defend(&self) -> bool {
-        // Relaxed: whichever way it goes, nothing was touched by who contested it.
-        match self.hold.compare_exchange(CONTESTED, HELD, Ordering::Relaxed, Ordering::Relaxed) {
+        if !heavy_one_pays() {
+            // Pairs with the barrier in `revoke`, which is a fence then.
+            fence(Ordering::SeqCst);
+        }
+        // Relaxed, all three: whichever way it goes, nothing was touched by who contested it.
+        if self.hold.load(Ordering::Relaxed) == LOST {
+            return false;
+        }
+        match self.hold.compare_exchange(CONTESTED, held(), Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => true,
-            Err(hold) => hold == HELD,
+            Err(hold) => hold == held(),
         }
     }
 
     /// Revokes the claim, unless the thread is inside: then false, and it can be tried again. True gives the right to
     /// the worker to the caller. One thread may call this at a time.
     pub(super) fn revoke(&self) -> bool {
-        if self.hold.compare_exchange(HELD, CONTESTED, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        if self.hold.compare_exchange(held(), CONTESTED, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return false;
         }
         heavy_barrier();
-        // Acquire: with the release in `leave` and `inside`, for what the thread did when it was inside last.
-        let next = if self.inside.load(Ordering::Acquire) { HELD } else { LOST };
+        // Acquire, both: with the release in `leave` and that at the end of a visit, for what the thread did when it was
+        // inside last. If it has come inside between the two looks, it has seen that the claim is contested.
+        let visits = self.visits.load(Ordering::Acquire);
+        let in_turn = self.turns.load(Ordering::Acquire) % 2 == 1;
+        let next = if in_turn && visits == 0 { LOST } else { held() };
         // Relaxed: the thread touches nothing after this, and the caller hands the worker on by way of a lock.
         let decided = self.hold.compare_exchange(CONTESTED, next, Ordering::Relaxed, Ordering::Relaxed);
         next == LOST && decided.is_ok()
     }
 }
 
-/// The thread is inside, and has its claim. Then it is where it was before.
-pub(super) struct Inside<'a> {
-    claim: &'a Claim,
-    before: bool,
-}
+/// A visit of a thread that has its claim. After it the thread is where it was before.
+pub(super) struct Inside<'a>(&'a Claim);
 
 impl Drop for Inside<'_> {
     #[inline]
     fn drop(&mut self) {
         // Release: as in `leave`.
-        self.claim.inside.store(self.before, Ordering::Release);
+        self.0.visits.store(self.0.visits.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Release);
     }
 }
 

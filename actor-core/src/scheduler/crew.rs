@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::scheduler::hand::{Hand, Order};
-use crate::scheduler::{background, courier, local, soft, worker};
+use crate::scheduler::{background, courier, local, worker};
 use crate::sync::{self, AtomicUsize, Condvar, Mutex, Ordering};
 use crate::system::SystemHandle;
 use crate::wait::wait_while;
@@ -203,8 +203,7 @@ impl Crew {
 fn start(system: &SystemHandle, hand: &Arc<Hand>) -> io::Result<()> {
     let (system, hand) = (system.clone(), hand.clone());
     sync::start(hand.name(), move || {
-        let adopted = soft::adopt();
-        hand.begins(adopted.flag());
+        hand.begins();
         let _runtimes = system.enter_runtimes();
         local::with_doing_of(&hand.doing, || run(&system, &hand));
         system.scheduler().crew.remove(&hand);

@@ -5,8 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 
-use crossbeam_utils::CachePadded;
-
 use crate::cell::ActorId;
 use crate::cell::kind::Kind;
 use crate::cell::task::Task;
@@ -15,7 +13,6 @@ use crate::observe::{Stack, StackError};
 use crate::platform::thread::{self as platform, ThreadId, Usage};
 use crate::scheduler::claim::Claim;
 use crate::scheduler::local;
-use crate::scheduler::soft::Flag;
 use crate::sync::{AtomicPtr, AtomicU64, Condvar, Mutex, OnceLock, Ordering};
 
 /// What a thread is to do next.
@@ -30,8 +27,6 @@ pub(super) enum Order {
 }
 
 pub(super) struct Hand {
-    /// Of its own cache line: the thread writes to it in each turn, and others look at it once a millisecond.
-    pub(super) claim: CachePadded<Claim>,
     pub(super) doing: Doing,
     /// What the thread is called, before its number.
     prefix: Arc<str>,
@@ -46,17 +41,18 @@ pub(super) struct Hand {
 
 struct Thread {
     id: ThreadId,
-    flag: Flag,
     /// An address near the outer end of its stack.
     #[cfg(feature = "stacks")]
     outer: usize,
 }
 
-/// What a thread runs. Written by that thread, with stores alone.
+/// What a thread runs: its claim, and what it notes for others, with stores alone. A cache line of its own, since the
+/// thread writes to it in each turn, and others look at it once a millisecond.
 #[repr(align(64))]
 pub(super) struct Doing {
-    /// How many turns have begun, and how many have ended, together: odd in a turn.
-    turns: AtomicU64,
+    pub(super) claim: Claim,
+    /// The turn that was asked last to end, by another thread: the soft flag is up in that one.
+    asked: AtomicU64,
     /// Whose turn it is.
     actor: AtomicU64,
     kind: AtomicPtr<Kind>,
@@ -78,7 +74,6 @@ impl Hand {
     pub(super) fn new(prefix: Arc<str>, number: usize) -> Self {
         Hand {
             prefix,
-            claim: CachePadded::new(Claim::none()),
             doing: Doing::new(),
             number,
             thread: OnceLock::new(),
@@ -97,20 +92,20 @@ impl Hand {
         format!("{}-{}", self.prefix, self.number)
     }
 
-    /// Called by the thread, first of all; with its soft flag.
-    pub(super) fn begins(&self, flag: Flag) {
+    /// Called by the thread, first of all.
+    pub(super) fn begins(&self) {
+        let id = platform::current();
         self.thread.get_or_init(|| Thread {
-            id: platform::current(),
-            flag,
+            id,
             #[cfg(feature = "stacks")]
-            outer: ptr::from_ref(&flag).addr(),
+            outer: ptr::from_ref(&id).addr(),
         });
     }
 
     /// Gives the thread something to do. It must be spare.
     pub(super) fn order(&self, order: Order) {
         if matches!(order, Order::Run(_)) {
-            self.claim.renew();
+            self.doing.claim.renew();
         }
         *self.orders.lock() = Some(order);
         self.ordered.notify_one();
@@ -130,7 +125,7 @@ impl Hand {
     /// Runs a turn on this thread, which runs no worker. Tells whose it was.
     pub(super) fn run_turn(&self, task: Task) -> Option<Subject> {
         local::turn_begins();
-        self.doing.begin();
+        self.doing.begin(&task);
         if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {
             tracing::error!("a turn panicked outside of any handler: a bug in the runtime");
         }
@@ -166,13 +161,6 @@ impl Hand {
         *demoted
     }
 
-    /// Asks the turn that runs on the thread to end at its next safepoint.
-    pub(super) fn raise(&self) {
-        if let Some(thread) = self.thread.get() {
-            thread.flag.raise();
-        }
-    }
-
     /// The thread's stack, in a turn of this actor's.
     #[cfg(feature = "stacks")]
     pub(super) fn stack_of(&self, actor: ActorId) -> Result<Stack, StackError> {
@@ -185,39 +173,37 @@ impl Hand {
     }
 }
 
+/// There are never so many turns.
+const NO_TURN: u64 = u64::MAX;
+
 impl Doing {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Doing {
-            turns: AtomicU64::new(0),
+            claim: Claim::none(),
+            asked: AtomicU64::new(NO_TURN),
             actor: AtomicU64::new(0),
             kind: AtomicPtr::new(ptr::null_mut()),
             message: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
-    /// A turn begins.
+    /// A turn begins, of this task's actor: the thread goes outside.
     #[inline]
-    pub(super) fn begin(&self) {
-        self.count();
+    pub(super) fn begin(&self, task: &Task) {
+        self.set_subject(task);
+        self.claim.leave();
     }
 
-    /// A turn has ended.
+    /// A turn has ended: the thread comes inside. False if it has no claim on a worker.
     #[inline]
-    pub(super) fn end(&self) {
-        self.count();
+    pub(super) fn end(&self) -> bool {
+        self.claim.enter()
     }
 
-    #[inline]
-    fn count(&self) {
-        // Relaxed: only this thread writes it, and it orders nothing.
-        let turns = self.turns.load(Ordering::Relaxed);
-        self.turns.store(turns.wrapping_add(1), Ordering::Relaxed);
-    }
-
-    /// Which turn runs: odd, or between which two nothing does.
+    /// Which turn runs: odd, or between which two none does.
     #[inline]
     pub(super) fn turn(&self) -> u64 {
-        self.turns.load(Ordering::Relaxed)
+        self.claim.turn()
     }
 
     #[inline]
@@ -239,11 +225,34 @@ impl Doing {
 
     /// Notes whose turn it is.
     #[inline]
-    pub(super) fn set_subject(&self, actor: ActorId, kind: &'static Kind) {
+    pub(super) fn set_subject(&self, task: &Task) {
         // Relaxed: what is read is for people to look at.
-        self.actor.store(actor.0, Ordering::Relaxed);
-        self.kind.store(ptr::from_ref(kind).cast_mut(), Ordering::Relaxed);
+        self.actor.store(task.actor().0, Ordering::Relaxed);
+        self.kind.store(ptr::from_ref(task.kind()).cast_mut(), Ordering::Relaxed);
         self.message.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    /// Asks the turn that runs now to end at its next safepoint: raises the soft flag. If it ends before it sees that,
+    /// nothing comes of it.
+    pub(super) fn raise(&self) {
+        // Relaxed: it tells nothing but itself.
+        self.asked.store(self.turn(), Ordering::Relaxed);
+    }
+
+    /// Whether the turn that runs was asked to end. For the thread.
+    #[inline]
+    pub(super) fn is_raised(&self) -> bool {
+        // Relaxed: as in `raise`.
+        self.asked.load(Ordering::Relaxed) == self.turn()
+    }
+
+    /// Lowers the soft flag. For the thread.
+    #[inline]
+    pub(super) fn lower(&self) {
+        if self.is_raised() {
+            // Relaxed: as in `raise`.
+            self.asked.store(NO_TURN, Ordering::Relaxed);
+        }
     }
 
     /// Notes which message's handler runs.

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blocking;
-use crate::cell::ActorId;
-use crate::cell::kind::Kind;
 use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::Driver;
 use crate::observe::Record;
+use crate::scheduler::claim::Inside;
 use crate::scheduler::hand::{Doing, Hand};
 use crate::scheduler::{Queue, Remote, Scheduler, background, courier, pinned};
 use crate::sync::thread_local;
@@ -65,11 +64,15 @@ pub(super) fn steps() -> u32 {
     STEPS.get()
 }
 
-/// Notes whose turn runs on this thread: the actor's cell, by its address, its number and its kind.
+/// Notes whose turn runs on this thread: the actor's cell, by its address.
 #[inline]
-pub(crate) fn begin_turn_of(cell: *const (), actor: ActorId, kind: &'static Kind) {
+pub(crate) fn begin_turn_of(cell: *const ()) {
     CURRENT.set(cell);
-    with_doing(|doing| doing.set_subject(actor, kind));
+}
+
+/// Notes that the turn on this thread is this task's after all, which was around another one.
+pub(crate) fn note_subject(task: &Task) {
+    with_doing(|doing| doing.set_subject(task));
 }
 
 /// The soft quantum of the turn on this thread, as far as it knows; zero if it knows none.
@@ -79,6 +82,19 @@ pub(super) fn soft_quantum() -> Duration {
     with_doing(|doing| kind = doing.subject(doing.turn()).and_then(|subject| subject.kind));
     let own = || kind?.quanta().0;
     with_post(|post| post.scheduler.sysmon.quanta_of(kind).soft).or_else(own).unwrap_or_default()
+}
+
+/// Whether the turn on this thread was asked to end: its soft flag is up.
+#[inline]
+pub(super) fn is_flag_raised() -> bool {
+    let mut raised = false;
+    with_doing(|doing| raised = doing.is_raised());
+    raised
+}
+
+/// Lowers this thread's soft flag.
+pub(super) fn lower_flag() {
+    with_doing(Doing::lower);
 }
 
 /// Notes which message's handler runs now.
@@ -148,7 +164,7 @@ impl Post<'_> {
     /// Calls `f` while the thread is inside with its claim on the worker.
     #[inline]
     fn inside<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
-        let _inside = self.hand.claim.inside()?;
+        let _inside = self.hand.doing.claim.inside()?;
         Some(f())
     }
 
@@ -173,20 +189,29 @@ pub(super) enum Pushed {
 #[inline]
 pub(super) fn push_next(scheduler: &Scheduler, task: Task) -> Result<Pushed, Task> {
     let Some(post) = active_post(scheduler) else { return Err(task) };
-    let Some(_inside) = post.hand.claim.inside() else { return Err(task) };
+    let Some(inside) = post.hand.doing.claim.inside() else { return Err(task) };
     // SAFETY: the claim is on this worker, and this thread is inside.
     let queue = unsafe { post.remote.queue.get() };
-    Ok(match queue.replace_next(task) {
-        None => Pushed::Next,
-        Some(before) => Pushed::Queued { urgent: post.push(before, queue) },
-    })
+    match queue.replace_next(task) {
+        None => Ok(Pushed::Next),
+        Some(before) => Ok(push_inside(post, inside, before)),
+    }
+}
+
+/// Puts a task at the end of the queue, and goes outside. Apart, for there is often none: so what comes with every
+/// message is short, and has nothing to keep.
+#[inline(never)]
+fn push_inside(post: &Post<'_>, _inside: Inside<'_>, task: Task) -> Pushed {
+    // SAFETY: as in `push_next`, for as long as `_inside` is there.
+    let queue = unsafe { post.remote.queue.get() };
+    Pushed::Queued { urgent: post.push(task, queue) }
 }
 
 /// Pushes to the end of this thread's own queue; gives the task back if it does not run an active worker of
 /// `scheduler`.
 pub(super) fn push_back(scheduler: &Scheduler, task: Task) -> Result<Pushed, Task> {
     let Some(post) = active_post(scheduler) else { return Err(task) };
-    let Some(_inside) = post.hand.claim.inside() else { return Err(task) };
+    let Some(_inside) = post.hand.doing.claim.inside() else { return Err(task) };
     // SAFETY: as in `push_next`.
     let queue = unsafe { post.remote.queue.get() };
     let alone = queue.is_empty();
@@ -217,7 +242,7 @@ pub(super) fn is_worker_of(scheduler: &Scheduler) -> bool {
 /// when it could not be pushed here.
 pub(super) fn schedules_from_afar(scheduler: &Scheduler) -> bool {
     let afar = with_post(|post| {
-        let lost = post.is_of(scheduler) && post.hand.claim.inside().is_none();
+        let lost = post.is_of(scheduler) && post.hand.doing.claim.inside().is_none();
         if lost && !post.afar.replace(true) {
             scheduler.crew.loses();
         }

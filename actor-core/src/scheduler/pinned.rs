@@ -15,7 +15,7 @@ use crate::cell::task::Task;
 use crate::driver::Driver;
 use crate::error::SpawnError;
 use crate::observe::sample;
-use crate::scheduler::{local, soft};
+use crate::scheduler::local;
 use crate::sync::{Condvar, Mutex, thread, thread_local};
 use crate::system::SystemHandle;
 use crate::wait::wait_while;
@@ -248,7 +248,6 @@ pub(super) fn any_driver() -> Option<Arc<dyn Driver>> {
 
 fn run(system: &SystemHandle, seat: &Seat) {
     HERE.with(|here| drop(here.set(system.clone())));
-    let _flag = soft::adopt();
     let _runtimes = system.enter_runtimes();
     while let Some(task) = seat.next() {
         local::turn_begins();

@@ -5,40 +5,23 @@
 //! whoever asks ([`Checkpoint`](crate::Checkpoint), [`Context::should_yield`](crate::Context::should_yield)). A look is
 //! a load of a thread-local pointer and of what it points to.
 //!
-//! A thread that runs actors [adopts](adopt) a flag for its life. Flags are never freed, since somebody may raise one
-//! at any time; the next thread takes those of threads that have ended. A flag that is raised too late meets
-//! the next turn, or the next thread, and costs it one yield.
+//! The flag is in what a thread that runs workers notes of its turns ([`Doing`](crate::scheduler::hand::Doing)): the
+//! number of the turn that was asked to end. So it need not be lowered when the next turn begins, and one that is raised
+//! too late meets nobody. Other threads have none, since nobody watches them.
 
 use std::cell::Cell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-
-use crossbeam_utils::CachePadded;
 
 use crate::clock;
 use crate::scheduler::local;
-use crate::sync::{Ordering, StaticBool, thread_local};
+use crate::sync::thread_local;
 
 /// How many futures of ours may be ready at once, one after the other, in a turn.
 const READY_AT_ONCE: u32 = 128;
 /// How many looks there are, at most, between two looks at the coarse clock.
 const CLOCK_EVERY: u32 = 8;
 
-/// A thread's flag, for those who raise it.
-#[derive(Clone, Copy)]
-pub(crate) struct Flag(&'static CachePadded<StaticBool>);
-
-/// The flag of threads that have adopted none.
-static NOBODYS: CachePadded<StaticBool> = CachePadded::new(StaticBool::new(false));
-/// The flags of threads that have ended. From the standard library even in models, which end while this stays.
-static SPARE: Mutex<Vec<Flag>> = Mutex::new(Vec::new());
-
-fn spare() -> MutexGuard<'static, Vec<Flag>> {
-    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 thread_local! {
-    static FLAG: Cell<Flag> = const { Cell::new(Flag(&NOBODYS)) };
     static LEFT: Cell<Left> = const { Cell::new(Left::FULL) };
     /// What the coarse clock said at the turn's first look at it.
     static FIRST_LOOK: Cell<u64> = const { Cell::new(0) };
@@ -55,67 +38,16 @@ impl Left {
     const FULL: Left = Left { ready: READY_AT_ONCE, looks: 0 };
 }
 
-impl Flag {
-    /// Asks the turn that runs on the flag's thread to come to an end at its next safepoint.
-    pub(crate) fn raise(self) {
-        // Relaxed: it tells nothing but itself.
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn is_raised(self) -> bool {
-        // Relaxed: as in `raise`.
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// A flag for as long as a thread runs actors.
-pub(crate) struct Adopted(Flag);
-
-/// Gives this thread a flag of its own.
-pub(crate) fn adopt() -> Adopted {
-    let spare = spare().pop();
-    let flag = spare.unwrap_or_else(|| Flag(Box::leak(Box::default())));
-    FLAG.set(flag);
-    lower();
-    Adopted(flag)
-}
-
-impl Adopted {
-    /// The flag, for those who raise it.
-    pub(crate) fn flag(&self) -> Flag {
-        self.0
-    }
-}
-
-impl Drop for Adopted {
-    fn drop(&mut self) {
-        FLAG.set(Flag(&NOBODYS));
-        spare().push(self.0);
-    }
-}
-
 /// Whether this thread's flag is up.
 #[inline]
 pub(crate) fn raised() -> bool {
-    FLAG.get().is_raised()
+    local::is_flag_raised()
 }
 
-/// Lowers this thread's flag.
-#[inline]
-pub(crate) fn lower() {
-    let flag = FLAG.get();
-    // A look first: the flag's cache line stays shared if nobody has raised it.
-    if flag.is_raised() {
-        // Relaxed: as in `raise`.
-        flag.0.store(false, Ordering::Relaxed);
-    }
-}
-
-/// A turn begins on this thread: with a full budget and the flag down.
+/// A turn begins on this thread, with a full budget.
 #[inline]
 pub(crate) fn turn_begins() {
     LEFT.set(Left::FULL);
-    lower();
 }
 
 /// Whether the turn on this thread has been long enough. Looks at the coarse clock now and then, soon at first,
@@ -145,7 +77,8 @@ fn clock_ticked() -> bool {
 
 /// Yields: the task goes to the back of the queue, and begins with a full budget when it comes to its turn again.
 pub(crate) fn yield_now<T>(cx: &mut Context<'_>) -> Poll<T> {
-    turn_begins();
+    LEFT.set(Left::FULL);
+    local::lower_flag();
     cx.waker().wake_by_ref();
     Poll::Pending
 }
@@ -172,35 +105,51 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::scheduler::hand::Doing;
 
     fn poll_ready() -> Poll<()> {
         charged(&mut Context::from_waker(std::task::Waker::noop()), |_| Poll::Ready(()))
     }
 
     #[test]
-    fn a_flag_is_seen_by_its_thread_alone_and_until_the_next_turn() {
-        let adopted = adopt();
-        let flag = adopted.flag();
-        turn_begins();
-        assert!(!raised());
-        thread::scope(|scope| scope.spawn(|| flag.raise()).join()).expect("it raises the flag");
-        assert!(raised() && is_over());
-        assert!(!thread::spawn(raised).join().expect("it looks"));
-        turn_begins();
-        assert!(!raised());
+    fn a_flag_is_seen_by_its_thread_alone_and_in_one_turn() {
+        let doing = Doing::new();
+        local::with_doing_of(&doing, || {
+            assert!(!raised(), "no turn runs");
+            doing.claim.leave();
+            assert!(!raised());
+            thread::scope(|scope| scope.spawn(|| doing.raise()).join()).expect("it raises the flag");
+            assert!(raised() && is_over());
+            assert!(!thread::spawn(raised).join().expect("it looks"));
+            doing.claim.enter();
+            doing.claim.leave();
+            assert!(!raised(), "it was another turn's");
+        });
     }
 
     #[test]
-    fn flags_are_used_again_and_come_lowered() {
-        let first = adopt();
-        let flag = first.flag();
-        drop(first);
-        flag.raise();
+    fn a_flag_that_is_raised_between_two_turns_is_neithers() {
+        let doing = Doing::new();
+        local::with_doing_of(&doing, || {
+            doing.claim.leave();
+            doing.claim.enter();
+            doing.raise();
+            doing.claim.leave();
+            assert!(!raised());
+        });
         assert!(!raised(), "a thread without a flag sees none");
-        // Other tests adopt flags too, so this may not be the same one.
-        let second = adopt();
-        assert!(!raised());
-        drop(second);
+    }
+
+    #[test]
+    fn a_flag_is_seen_once_by_who_yields() {
+        let doing = Doing::new();
+        local::with_doing_of(&doing, || {
+            turn_begins();
+            doing.claim.leave();
+            doing.raise();
+            assert!(poll_ready().is_pending());
+            assert!(!raised() && poll_ready().is_ready(), "what polls in a loop gets on");
+        });
     }
 
     #[test]

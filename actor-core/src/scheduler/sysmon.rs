@@ -155,7 +155,7 @@ impl Scheduler {
 
     /// Asks a turn to end at its next safepoint, and says so.
     fn ask(&self, hand: &Hand, turn: Option<LongTurn>) {
-        hand.raise();
+        hand.doing.raise();
         self.tallies.soft.count();
         self.events.publish_some(turn.map(Event::SoftPreempted));
     }
@@ -294,7 +294,7 @@ impl<'a> Watcher<'a> {
     /// Has a spare thread take the worker over.
     fn replace(&mut self, worker: usize, hand: &Arc<Hand>, now: Instant) {
         let Some(spare) = self.spare(now, Some(worker)) else { return };
-        if !hand.claim.revoke() {
+        if !hand.doing.claim.revoke() {
             // It is between two turns, or is just scheduling something. If it goes on, all is well.
             return self.scheduler.crew.put_back(spare);
         }

@@ -147,8 +147,7 @@ impl Worker<'_> {
     /// Comes inside after a turn. False if another thread has taken the worker over.
     #[inline]
     fn come_back(&self) -> bool {
-        self.post.hand.doing.end();
-        self.post.hand.claim.enter()
+        self.post.hand.doing.end()
     }
 
     /// Finds the next turn to run: here, in the global queue, or at another worker's.
@@ -206,8 +205,7 @@ impl Worker<'_> {
     /// Runs a turn, then looks outside if that is due. False if another thread has taken the worker over meanwhile.
     fn run(&mut self, task: Task) -> bool {
         observe::count(Count::Turns);
-        self.post.hand.doing.begin();
-        self.post.hand.claim.leave();
+        self.post.hand.doing.begin(&task);
         task.run();
         if !self.come_back() {
             return false;

@@ -11,6 +11,7 @@ use crate::cell::task::{Header, Task};
 use crate::cell::{ActorId, Control};
 use crate::clock;
 use crate::observe::sample::{self, Stamp};
+use crate::scheduler::local;
 
 /// Begins as a cell does.
 #[repr(C)]
@@ -53,6 +54,7 @@ unsafe fn run(header: NonNull<Header>) {
     let probe = unsafe { Box::from_raw(header.cast::<Probe>().as_ptr()) };
     let Probe { task, stamp, .. } = *probe;
     let begun = clock::now();
+    local::note_subject(&task);
     task.run();
     sample::turn_ended(stamp, begun);
 }

@@ -90,7 +90,7 @@ impl<A: Messages> Life<A> {
 
 #[derive(Clone, Copy)]
 pub(crate) struct InWork {
-    pub(crate) message: &'static str,
+    pub(crate) message: &'static &'static str,
     pub(crate) by: Way,
 }
 
