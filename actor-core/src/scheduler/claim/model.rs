@@ -2,13 +2,14 @@
 //!
 //! What was weakened, and what loom said:
 //!
-//! * no light barrier, or no heavy one: both threads use the worker's queue at a time;
-//! * the store in `leave` or in the drop of `Inside`, or the load of `inside` in `revoke`, relaxed: who takes over does not
-//!   see what was queued last;
-//! * `defend` without a compare-and-swap, by a store: both use the queue;
-//! * `revoke` that takes the claim whatever `inside` says: the same.
+//! * no fence in `defend`, or no heavy barrier: both threads use the worker's queue at a time;
+//! * the store in `leave` or in the drop of `Inside`, or the load of `turns` or of `visits` in `revoke`, relaxed: who takes
+//!   over does not see what was queued last;
+//! * `defend` without a compare-and-swap, by a swap: both use the queue;
+//! * `revoke` that takes the claim whatever `turns` says, or whatever `visits` says: the same.
 //!
-//! Loom has no barrier that one side pays for: in models both are full fences, which is what the two are together.
+//! Loom has no barrier that one side pays for: in models the hold is `FENCED`, and both sides have a full fence,
+//! which is what the two are together.
 
 use loom::sync::Arc;
 use loom::thread;
