@@ -237,7 +237,7 @@ impl<A: Messages> Turn<'_, A> {
     fn give_out(&mut self, why: Option<&StopReason>) -> (Incarnation<A>, Duration, Load) {
         let now = self.cell.system().scheduler().stalls().watched();
         let (phase, in_work, busy) = (self.life.phase, self.in_work, self.is_busy());
-        let message = in_work.map(|work| work.message);
+        let message = in_work.map(|work| *work.message);
         let (cell, incarnation) = (self.cell.clone(), self.life.number);
         let limited = self.life.limited().expect("the cell says so");
         if !busy {
@@ -327,7 +327,7 @@ impl<A: Messages> Turn<'_, A> {
             actor: self.cell.id(),
             name: kind.name(),
             site: kind.site(),
-            message: self.in_work.map(|work| work.message),
+            message: self.in_work.map(|work| *work.message),
             took: limit,
             thread: None,
         });
