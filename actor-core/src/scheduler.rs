@@ -294,10 +294,12 @@ impl Scheduler {
     }
 
     /// Whether work waits for a worker that is in a turn, and nobody else can do it.
-    fn waits_for(&self, worker: usize) -> bool {
-        let stealer = &self.remote(worker).stealer;
+    fn waits_for(&self, worker: usize, now: Instant) -> bool {
+        let Remote { stealer, timers, .. } = self.remote(worker);
         let free = || self.sleep.idle() > 0 || self.sleep.is_searching();
-        stealer.has_next() || (!stealer.is_empty() || !self.global.is_empty()) && !free()
+        stealer.has_next()
+            || timers.is_due(now)
+            || (!stealer.is_empty() || !self.global.is_empty()) && !free()
     }
 
     // ---- looking in ----------------------------------------------------------------------------

@@ -194,6 +194,12 @@ impl TimerQueue {
         }
     }
 
+    /// Whether a timer is due, as far as can be told without waiting for the lock.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        let next = self.inner.try_lock().and_then(|inner| inner.wheel.next());
+        next.is_some_and(|tick| tick <= self.last_tick_before(now))
+    }
+
     fn note_armed(&self, inner: &Inner) {
         // Relaxed: it orders nothing.
         self.armed.store(inner.wheel.len(), Ordering::Relaxed);

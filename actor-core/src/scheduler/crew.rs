@@ -17,7 +17,8 @@ use crate::sync::{self, AtomicUsize, Condvar, Mutex, Ordering};
 use crate::system::SystemHandle;
 use crate::wait::wait_while;
 
-/// So many spares are kept when their handlers have returned.
+/// So many spares are kept when their handlers have returned, and are there when a turn has taken long: one, and one more
+/// since a thread that has just been started may have to wait long for its first look at a processor where all are busy.
 const SPARES: usize = 2;
 
 pub(super) struct Crew {
@@ -34,7 +35,7 @@ struct State {
     max: usize,
     /// All that have not ended.
     hands: Vec<Arc<Hand>>,
-    /// Those that wait for something to do.
+    /// Those that wait for something to do; who has just come back is the last, and is taken first.
     spares: Vec<Arc<Hand>>,
     /// How many have been started.
     started: usize,
@@ -61,11 +62,13 @@ impl Crew {
 
     /// A thread that has nothing to do, for one order. Not for threads that were demoted.
     pub(super) fn spare(&self, system: &SystemHandle) -> Result<Arc<Hand>, NoSpare> {
+        self.waiting().map_or_else(|| self.start_spare(system), Ok)
+    }
+
+    /// A new thread, for one order.
+    pub(super) fn start_spare(&self, system: &SystemHandle) -> Result<Arc<Hand>, NoSpare> {
         let hand = {
             let mut state = self.state.lock();
-            if let Some(hand) = state.spares.pop() {
-                return Ok(hand);
-            }
             if state.over {
                 return Err(NoSpare::Over);
             }
@@ -96,13 +99,13 @@ impl Crew {
         self.state.lock().max += more;
     }
 
-    /// Takes back a spare that was not needed.
+    /// Takes a spare that is not needed now, and may be new.
     pub(super) fn put_back(&self, hand: Arc<Hand>) {
         let mut state = self.state.lock();
         if state.over {
             hand.order(Order::End);
         } else {
-            state.spares.push(hand);
+            state.spares.insert(0, hand);
         }
     }
 
@@ -143,9 +146,9 @@ impl Crew {
         state.spares.len() + state.max.saturating_sub(state.hands.len()) >= 2
     }
 
-    /// Whether a spare waits.
-    pub(super) fn has_spare(&self) -> bool {
-        !self.state.lock().spares.is_empty()
+    /// Whether as many spares wait as are kept.
+    pub(super) fn has_spares(&self) -> bool {
+        self.state.lock().spares.len() >= SPARES
     }
 
     /// A thread has come to the end of what it was ordered to do. True if it is to wait as a spare.

@@ -20,6 +20,9 @@ const MOST_AT_ONCE: usize = 128;
 const OTHERS_SHARE: u32 = 4;
 /// So much of the time that the others have had counts for what is taken from the global queue next.
 const SAVED: Duration = Duration::from_micros(400);
+/// For so long the others come first on a thread that has just come to the worker: if that was taken over, they have
+/// waited for as long as a turn is given.
+const OTHERS_AT_FIRST: Duration = Duration::from_millis(1);
 /// If for this long there were no turns but those of the global queue, they tell how long turns take.
 const ALL_GLOBAL: Duration = Duration::from_millis(2);
 /// After this many turns of actors that were scheduled last, one behind another, the queue is next; if turns
@@ -68,7 +71,7 @@ impl Pace {
             measured: now,
             global_nanos: u32::MAX,
             batch: 1,
-            others_until: now,
+            others_until: now + OTHERS_AT_FIRST,
         }
     }
 

@@ -279,7 +279,7 @@ impl<'a> Watcher<'a> {
         }
         let Some(seen) = watch::again(&mut self.seen, worker, &hand, turn) else { return true };
         seen.passes(passed);
-        let waits = || self.scheduler.waits_for(worker);
+        let waits = || self.scheduler.waits_for(worker, now);
         match seen.advise(self.scheduler.sysmon.quanta_in(&hand, turn), || hand.usage(), waits) {
             Advice::Leave => {}
             Advice::Ask => {
@@ -298,25 +298,35 @@ impl<'a> Watcher<'a> {
             // It is between two turns, or is just scheduling something. If it goes on, all is well.
             return self.scheduler.crew.put_back(spare);
         }
-        let mut seen = self.seen.remove(&worker).expect("it is what the advice was about");
-        self.give(worker, spare);
+        let seen = self.seen.remove(&worker).expect("it is what the advice was about");
+        // Before any work is done for which it was.
         self.scheduler.tallies.replaced.count();
-        if let Some(turn) = seen.describe(hand, None) {
-            tracing::warn!(%turn, worker, "a turn takes long: another thread has taken its worker over");
+        self.give(worker, spare);
+        self.is_replaced(hand.clone(), seen);
+    }
+
+    /// Says that a turn has cost its thread what that was there for, and watches it until it returns.
+    fn is_replaced(&mut self, hand: Arc<Hand>, mut seen: Seen) {
+        if let Some(turn) = seen.describe(&hand, None) {
+            tracing::warn!(%turn, "a turn takes long: another thread takes the place of its own");
             self.scheduler.events.publish(|| Event::Replaced(turn));
         }
-        self.stuck.push(Stuck { hand: hand.clone(), seen });
+        self.stuck.push(Stuck { hand, seen });
     }
 
     /// A thread that can take over, in hand before anything is taken from anybody. Without one it is said, once for the
     /// turn if that is because there may be no more.
     fn spare(&mut self, now: Instant, worker: Option<usize>) -> Option<Arc<Hand>> {
         // One that has come back is at hand even while none is started.
-        let waiting = self.scheduler.crew.waiting();
-        if waiting.is_some() || now < self.not_before {
-            return waiting;
+        self.scheduler.crew.waiting().or_else(|| self.start_spare(now, worker))
+    }
+
+    /// The same, if it must be a new one.
+    fn start_spare(&mut self, now: Instant, worker: Option<usize>) -> Option<Arc<Hand>> {
+        if now < self.not_before {
+            return None;
         }
-        match self.scheduler.crew.spare(self.system) {
+        match self.scheduler.crew.start_spare(self.system) {
             Ok(spare) => return Some(spare),
             Err(NoSpare::Over) => {}
             Err(NoSpare::Failed(error)) => {
@@ -355,10 +365,10 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    /// Sees to it that a spare is there before it is needed.
+    /// Sees to it that spares are there before they are needed.
     fn keep_warm(&mut self, now: Instant) {
-        if !self.scheduler.crew.has_spare()
-            && let Some(spare) = self.spare(now, None)
+        if !self.scheduler.crew.has_spares()
+            && let Some(spare) = self.start_spare(now, None)
         {
             self.scheduler.crew.put_back(spare);
         }

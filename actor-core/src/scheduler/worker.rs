@@ -128,6 +128,8 @@ impl Worker<'_> {
     }
 
     fn run_turns(&mut self) -> Outcome {
+        // If the worker was taken over, a handler has kept it from that for long.
+        self.look_outside(clock::now());
         loop {
             if !self.scheduler.active.includes(self.post.index) && !self.scheduler.is_stopping() {
                 self.retire();
@@ -216,13 +218,18 @@ impl Worker<'_> {
             self.publish_pace();
             self.global_due = self.pace.global_due(from_global);
             if let Some(now) = outside {
-                self.watch.publish();
-                self.scheduler.timers(self.post.index).fire_due(now);
-                self.driver.poll();
-                observe::count(Count::DriverPolls);
+                self.look_outside(now);
             }
         }
         true
+    }
+
+    /// Fires the timers that are due, and polls the driver.
+    fn look_outside(&mut self, now: Instant) {
+        self.watch.publish();
+        self.scheduler.timers(self.post.index).fire_due(now);
+        self.driver.poll();
+        observe::count(Count::DriverPolls);
     }
 
     fn publish_pace(&self) {

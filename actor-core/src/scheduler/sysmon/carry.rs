@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use crate::observe::Event;
+use crate::scheduler::sysmon::Watcher;
 use crate::scheduler::sysmon::watch::{Advice, Seen};
-use crate::scheduler::sysmon::{Stuck, Watcher};
 
 impl Watcher<'_> {
     /// Looks at the courier; whether a turn runs there.
@@ -27,8 +26,7 @@ impl Watcher<'_> {
             }
             Advice::Replace if scheduler.courier.loses(&hand, turn) => {
                 scheduler.tallies.replaced.count();
-                scheduler.events.publish_some(seen.describe(&hand, None).map(Event::Replaced));
-                self.stuck.push(Stuck { hand, seen });
+                self.is_replaced(hand, seen);
                 return true;
             }
             Advice::Replace => {}
