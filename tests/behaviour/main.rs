@@ -16,6 +16,7 @@ mod endings;
 mod groups;
 mod interop;
 mod lifecycle;
+mod machine;
 mod macro_errors;
 mod macro_expansion;
 mod mailbox;
