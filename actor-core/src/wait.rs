@@ -33,6 +33,11 @@ impl Token {
         std::mem::take(&mut *set)
     }
 
+    #[cfg(all(test, loom))]
+    pub(crate) fn is_set(&self) -> bool {
+        *self.set.lock()
+    }
+
     pub(crate) fn set(&self) {
         *self.set.lock() = true;
         self.changed.notify_one();

@@ -11,6 +11,9 @@
 //! actors, and this one is to help with a few short turns. Its thread is one of the [crew](super::crew); in a turn that takes
 //! long, sysmon finds another one for its place.
 
+#[cfg(all(test, loom))]
+mod model;
+
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,18 +74,22 @@ impl Courier {
     /// and sysmon must be woken to find one. What it is to find was pushed before, with a full fence since.
     pub(super) fn call(&self, here: bool) -> bool {
         // Relaxed, here and below: a hint, since the workers come to the queue too.
-        match self.state.load(Ordering::Relaxed) {
-            WAITS if here && self.becomes(WAITS, FETCHED) => {
-                if let Some(hand) = &*self.hand.lock() {
-                    hand.fetch();
+        loop {
+            match self.state.load(Ordering::Relaxed) {
+                WAITS if here && self.becomes(WAITS, FETCHED) => {
+                    if let Some(hand) = &*self.hand.lock() {
+                        hand.fetch();
+                    }
+                    self.called.set();
                 }
-                self.called.set();
+                WAITS if !here && self.becomes(WAITS, RUNS) => self.called.set(),
+                NONE if self.hard < PATIENCE && self.becomes(NONE, WANTED) => return true,
+                // It has changed since: it may just have left.
+                WAITS => continue,
+                _ => {}
             }
-            WAITS if self.becomes(WAITS, RUNS) => self.called.set(),
-            NONE if self.hard < PATIENCE => return self.becomes(NONE, WANTED),
-            _ => {}
+            return false;
         }
-        false
     }
 
     fn becomes(&self, from: u32, to: u32) -> bool {
@@ -101,9 +108,15 @@ impl Courier {
             return;
         }
         let Some(spare) = spare() else { return };
-        *self.hand.lock() = Some(spare.clone());
-        self.state.store(RUNS, Ordering::Relaxed);
+        self.give(&spare);
         spare.order(Order::Carry);
+    }
+
+    /// Gives the place, which is wanted, to a thread.
+    fn give(&self, hand: &Arc<Hand>) {
+        let mut current = self.hand.lock();
+        *current = Some(hand.clone());
+        self.state.store(RUNS, Ordering::Relaxed);
     }
 
     /// Takes its place away from a thread whose turn takes long. False if that turn has ended.
