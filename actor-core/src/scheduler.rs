@@ -275,7 +275,7 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     pub(crate) fn divert(&self, task: Task, actor: ActorId, kind: &'static Kind) -> Result<(), Task> {
-        let for_workers = local::is_worker_of(self) || courier::is_of(self);
+        let for_workers = local::is_worker_of(self) || crew::is_courier_of(self);
         if !for_workers || self.is_stopping() || !self.background.conduct.is_slow(actor, kind) {
             return Err(task);
         }

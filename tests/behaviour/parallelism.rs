@@ -7,7 +7,7 @@ use std::time::Duration;
 use actor_core::{ParallelismError, prelude::*};
 
 use crate::net_support::Setup;
-use crate::support::{Log, eventually, patient, system};
+use crate::support::{Log, builder, eventually, patient, system};
 
 /// Tells on what it is told, so that work comes from workers as well as from outside.
 #[derive(Actor)]
@@ -166,10 +166,14 @@ fn threads_of_a_visit(visitors: &[VisitorRef], threads: &Log<String>) -> Vec<Str
     threads.entries().split_off(before)
 }
 
+/// Longer than any turn here takes, and not so long that it means nobody minds.
+const LONG: Duration = Duration::from_millis(900);
+
 #[test]
 fn retired_workers_run_no_actors_and_come_back() {
-    // Patient, so that there is no courier beside the workers.
-    let system = patient(4).name("coming").build().unwrap();
+    // No worker is taken over, so that threads can be told by their names; there may be a courier beside them, but not
+    // while any is retired.
+    let system = builder(4).name("coming").soft_quantum(LONG).hard_quantum(LONG).build().unwrap();
     let (visitors, threads, _) = visitors(&system, 200);
     for _ in 0..5 {
         system.set_parallelism(1).unwrap();

@@ -6,17 +6,15 @@
 
 pub(super) mod conduct;
 
-use std::cell::{Cell, OnceCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::cell::task::Task;
 use crate::clock;
-use crate::driver::Driver;
 use crate::scheduler::Scheduler;
 use crate::scheduler::hand::{Hand, Order};
-use crate::sync::{Condvar, Mutex, thread_local};
+use crate::sync::{Condvar, Mutex};
 use crate::system::SystemHandle;
 use conduct::Conduct;
 
@@ -148,30 +146,9 @@ impl Background {
     }
 }
 
-thread_local! {
-    /// The system in whose background lane this thread runs actors.
-    static HERE: OnceCell<SystemHandle> = const { OnceCell::new() };
-    /// Whether it is one; apart, for a look that costs nothing.
-    static IS_HERE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread runs actors in the background lane of any system.
-#[inline]
-pub(super) fn is_current() -> bool {
-    IS_HERE.get()
-}
-
-/// The driver of one of the active workers, for an actor that opens a socket here.
-pub(super) fn any_driver() -> Option<Arc<dyn Driver>> {
-    let any = |here: &OnceCell<SystemHandle>| here.get().and_then(|system| system.scheduler().any_driver());
-    HERE.try_with(any).ok().flatten()
-}
-
 /// Runs turns until there are none for a while. The thread ends after that: it cannot have its priority back.
 pub(super) fn run(system: &SystemHandle, hand: &Arc<Hand>) {
     system.scheduler().crew.demote(hand, hand.doing.turn());
-    HERE.with(|here| drop(here.set(system.clone())));
-    IS_HERE.set(true);
     let scheduler = system.scheduler();
     while let Some(task) = scheduler.background.next(hand) {
         run_turn(scheduler, hand, task);

@@ -14,16 +14,14 @@
 #[cfg(all(test, loom))]
 mod model;
 
-use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::driver::Driver;
 use crate::observe::{self, Count};
 use crate::scheduler::hand::{Hand, Order};
 use crate::scheduler::{Remote, Scheduler};
-use crate::sync::{AtomicU32, Mutex, Ordering, fence, thread_local};
+use crate::sync::{AtomicU32, Mutex, Ordering, fence};
 use crate::system::SystemHandle;
 use crate::wait::Token;
 
@@ -146,7 +144,7 @@ impl Courier {
         if !self.can_be_called(hand) {
             return false;
         }
-        if self.calls_itself(|| scheduler.global.is_empty()) {
+        if self.calls_itself(|| scheduler.global.is_empty() || !scheduler.is_full()) {
             return true;
         }
         let until = clock::now() + IDLE_FOR;
@@ -210,8 +208,12 @@ fn is(current: &Option<Arc<Hand>>, hand: &Hand) -> bool {
 
 impl Scheduler {
     /// Calls the courier if what was pushed may wait long for a worker: all are in turns, and these are long; or the one that
-    /// was woken is not alone in wanting a processor.
+    /// was woken is not alone in wanting a processor. Not where some are retired: fewer threads are to run actors there than
+    /// there are workers, and it would be one more.
     pub(super) fn call_courier(&self) {
+        if !self.is_full() {
+            return;
+        }
         let rivals = self.crew.any_demoted();
         let all_run = self.sleep.idle() == 0 && !self.sleep.is_searching();
         // Relaxed: an estimate.
@@ -223,52 +225,22 @@ impl Scheduler {
     }
 }
 
-thread_local! {
-    /// The system whose courier this thread is.
-    static HERE: RefCell<Option<SystemHandle>> = const { RefCell::new(None) };
-    /// Whether it is one; apart, for a look that costs nothing.
-    static IS_HERE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is the courier of any system.
-#[inline]
-pub(super) fn is_current() -> bool {
-    IS_HERE.get()
-}
-
-/// Whether this thread is the courier of `scheduler`.
-pub(super) fn is_of(scheduler: &Scheduler) -> bool {
-    is_current()
-        && HERE.with(|here| {
-            here.borrow().as_ref().is_some_and(|system| std::ptr::eq(system.scheduler(), scheduler))
-        })
-}
-
-/// The driver of one of the active workers, for an actor that opens a socket here.
-pub(super) fn any_driver() -> Option<Arc<dyn Driver>> {
-    if !is_current() {
-        return None;
-    }
-    HERE.with(|here| here.borrow().as_ref().and_then(|system| system.scheduler().any_driver()))
-}
-
 /// Is the courier until it is no longer wanted, or a turn has taken long.
 pub(super) fn run(system: &SystemHandle, hand: &Hand) {
-    HERE.with(|here| here.replace(Some(system.clone())));
-    IS_HERE.set(true);
     let scheduler = system.scheduler();
     system.placement().settle(None);
     while stint(scheduler, hand) && !scheduler.is_stopping() && scheduler.courier.waits(system, hand) {}
     scheduler.courier.forgets(hand);
-    IS_HERE.set(false);
-    HERE.with(|here| here.replace(None));
 }
 
 /// Runs what waits in the global queue, for a while. False if the thread is no longer the courier.
 fn stint(scheduler: &Scheduler, hand: &Hand) -> bool {
     let until = clock::now() + STINT;
     let mut goes_on = true;
-    while goes_on && let Some(task) = scheduler.global.pop() {
+    while goes_on
+        && scheduler.is_full()
+        && let Some(task) = scheduler.global.pop()
+    {
         observe::count(Count::Turns);
         hand.run_turn(task);
         goes_on = scheduler.courier.goes_on(hand);

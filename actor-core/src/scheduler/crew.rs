@@ -7,13 +7,15 @@
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::driver::Driver;
 use crate::scheduler::hand::{Hand, Order};
-use crate::scheduler::{background, courier, local, worker};
-use crate::sync::{self, AtomicUsize, Condvar, Mutex, Ordering};
+use crate::scheduler::{Scheduler, background, courier, local, worker};
+use crate::sync::{self, AtomicUsize, Condvar, Mutex, Ordering, thread_local};
 use crate::system::SystemHandle;
 use crate::wait::wait_while;
 
@@ -218,8 +220,8 @@ fn run(system: &SystemHandle, hand: &Arc<Hand>) {
     loop {
         match hand.wait() {
             Order::Run(index) => worker::run(system, index, hand),
-            Order::Background => background::run(system, hand),
-            Order::Carry => courier::run(system, hand),
+            Order::Background => as_helper(system, Helper::Background, || background::run(system, hand)),
+            Order::Carry => as_helper(system, Helper::Courier, || courier::run(system, hand)),
             Order::End => return,
         }
         if !system.scheduler().crew.comes_back(hand) {
@@ -228,4 +230,49 @@ fn run(system: &SystemHandle, hand: &Arc<Hand>) {
         // A turn may be waiting for one to take its worker over.
         system.scheduler().sysmon.wake();
     }
+}
+
+/// What a thread does that runs actors beside the workers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Helper {
+    /// It runs the background lane.
+    Background,
+    Courier,
+}
+
+thread_local! {
+    /// The system that this thread helps.
+    static HELPED: RefCell<Option<SystemHandle>> = const { RefCell::new(None) };
+    /// What it does there; apart, for a look that costs nothing.
+    static HELPER: Cell<Option<Helper>> = const { Cell::new(None) };
+}
+
+fn as_helper(system: &SystemHandle, helper: Helper, run: impl FnOnce()) {
+    HELPED.with(|helped| helped.replace(Some(system.clone())));
+    HELPER.set(Some(helper));
+    run();
+    HELPER.set(None);
+    HELPED.with(|helped| helped.replace(None));
+}
+
+/// What this thread does beside the workers of a system, if it does.
+#[inline]
+pub(super) fn helper() -> Option<Helper> {
+    HELPER.get()
+}
+
+/// Whether this thread is the courier of `scheduler`.
+pub(super) fn is_courier_of(scheduler: &Scheduler) -> bool {
+    helper() == Some(Helper::Courier)
+        && helped(|system| std::ptr::eq(system.scheduler(), scheduler)) == Some(true)
+}
+
+/// The driver of one of the active workers, for an actor that opens a socket on a thread that helps them.
+pub(super) fn any_driver() -> Option<Arc<dyn Driver>> {
+    helped(|system| system.scheduler().any_driver()).flatten()
+}
+
+fn helped<R>(f: impl FnOnce(&SystemHandle) -> R) -> Option<R> {
+    helper()?;
+    HELPED.with(|helped| helped.borrow().as_ref().map(f))
 }

@@ -12,8 +12,9 @@ use crate::clock;
 use crate::driver::Driver;
 use crate::observe::Record;
 use crate::scheduler::claim::Inside;
+use crate::scheduler::crew::{self, Helper};
 use crate::scheduler::hand::{Doing, Hand};
-use crate::scheduler::{Queue, Remote, Scheduler, background, courier, pinned};
+use crate::scheduler::{Queue, Remote, Scheduler, pinned};
 use crate::sync::thread_local;
 
 thread_local! {
@@ -230,7 +231,7 @@ fn active_post<'a>(scheduler: &'a Scheduler) -> Option<&'a Post<'a>> {
 
 /// Whether this thread runs actors, of any system: as a worker's, or a pinned actor's.
 pub(crate) fn is_current() -> bool {
-    with_post(|_| ()).is_some() || background::is_current() || courier::is_current() || pinned::is_current()
+    with_post(|_| ()).is_some() || crew::helper().is_some() || pinned::is_current()
 }
 
 /// Whether this thread runs a worker of `scheduler`, or did when the turn on it began.
@@ -259,10 +260,7 @@ pub(super) fn inside_as<R>(scheduler: &Scheduler, f: impl FnOnce(usize) -> R) ->
 
 pub(crate) fn current_driver() -> Option<Arc<dyn Driver>> {
     let own = with_post(|post| post.inside(|| post.remote.driver.clone())).flatten();
-    own.or_else(background::any_driver)
-        .or_else(courier::any_driver)
-        .or_else(pinned::any_driver)
-        .or_else(blocking::any_driver)
+    own.or_else(crew::any_driver).or_else(pinned::any_driver).or_else(blocking::any_driver)
 }
 
 /// Calls `f` with the record of the worker that this thread runs, if it does.
@@ -272,7 +270,7 @@ pub(crate) fn with_record(f: impl FnOnce(&Record)) {
 
 /// Whether this thread must not start others, which would have its low priority.
 pub(crate) fn makes_no_threads() -> bool {
-    background::is_current() || with_post(|post| post.hand.is_demoted()) == Some(true)
+    crew::helper() == Some(Helper::Background) || with_post(|post| post.hand.is_demoted()) == Some(true)
 }
 
 /// Has this thread note its turns in `doing`, while `f` runs.

@@ -62,6 +62,11 @@ impl Scheduler {
         self.active.count()
     }
 
+    /// Whether all workers run actors, and none is retired.
+    pub(super) fn is_full(&self) -> bool {
+        self.parallelism() >= self.workers()
+    }
+
     /// How many workers there can be.
     pub(crate) fn max_workers(&self) -> usize {
         self.slots.len()
