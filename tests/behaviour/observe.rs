@@ -173,7 +173,7 @@ impl Parent {
 
 #[test]
 fn stolen_tasks_are_counted_by_the_thief() {
-    // Nobody else takes what the one has who waits: where workers are taken over, nothing need be stolen.
+    // Patient, so that nothing but a steal ends the wait of the first child.
     let system = patient(2).build().unwrap();
     let meet = Arc::new(Barrier::new(2));
     let parent = system.spawn(move || Parent { meet: meet.clone() }).unwrap();
