@@ -7,16 +7,8 @@
 # statics, but to the middle of its chunks ("possibly lost"), and a workload ends with its actors alive; neither
 # is an error.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-
-binary=${1:-target/debug/workloads}
-if [[ ! -x $binary ]]; then
-    echo "there is no $binary; build it with: cargo build -p workloads" >&2
-    exit 2
-fi
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failed=()
+# shellcheck source=tests/common.sh
+source "$(dirname "$0")/common.sh" target/debug/workloads 'cargo build -p workloads' "$@"
 
 checked() {
     valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \

@@ -7,27 +7,20 @@
 # Builds the tests; the workloads are to be built before: `cargo build --release -p workloads`, or another binary of
 # theirs is the argument.
 set -euo pipefail
-cd "$(dirname "$0")/.."
-
-workloads=${1:-target/release/workloads}
-if [[ ! -x $workloads ]]; then
-    echo "there is no $workloads; build it with: cargo build --release -p workloads" >&2
-    exit 2
-fi
+# shellcheck source=tests/common.sh
+source "$(dirname "$0")/common.sh" target/release/workloads 'cargo build --release -p workloads' "$@"
 executable=$(cargo test -p actor-tests --test behaviour --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))$/\1/p')
 
 # Where nobody can read and execute them.
-scratch=$(mktemp -d)
 chmod 755 "$scratch"
 group=
 trap 'cleanup' EXIT
 cp "$executable" "$scratch/behaviour"
-cp "$workloads" "$scratch/workloads"
+cp "$binary" "$scratch/workloads"
 chmod 755 "$scratch"/*
 
 tests=(preemption:: out_of_threads:: quanta:: stacks::)
 nobody=(setpriv --reuid=nobody --regid="$(id -g nobody)" --clear-groups --inh-caps=-all --bounding-set=-all --no-new-privs)
-failed=()
 
 cleanup() {
     rm -rf "$scratch"

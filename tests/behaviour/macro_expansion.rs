@@ -2,16 +2,11 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
-use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::io;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use actor_core::{
-    Accepts, Actor, ActorRef, AskError, Context, Down, Message, Overflow, Recipient, Reply, Settings,
-    StopReason, System, messages,
-};
+use actor_core::{Accepts, Actor, ActorRef, Message, Overflow, Recipient, Reply, Settings, System, messages};
 
 fn system() -> System {
     System::new().expect("a system starts")
@@ -101,7 +96,7 @@ fn settings_are_those_of_the_attribute() {
     assert_eq!(<Store as Actor>::settings(), settings);
     assert_eq!(<Store as Actor>::NAME, "Store");
     assert_eq!(<Switch as Actor>::settings().mailbox, Settings::UNBOUNDED);
-    assert_eq!(<Life as Actor>::settings(), Settings::DEFAULT);
+    assert_eq!(<Silent<u8> as Actor>::settings(), Settings::DEFAULT);
 }
 
 #[test]
@@ -364,191 +359,11 @@ fn an_actor_needs_no_messages() {
     system.shutdown();
 }
 
-#[derive(Debug)]
-struct Refused;
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("refused")
-    }
-}
-
-impl std::error::Error for Refused {}
-
-/// Replies of every kind, sync and async.
-#[derive(Actor)]
-struct Replies {
-    later: Vec<Reply<u8, Refused>>,
-}
-
-#[messages]
-impl Replies {
-    #[message]
-    fn value(&self) -> u8 {
-        1
-    }
-
-    #[message]
-    #[expect(clippy::unused_unit)]
-    fn unit(&self) -> () {}
-
-    #[message]
-    fn result(&self, ok: bool) -> Result<u8, Refused> {
-        if ok { Ok(2) } else { Err(Refused) }
-    }
-
-    #[message]
-    fn io(&self) -> io::Result<u8> {
-        Err(io::Error::other("broken"))
-    }
-
-    #[message]
-    async fn slow(&mut self, ctx: &mut Context<Self>, value: u8) -> u8 {
-        let _ = ctx.id();
-        std::future::ready(value).await
-    }
-
-    #[message]
-    async fn slow_result(&mut self) -> Result<(), Refused> {
-        std::future::ready(Err(Refused)).await
-    }
-
-    #[message]
-    fn later(&mut self, reply: Reply<u8, Refused>) {
-        self.later.push(reply);
-    }
-
-    #[message]
-    async fn now(&mut self, with: u8, _ctx: &mut Context<Self>) -> usize {
-        let count = self.later.len();
-        for reply in self.later.drain(..) {
-            reply.complete(if with == 0 { Err(Refused) } else { Ok(with) });
-        }
-        count
-    }
-
-    #[message]
-    async fn deferred(&self, value: u8, reply: Reply<u8>) {
-        reply.send(std::future::ready(value).await);
-    }
-
-    #[message]
-    #[deprecated = "use `value`"]
-    fn old(&self) -> u8 {
-        self.value()
-    }
-}
-
-#[test]
-fn replies_have_the_handlers_types() {
-    let system = system();
-    let actor = system.spawn(|| Replies { later: Vec::new() }).expect("the actor starts");
-    assert_eq!(actor.value().wait().unwrap(), 1);
-    actor.unit().wait().unwrap();
-    assert_eq!(actor.result(true).wait().unwrap(), 2);
-    assert!(matches!(actor.result(false).wait(), Err(AskError::Failed(Refused))));
-    let failed = actor.io().wait().unwrap_err().into_failed();
-    assert_eq!(failed.map(|error| error.to_string()).as_deref(), Some("broken"));
-    assert_eq!(actor.slow(3).wait().unwrap(), 3);
-    assert!(matches!(actor.slow_result().wait(), Err(AskError::Failed(Refused))));
-    assert_eq!(actor.deferred(4).wait().unwrap(), 4);
-    #[expect(deprecated)]
-    let old = actor.old().wait().unwrap();
-    assert_eq!(old, 1);
-    system.shutdown();
-}
-
-#[test]
-fn a_deferred_reply_comes_when_it_is_given() {
-    let system = system();
-    let actor = system.spawn(|| Replies { later: Vec::new() }).expect("the actor starts");
-    let asker = std::thread::spawn({
-        let actor = actor.clone();
-        move || actor.later().wait()
-    });
-    while actor.now(5).wait().unwrap() == 0 {
-        std::thread::yield_now();
-    }
-    assert_eq!(asker.join().unwrap().unwrap(), 5);
-    system.shutdown();
-}
-
 #[test]
 fn handlers_stay_plain_methods() {
     let mut store = Store::<u8, u8, 1> { entries: HashMap::new() };
     assert_eq!(store.put(1, 1), None);
     assert_eq!(store.get(1), Some(1));
-}
-
-/// The life cycle, in an order of arguments of its own.
-#[derive(Actor)]
-struct Life {
-    events: mpsc::Sender<&'static str>,
-    watched: SwitchRef,
-}
-
-#[messages]
-impl Life {
-    #[started]
-    async fn open(&mut self, ctx: &mut Context<Self>) -> io::Result<()> {
-        let _monitor = ctx.monitor(&self.watched);
-        self.tell("started");
-        std::future::ready(Ok(())).await
-    }
-
-    #[down]
-    async fn gone(&mut self, ctx: &mut Context<Self>, down: Down) {
-        if down.actor == self.watched.id() {
-            self.tell("down");
-        }
-        ctx.stop();
-    }
-
-    #[stopped]
-    async fn close(&mut self, ctx: &mut Context<Self>, why: &StopReason) {
-        let _ = ctx;
-        self.tell(if why.is_normal() { "stopped" } else { "failed" });
-    }
-
-    fn tell(&self, event: &'static str) {
-        self.events.send(event).expect("the test listens");
-    }
-}
-
-#[test]
-fn the_life_cycle_is_called() {
-    let system = system();
-    let (events, heard) = mpsc::channel();
-    let watched = system.spawn(|| Switch::On).expect("the switch starts");
-    let life = {
-        let watched = watched.clone();
-        system.spawn(move || Life { events: events.clone(), watched: watched.clone() })
-    };
-    let _life = life.expect("the actor starts");
-    watched.stop();
-    for event in ["started", "down", "stopped"] {
-        assert_eq!(heard.recv_timeout(Duration::from_secs(5)), Ok(event));
-    }
-    system.shutdown();
-}
-
-#[test]
-fn a_failed_start_reaches_the_spawner() {
-    #[derive(Actor)]
-    struct Refusing;
-
-    #[messages]
-    impl Refusing {
-        #[started]
-        fn open(&mut self) -> Result<(), Refused> {
-            Err(Refused)
-        }
-    }
-
-    let system = system();
-    let error = system.actor(|| Refusing).start().wait().expect_err("the start fails");
-    assert!(error.to_string().contains("refused"), "{error}");
-    system.shutdown();
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod lifecycle;
 mod machine;
 mod macro_errors;
 mod macro_expansion;
+mod macro_handlers;
 mod mailbox;
 mod monitors;
 mod names;
