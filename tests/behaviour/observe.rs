@@ -180,9 +180,9 @@ fn stolen_tasks_are_counted_by_the_thief() {
     let idle = |snapshot: &Snapshot| snapshot.workers_that_are(WorkerState::Parked) == 2;
     eventually_shows(&system, "both are parked", idle);
     let before = system.snapshot().totals();
-    parent.breed(40).wait().unwrap();
-    // One makes the work, and wakes the other, which has nothing but what it steals.
+    // One makes the work, and wakes the other, which has nothing but what it steals; again, if that was awake anyway.
     let stole = |snapshot: &Snapshot| {
+        parent.breed(40).wait().unwrap();
         let done = snapshot.totals().since(&before);
         done.stolen > 0 && done.steal_attempts > 0 && done.wakes_sent > 0
     };
