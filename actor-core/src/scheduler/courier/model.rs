@@ -123,7 +123,7 @@ fn a_courier_that_was_called_does_not_leave() {
 fn a_turn_ends_or_loses_its_place() {
     check(3, || {
         let (service, hand) = Service::new();
-        hand.doing.begin();
+        hand.doing.claim.leave();
         let sysmon = {
             let hand = hand.clone();
             let turn = hand.doing.turn();
@@ -144,7 +144,7 @@ fn a_turn_ends_or_loses_its_place() {
 fn who_has_lost_the_place_leaves_the_next_one_alone() {
     check(3, || {
         let (service, hand) = Service::new();
-        hand.doing.begin();
+        hand.doing.claim.leave();
         assert!(service.courier.loses(&hand, hand.doing.turn()));
         let sysmon = beside(&service, |service| {
             assert!(service.push(false), "one is wanted");
