@@ -321,7 +321,8 @@ impl<A: Messages> Cell<A> {
 
     /// Tells all watchers that the actor has ended, once.
     pub(crate) fn tell_watchers(&self, reason: StopReason) {
-        for (monitor, watcher) in self.mailbox.end_watches(&reason).into_iter().flatten() {
+        let Some(watchers) = self.mailbox.end_watches(&reason) else { return };
+        for (monitor, watcher) in watchers {
             watcher.tell(Down::of(self, monitor, reason.clone()));
         }
     }

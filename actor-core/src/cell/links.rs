@@ -57,6 +57,7 @@ impl<M> Mailbox<M> {
     }
 
     /// Ends all links, with the incarnation; gives out who is to be told, if there ever was something rare.
+    #[inline]
     fn end_links(&self) -> Option<HashMap<ActorId, Weak<dyn Control>>> {
         Some(std::mem::take(&mut *self.rare_if_made()?.links.lock()).to)
     }
@@ -64,11 +65,18 @@ impl<M> Mailbox<M> {
 
 impl<A: Messages> Cell<A> {
     /// Ends the links of the incarnation that ends, and tells those at the other ends.
+    #[inline]
     pub(crate) fn end_links(&self, reason: &StopReason) {
-        for other in self.mailbox.end_links().into_iter().flatten().map(|(_, other)| other) {
-            if let Some(other) = other.upgrade() {
-                other.linked_end(self, reason);
-            }
+        if let Some(links) = self.mailbox.end_links() {
+            self.tell_linked(links, reason);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_linked(&self, links: HashMap<ActorId, Weak<dyn Control>>, reason: &StopReason) {
+        for other in links.values().filter_map(Weak::upgrade) {
+            other.linked_end(self, reason);
         }
     }
 }
