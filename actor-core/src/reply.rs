@@ -291,7 +291,7 @@ impl<T, E> Answer<T, E> {
             return Poll::Pending;
         }
         // SAFETY: filled, so the reply's end does not touch the outcome any more.
-        let outcome = slot.outcome.with_mut(|place| unsafe { (*place).take() });
+        let outcome = unsafe { slot.take() };
         Poll::Ready(outcome.expect("an ask is not polled after it has ended"))
     }
 }
@@ -321,6 +321,15 @@ impl<T, E> Slot<T, E> {
             }
         }
         None
+    }
+
+    /// Takes the outcome out, if it is there.
+    ///
+    /// # Safety
+    /// Nobody else touches it: it is the asker's once the slot is filled, and before that who fills it has it.
+    unsafe fn take(&self) -> Option<Outcome<T, E>> {
+        // SAFETY: see above.
+        self.outcome.with_mut(|place| unsafe { (*place).take() })
     }
 
     /// Sees to it that this waker is called, for the asker, who has just read `state`; false if the slot is filled
@@ -370,8 +379,12 @@ impl<T, E> Drop for Answer<T, E> {
             }
         }
         if state & GUARDED != 0 {
+            // Not for who leaves last, as in `guard::fill`.
+            // SAFETY: filled, so no other end touches the outcome any more.
+            let unwanted = if left { None } else { unsafe { slot.take() } };
             // SAFETY: this end is done, and gives up its share.
             unsafe { guard::leave(self.slot) };
+            drop(unwanted);
         } else if !left {
             // SAFETY: filled, so the other end has left; this one is done.
             unsafe { free(self.slot) };

@@ -1,6 +1,8 @@
 //! What a condemned handler can still do: nothing.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
@@ -218,6 +220,68 @@ fn an_asker_that_has_given_up_is_no_matter() {
     assert_eq!(late.incarnation().wait().unwrap(), 2);
     is_released(&system, &gate);
     assert!(system.shutdown().is_clean());
+}
+
+/// An answer that says when it is dropped.
+struct Answered(Log<&'static str>);
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        self.0.push("dropped");
+    }
+}
+
+/// Answers, and goes on.
+#[derive(Actor)]
+#[actor(stall = "10s")]
+struct Lingers {
+    log: Log<&'static str>,
+    before: Gate,
+    after: Gate,
+}
+
+#[messages]
+impl Lingers {
+    #[message]
+    fn answer(&mut self, reply: Reply<Answered>) {
+        self.before.pass();
+        reply.send(Answered(self.log.clone()));
+        self.log.push("answered");
+        self.after.pass();
+    }
+}
+
+/// An answer that nobody takes is dropped by who gave it or who has left it, and not by who watches the handler: a user's
+/// drop may block, or panic.
+#[test]
+fn an_answer_that_is_not_taken_does_not_wait_for_the_end_of_the_handler() {
+    for gives_up_before in [true, false] {
+        let system = system(2);
+        let (log, before, after) = (Log::default(), Gate::default(), Gate::default());
+        let state = (log.clone(), before.clone(), after.clone());
+        let lingers = system.spawn(move || Lingers {
+            log: state.0.clone(),
+            before: state.1.clone(),
+            after: state.2.clone(),
+        });
+        let lingers = lingers.unwrap();
+        let mut ask = Box::pin(std::future::IntoFuture::into_future(lingers.answer()));
+        let polled = ask.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        if gives_up_before {
+            drop(ask);
+            before.open();
+            after.somebody_waits();
+            assert_eq!(log.entries(), ["dropped", "answered"]);
+        } else {
+            before.open();
+            after.somebody_waits();
+            drop(ask);
+            assert_eq!(log.entries(), ["answered", "dropped"]);
+        }
+        after.open();
+        assert!(system.shutdown().is_clean());
+    }
 }
 
 /// Timers of the incarnation that is gone do not fire into the next, whenever they were armed.

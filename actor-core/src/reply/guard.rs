@@ -58,15 +58,21 @@ pub(super) unsafe fn leave<T, E>(slot: NonNull<Slot<T, E>>) {
 pub(super) fn fill<T, E>(slot: NonNull<Slot<T, E>>, outcome: Outcome<T, E>) -> Asker {
     // SAFETY: the caller has a share.
     let shared = unsafe { slot.as_ref() };
-    let mut asker = Asker::Nobody;
+    let (mut asker, mut unwanted) = (Asker::Nobody, None);
     if shared.shares.claim() {
         // Acquire: as in `super::fill`.
         let state = shared.state.load(Ordering::Acquire);
         // SAFETY: who has claimed it is alone.
-        asker = unsafe { shared.fill_in(state, outcome) }.unwrap_or(Asker::Nobody);
+        match unsafe { shared.fill_in(state, outcome) } {
+            Some(waits) => asker = waits,
+            // SAFETY: the asker has left, and nobody else fills it.
+            None => unwanted = unsafe { shared.take() },
+        }
     }
     // SAFETY: the share is the caller's, whose last use this is.
     unsafe { leave(slot) };
+    // It is a user's, whose drop is not for who leaves last: that may be who watches all handlers.
+    drop(unwanted);
     asker
 }
 
