@@ -308,14 +308,18 @@ impl Watch {
         let now = stalls.watched() + passed;
         // Relaxed: only sysmon writes it.
         stalls.watched.store(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.watched.append(&mut stalls.fresh.lock());
+        // Tried, as all locks in here that threads of the lowest priority use: this one must not wait for those.
+        if let Some(mut fresh) = stalls.fresh.try_lock() {
+            self.watched.append(&mut fresh);
+        }
         if !self.homeless.is_empty() && now >= self.not_before {
             for condemnation in std::mem::take(&mut self.homeless) {
                 self.go_on(condemnation, now);
             }
         }
-        let killed = std::mem::take(&mut *stalls.killed.lock());
-        self.killed.extend(killed.into_iter().map(|cell| (cell, now)));
+        if let Some(mut killed) = stalls.killed.try_lock() {
+            self.killed.extend(killed.drain(..).map(|cell| (cell, now)));
+        }
         // Once the kill is taken, what runs is the next incarnation.
         self.killed.retain(|(cell, _)| cell.is_killed());
         for at in 0..self.watched.len() {
@@ -340,12 +344,14 @@ impl Watch {
 
     /// Whether there is nothing to watch, as of now.
     pub(super) fn sees_nothing(&self, stalls: &Stalls) -> bool {
-        self.homeless.is_empty()
+        // Who has one of the locks is about to put something there.
+        let no_news = stalls.killed.try_lock().is_some_and(|killed| killed.is_empty())
+            && stalls.fresh.try_lock().is_some_and(|fresh| fresh.is_empty());
+        no_news
+            && self.homeless.is_empty()
             && self.killed.is_empty()
-            && stalls.killed.lock().is_empty()
             // Relaxed: the caller has passed a fence; see `wake_watcher`.
             && stalls.pending.load(Ordering::Relaxed) == 0
-            && stalls.fresh.lock().is_empty()
             && self.watched.iter().all(|watched| watched.leash.stint().is_none())
     }
 
