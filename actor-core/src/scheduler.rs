@@ -22,12 +22,13 @@ mod schedules;
 mod sleep;
 pub(crate) mod soft;
 pub(crate) mod stalls;
+mod stealing;
 pub(crate) mod sysmon;
 mod watched;
 mod worker;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
@@ -36,7 +37,7 @@ use crate::cell::kind::Kind;
 use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::{Driver, MakeDriver};
-use crate::observe::{self, Count, Events, LongTurn, Outside, Preemptions, Record, Tallies};
+use crate::observe::{Events, LongTurn, Outside, Preemptions, Record, Tallies};
 use crate::platform;
 use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Mutex, OnceLock, Ordering, fence};
 use crate::timer::TimerQueue;
@@ -60,8 +61,6 @@ use stalls::Stalls;
 pub use stalls::TooManyCondemned;
 pub use sysmon::OutOfThreads;
 use sysmon::Sysmon;
-use watched::Watched;
-use worker::{WORTH_STEALING, WORTH_STEALING_CLOSE};
 
 /// How many tasks in the global queue are worth it to wake a worker that naps.
 const MUCH: usize = 256;
@@ -367,56 +366,9 @@ impl Scheduler {
 
     // ---- for workers ---------------------------------------------------------------------------
 
-    /// Takes half of what another worker has, if that is worth it.
-    fn steal_from_others(&self, thief: usize, queue: &Queue<Task>, watched: &mut Watched) -> Option<Task> {
-        observe::count(Count::StealAttempts);
-        let now = clock::now();
-        let steal_from = |victim: usize| {
-            let worth_it = self.is_worth_stealing(victim, watched, now);
-            worth_it.then(|| self.remote(victim).stealer.steal(queue)).flatten()
-        };
-        let near = &self.remote(thief).near;
-        let stolen = if near.is_flat() {
-            self.victims(thief).find_map(steal_from)?
-        } else {
-            near.victims(self.workers(), clock::below).find_map(steal_from)?
-        };
-        // The queue was empty: what is in it now was stolen too.
-        observe::add(Count::Stolen, 1 + queue.len() as u64);
-        Some(stolen)
-    }
-
-    /// The other workers, in the order in which a thief looks at them if all are equally near. The retired ones
-    /// too: one whose handler has not returned has not handed its queue over.
-    fn victims(&self, thief: usize) -> impl Iterator<Item = usize> {
-        let workers = self.workers();
-        let start = clock::below(workers);
-        (0..workers).map(move |step| (start + step) % workers).filter(move |victim| *victim != thief)
-    }
-
     /// Takes one from the global queue, and a fair share of it into `queue`, but not more than `most` together.
     fn steal_global(&self, queue: &Queue<Task>, most: usize) -> Option<Task> {
         self.global.take(self.parallelism(), most, queue)
-    }
-
-    /// Whether a worker has so much in its queue that another one should take half of it, or does not get on with
-    /// it. What is done in less time than it takes to fetch it from another core's cache had better stay.
-    fn is_worth_stealing(&self, victim: usize, watched: &mut Watched, now: Instant) -> bool {
-        let remote = self.remote(victim);
-        // Relaxed: an estimate.
-        let turn_nanos = u64::from(remote.turn_nanos.load(Ordering::Relaxed));
-        let backlog = Duration::from_nanos(remote.stealer.len() as u64 * turn_nanos);
-        let stands_still = watched.stands_still(victim, remote.stealer.taken(), now);
-        backlog >= WORTH_STEALING
-            || stands_still && !remote.stealer.is_empty()
-            || backlog >= WORTH_STEALING_CLOSE && watched.is_close(victim, now, || remote.distance())
-    }
-
-    /// Whether there is something for a searching worker to take.
-    fn is_worth_searching(&self, thief: usize, watched: &mut Watched) -> bool {
-        let now = clock::now();
-        !self.global.is_empty()
-            || self.victims(thief).any(|victim| self.is_worth_stealing(victim, watched, now))
     }
 
     /// Whether workers other than one that searches have something to run.
@@ -501,12 +453,6 @@ impl Scheduler {
 }
 
 impl Remote {
-    /// How far the core that runs the worker is, if turns follow one another there.
-    fn distance(&self) -> Option<Duration> {
-        let hand = self.hand.lock().clone()?;
-        distance::measure(|| hand.doing.turn())
-    }
-
     /// Whether a thread is to run the worker.
     fn is_wanted(&self) -> bool {
         !self.ended.load(Ordering::Relaxed)

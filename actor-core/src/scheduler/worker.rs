@@ -17,13 +17,7 @@ use crate::scheduler::{Queue, Scheduler};
 use crate::sync::Ordering;
 use crate::system::SystemHandle;
 
-/// How much work a worker's queue holds, by what turns took there of late, when others help. Fetching it from
-/// another core's cache and waking somebody for it costs much of that.
-pub(super) const WORTH_STEALING: Duration = Duration::from_micros(50);
-/// The same where that cache is close: then more is gained by two that run than lost by what they fetch. A turn with a
-/// few messages is enough.
-pub(super) const WORTH_STEALING_CLOSE: Duration = Duration::from_nanos(100);
-/// And when one that naps is woken for it.
+/// How much work a worker's queue holds, by what turns took there of late, when one that naps is woken for it.
 const WORTH_WAKING: Duration = Duration::from_micros(200);
 /// How long a searching worker naps, where others run and have not that much: then it looks whether they get on with
 /// what they have. A driver may round it up to a millisecond.
