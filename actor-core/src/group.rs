@@ -285,7 +285,9 @@ impl Groups {
         // Made before, and dropped after, the map's lock.
         let mut made = Some(new());
         let mut named = self.0.entry(name.into()).or_insert_with(|| Named::of(made.as_ref()));
-        if (named.is_gone)(&*named.group) {
+        // Looked at once: one that is there now may be gone the next moment, and what is given out must be what is named.
+        let there = named.group.downcast_ref::<Weak<Shared<M>>>().and_then(Weak::upgrade);
+        if there.is_none() && (named.is_gone)(&*named.group) {
             *named = Named::of(made.as_ref());
         }
         if named.of != TypeId::of::<M>() {
@@ -295,7 +297,6 @@ impl Groups {
                 found: named.message,
             });
         }
-        let there = named.group.downcast_ref::<Weak<Shared<M>>>().and_then(Weak::upgrade);
         drop(named);
         Ok(Group(there.or_else(|| made.take()).expect("one of the two is there")))
     }

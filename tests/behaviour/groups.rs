@@ -1,5 +1,8 @@
 //! Groups: what is published comes to each member, and who is slow hears what it has missed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use actor_core::prelude::*;
 use actor_core::{Group, LookupError, Slow};
 
@@ -158,4 +161,30 @@ fn a_name_is_one_group_for_as_long_as_somebody_has_it() {
     member.actor.stop();
     assert!(member.actor.monitor().wait_within(LIMIT).is_some());
     eventually("it is forgotten", || system.group::<FeedPass>("prices").is_ok());
+}
+
+/// The last one that has a group may let go of it at the very moment at which another one asks for it by its name.
+#[test]
+fn a_name_is_one_group_although_others_let_go_of_it() {
+    let system = system(1);
+    let actor = member(&system, &system.group("others").unwrap(), Slow::Skip).actor;
+    let over = AtomicBool::new(false);
+    let strangers = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                drop(prices(&system));
+            }
+        });
+        let is_strange = |_: &u32| {
+            let group = prices(&system);
+            group.join(&actor, Slow::Skip, |missed| FeedLagged { missed });
+            let members = prices(&system).len();
+            group.leave(&actor);
+            members != 1
+        };
+        let strangers = (0..20_000).filter(is_strange).count();
+        over.store(true, Ordering::Relaxed);
+        strangers
+    });
+    assert_eq!(strangers, 0, "groups of the same name");
 }
