@@ -30,10 +30,16 @@ impl<M> Mailbox<M> {
 
     pub(super) fn unlink(&self, other: ActorId) -> bool {
         let Some(rare) = self.rare_if_made() else { return false };
-        let mut links = rare.links.lock();
-        let ends = links.fatal.len();
-        links.fatal.retain(|(ended, _)| *ended != other);
-        links.to.remove(&other).is_some() || links.fatal.len() < ends
+        // Bound, so that what is unheard of is dropped without the lock: there may be a user's error in it.
+        let (unheard, linked) = {
+            let mut links = rare.links.lock();
+            let fatal = std::mem::take(&mut links.fatal);
+            let (unheard, fatal): (Vec<_>, Vec<_>) =
+                fatal.into_iter().partition(|(ended, _)| *ended == other);
+            links.fatal = fatal;
+            (unheard, links.to.remove(&other).is_some())
+        };
+        linked || !unheard.is_empty()
     }
 
     /// Notes the end of a linked actor, if it is that still; true if that ends this one.
@@ -59,7 +65,9 @@ impl<M> Mailbox<M> {
     /// Ends all links, with the incarnation; gives out who is to be told, if there ever was something rare.
     #[inline]
     fn end_links(&self) -> Option<HashMap<ActorId, Weak<dyn Control>>> {
-        Some(std::mem::take(&mut *self.rare_if_made()?.links.lock()).to)
+        // In two steps, so that the others are dropped without the lock.
+        let ended = std::mem::take(&mut *self.rare_if_made()?.links.lock());
+        Some(ended.to)
     }
 }
 
