@@ -116,6 +116,7 @@ impl Claim {
     /// Revokes the claim, unless the thread is inside: then false, and it can be tried again. True gives the right to
     /// the worker to the caller. One thread may call this at a time.
     pub(super) fn revoke(&self) -> bool {
+        // Relaxed: see the barrier.
         if self.hold.compare_exchange(held(), CONTESTED, Ordering::Relaxed, Ordering::Relaxed).is_err() {
             return false;
         }
@@ -137,7 +138,7 @@ pub(super) struct Inside<'a>(&'a Claim);
 impl Drop for Inside<'_> {
     #[inline]
     fn drop(&mut self) {
-        // Release: as in `leave`.
+        // Release: as in `leave`. Relaxed: written by this thread.
         self.0.visits.store(self.0.visits.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Release);
     }
 }

@@ -213,6 +213,7 @@ impl Doing {
 
     /// Whose turn it was a moment ago, if `turn` still runs.
     pub(super) fn subject(&self, turn: u64) -> Option<Subject> {
+        // Relaxed, all three: see `set_subject`.
         let actor = ActorId(self.actor.load(Ordering::Relaxed));
         let kind = self.kind.load(Ordering::Relaxed);
         // SAFETY: it was made of a static reference, whoever reads it.
@@ -226,7 +227,8 @@ impl Doing {
     /// Notes whose turn it is.
     #[inline]
     pub(super) fn set_subject(&self, task: &Task) {
-        // Relaxed: what is read is for people to look at.
+        // Relaxed: what is read is for people to look at, and for sysmon, which asks about turns of a millisecond and more:
+        // the stores of an earlier turn are long past then. Who is wrong all the same has taken one actor for another, once.
         self.actor.store(task.actor().0, Ordering::Relaxed);
         self.kind.store(ptr::from_ref(task.kind()).cast_mut(), Ordering::Relaxed);
         self.message.store(ptr::null_mut(), Ordering::Relaxed);
