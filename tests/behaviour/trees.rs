@@ -116,6 +116,7 @@ fn a_tree_is_what_the_builder_makes() {
     let children = supervisor.which_children().wait().unwrap();
     assert_eq!(children[0].actor::<Worker>(), tree.0.get());
     assert_eq!(children[0].path(), Some(tree.0.get().unwrap().path().to_string()));
+    assert_eq!(children[0].actor_id(), Some(tree.0.get().unwrap().id()));
     assert!(children[0].actor::<Supervisor>().is_none() && !children[0].is_supervisor);
 }
 
