@@ -75,7 +75,8 @@ impl Courier {
         loop {
             match self.state.load(Ordering::Relaxed) {
                 WAITS if here && self.becomes(WAITS, FETCHED) => {
-                    if let Some(hand) = &*self.hand.lock() {
+                    // Without the lock, for which sysmon waits, too. It stays the courier until it was called.
+                    if let Some(hand) = self.hand() {
                         hand.fetch();
                     }
                     self.called.set();
