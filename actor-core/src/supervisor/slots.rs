@@ -164,9 +164,14 @@ impl State {
         }
     }
 
+    /// Whether the child is down and is to be started again.
+    fn is_to_start(&self) -> bool {
+        matches!(self, State::Waiting | State::Delayed { .. })
+    }
+
     /// Whether nothing of the child runs.
     fn is_down(&self) -> bool {
-        matches!(self, State::Stopped | State::Waiting | State::Delayed { .. })
+        self.is_to_start() || matches!(self, State::Stopped)
     }
 }
 
@@ -371,8 +376,8 @@ impl Slots {
         match self.strategy {
             Strategy::OneForOne if is_delayed => {}
             Strategy::OneForOne => self.start_again(key, at.now),
-            Strategy::OneForAll => self.restart_from(SlotKey(0), key, at.now),
-            Strategy::RestForOne => self.restart_from(key, key, at.now),
+            Strategy::OneForAll => self.restart_from(SlotKey(0), at.now),
+            Strategy::RestForOne => self.restart_from(key, at.now),
         }
     }
 

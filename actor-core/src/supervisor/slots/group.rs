@@ -9,8 +9,6 @@ use super::{Action, Restart, SlotKey, Slots, State, Then};
 #[derive(Debug)]
 pub(super) struct Group {
     from: SlotKey,
-    /// Whose failure it is; the others wait for its delay.
-    failed: SlotKey,
     step: Step,
 }
 
@@ -18,18 +16,20 @@ pub(super) struct Group {
 enum Step {
     /// What is up to here is stopped, the last first.
     Stopping { up_to: SlotKey },
-    /// All are down. The one that has failed may be delayed.
+    /// All are down. Those that have failed may be delayed, and the others wait for them.
     Down,
     /// What is from here on is started, the first first.
     Starting { at: SlotKey },
 }
 
 impl Slots {
-    /// Restarts all from `from` on, because `failed` has. That takes the place of a restart which is under way:
-    /// what that has stopped is down, and in this one too, since a child that fails comes before all that wait.
-    pub(super) fn restart_from(&mut self, from: SlotKey, failed: SlotKey, now: Instant) {
+    /// Restarts all from `from` on. That takes the place of a restart which is under way, and of its part: what that
+    /// has stopped waits, even before `from` where a child was started by request behind one that is delayed.
+    pub(super) fn restart_from(&mut self, from: SlotKey, now: Instant) {
         let last = self.slots.last_key_value().map_or(from, |(key, _)| *key);
-        self.group = Some(Group { from, failed, step: Step::Stopping { up_to: last } });
+        let mut waiting = self.slots.iter().filter(|(_, slot)| slot.state.is_to_start());
+        let from = waiting.next().map_or(from, |(key, _)| from.min(*key));
+        self.group = Some(Group { from, step: Step::Stopping { up_to: last } });
         self.go_on(now);
     }
 
@@ -52,7 +52,7 @@ impl Slots {
     /// Takes the next steps of the restart that is under way, up to one that takes time.
     pub(super) fn go_on(&mut self, now: Instant) {
         while let Some(group) = &self.group {
-            let (from, failed) = (group.from, group.failed);
+            let from = group.from;
             let next = match group.step {
                 Step::Stopping { up_to } => match self.last_up(from, up_to) {
                     None => Some(Step::Down),
@@ -64,7 +64,7 @@ impl Slots {
                         return;
                     }
                 },
-                Step::Down if matches!(self.state(failed), Some(State::Delayed { .. })) => return,
+                Step::Down if self.is_delayed(from) => return,
                 Step::Down => Some(Step::Starting { at: from }),
                 Step::Starting { at } => match self.first_down(at) {
                     None => None,
@@ -93,6 +93,10 @@ impl Slots {
     fn end_group(&mut self) {
         self.group = None;
         self.slots.values_mut().for_each(|slot| slot.left_out = false);
+    }
+
+    fn is_delayed(&self, from: SlotKey) -> bool {
+        self.slots.range(from..).any(|(_, slot)| matches!(slot.state, State::Delayed { .. }))
     }
 
     fn last_up(&self, from: SlotKey, up_to: SlotKey) -> Option<SlotKey> {

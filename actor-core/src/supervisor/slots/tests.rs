@@ -102,6 +102,7 @@ impl World {
 }
 
 const NONE: [&str; 0] = [];
+const GONE: Exit = Exit { why: Why::Normal, waits: false };
 
 #[test]
 fn one_for_one_restarts_the_one() {
@@ -230,6 +231,30 @@ fn backoff_shows_and_is_called_off_by_a_termination() {
     assert_eq!(world.terminate(0), ["end 0"]);
     world.exited(0, Exit { why: Why::Normal, waits: false });
     assert_eq!(world.pass(ms(1000)), NONE);
+}
+
+#[test]
+fn one_that_is_delayed_comes_back_after_a_failure_behind_it() {
+    let delayed = Rules { backoff: Some(Backoff::new(ms(10), ms(40))), ..rules(Restart::Permanent) };
+    for (strategy, first) in [(Strategy::RestForOne, 0), (Strategy::OneForAll, 1)] {
+        let mut kinds = [rules(Restart::Permanent); 2];
+        kinds[first] = delayed;
+        let other = 1 - first;
+        let mut world = World::new(strategy, 100, &kinds);
+        world.terminate(other);
+        world.exited(other, GONE);
+        assert_eq!(world.exited(first, WAIT), NONE);
+        assert!(matches!(world.state(first), Some(State::Delayed { .. })));
+        // Started by request while the other waits, and failed.
+        world.slots.start(world.keys[other], true, world.now);
+        assert_eq!(world.actions(), [format!("start {other}")]);
+        world.started(other);
+        assert_eq!(world.exited(other, WAIT), NONE, "it waits for the one that is delayed");
+        assert_eq!(world.pass(ms(40)), ["start 0"]);
+        assert_eq!(world.started(0), ["start 1"]);
+        world.started(1);
+        assert!(world.runs(0) && world.runs(1));
+    }
 }
 
 #[test]
