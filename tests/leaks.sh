@@ -77,6 +77,8 @@ clean hog --n 100 --secs 1
 clean hogyield --n 100 --secs 1
 clean blocked --n 100 --secs 1
 clean resize --n 10
+clean restart --n 1000
+clean restartstorm --n 1000 --secs 1
 clean idlecpu --n 2000 --secs 1
 clean timers --n 10000
 clean idletimers --n 1000 --secs 1

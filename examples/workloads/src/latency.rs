@@ -167,7 +167,7 @@ fn measure(
 }
 
 /// The pings of a run, and who is pinged.
-struct Pings {
+pub(crate) struct Pings {
     responders: Vec<ResponderRef>,
     samples: Arc<Samples>,
     count: usize,
@@ -175,7 +175,7 @@ struct Pings {
 
 impl Pings {
     /// Spawns the responders, and pings each once so that all are awake.
-    fn new(system: &SystemHandle, n: u64, secs: Duration) -> Result<Pings, Box<dyn Error>> {
+    pub(crate) fn new(system: &SystemHandle, n: u64, secs: Duration) -> Result<Pings, Box<dyn Error>> {
         let responders = n as usize;
         let count = (secs.as_millis() / BEAT.as_millis()) as usize * (n / BEATS) as usize;
         let samples = Arc::new(Samples::new(count + responders));
@@ -190,13 +190,21 @@ impl Pings {
     }
 
     /// Sends all pings, a hundredth of the responders each beat, on this plain thread.
-    fn run(&self) -> Result<Pinged, Box<dyn Error>> {
+    pub(crate) fn run(&self) -> Result<Pinged, Box<dyn Error>> {
+        self.run_while(|| true)
+    }
+
+    /// The same, but sends no more when it is over.
+    pub(crate) fn run_while(&self, goes_on: impl Fn() -> bool) -> Result<Pinged, Box<dyn Error>> {
         let each_beat = self.responders.len() / BEATS as usize;
         let mut sent = Vec::with_capacity(self.count);
         let mut behind = Vec::with_capacity(self.count);
         let mut due = Instant::now();
         for id in 0..self.count {
             if id > 0 && id % each_beat == 0 {
+                if !goes_on() {
+                    break;
+                }
                 due += BEAT;
                 sleep(due.saturating_duration_since(Instant::now()));
             }
@@ -207,7 +215,7 @@ impl Pings {
         }
         sleep(Duration::from_millis(100));
         let end = Instant::now();
-        let handled: Vec<_> = (0..self.count).map(|id| self.samples.get(id)).collect();
+        let handled: Vec<_> = (0..sent.len()).map(|id| self.samples.get(id)).collect();
         let answered = handled.iter().flatten().count();
         // A ping that was not handled is at least as late as it is old.
         let late = handled.iter().zip(&sent).map(|(late, sent)| late.unwrap_or(end - *sent)).collect();
@@ -216,7 +224,7 @@ impl Pings {
 }
 
 /// How it went.
-struct Pinged {
+pub(crate) struct Pinged {
     late: Latencies,
     /// How late the pings went out, which is not part of how late they were handled.
     behind: Latencies,
@@ -224,6 +232,11 @@ struct Pinged {
 }
 
 impl Pinged {
+    /// How long the pings were on their way.
+    pub(crate) fn late(&self) -> &Latencies {
+        &self.late
+    }
+
     fn into_extra(self) -> Extra {
         let answered = 100.0 * self.answered as f64 / self.late.len() as f64;
         Extra::default()

@@ -10,6 +10,7 @@ mod probe;
 mod raw;
 mod report;
 mod resize;
+mod restart;
 mod savina;
 mod signal;
 mod skew;
@@ -39,7 +40,7 @@ struct Arguments {
     #[arg(long, value_parser = value_parser!(u64).range(1..=1_000_000_000))]
     n: Option<u64>,
 
-    /// How many actors make up the ring, send in fanin, hog, or block [default: see BENCHMARKS.md]
+    /// How many actors make up the ring, send in fanin, hog, block, or crash [default: see BENCHMARKS.md]
     #[arg(long, value_parser = value_parser!(u64).range(1..=100_000_000))]
     actors: Option<u64>,
 
@@ -47,7 +48,7 @@ struct Arguments {
     #[arg(long, default_value_t = 2, value_parser = value_parser!(u16).range(1..=1024))]
     workers: u16,
 
-    /// How long hog, hogyield, blocked and idlecpu are watched
+    /// How long hog, hogyield, blocked and idlecpu are watched, and restartstorm without crashes
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
     secs: Duration,
 
@@ -101,7 +102,7 @@ fn actors(arguments: &Arguments) -> Result<u64, Box<dyn Error>> {
         (None, default) => Ok(default.unwrap_or(1)),
         (Some(actors), Some(_)) => Ok(actors),
         (Some(_), None) => Err(format!(
-            "--actors is for ring, ring64, fanin, fanin_bounded, hog, hogyield and blocked, not for {}",
+            "--actors is for ring, ring64, fanin, fanin_bounded, hog, hogyield, blocked and restartstorm, not for {}",
             arguments.workload.name()
         )
         .into()),

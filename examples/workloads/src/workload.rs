@@ -8,7 +8,7 @@ use actor_core::SystemHandle;
 use clap::ValueEnum;
 
 use crate::report::{Extra, Report};
-use crate::{latency, messaging, probe, resize, savina, skew, spawning, timers};
+use crate::{latency, messaging, probe, resize, restart, savina, skew, spawning, timers};
 
 /// What can be run; the words are those of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -46,6 +46,10 @@ pub(crate) enum Workload {
     Blocked,
     /// How late pings are while the parallelism changes a thousand times
     Resize,
+    /// How long a crash takes, from the panic to the new incarnation's first message
+    Restart,
+    /// How late pings are while others crash
+    Restartstorm,
     /// CPU time while many actors have nothing to do
     Idlecpu,
     /// CPU time while as many actors wait for timers that are due in an hour
@@ -77,6 +81,7 @@ impl Workload {
             Workload::Bank => 500_000,
             Workload::Ask => 300_000,
             Workload::Skew | Workload::Idlecpu | Workload::Idletimers => 100_000,
+            Workload::Restart | Workload::Restartstorm => 100_000,
             Workload::Hog | Workload::Hogyield | Workload::Blocked | Workload::Resize => 1_000,
             _ => 1_000_000,
         }
@@ -89,6 +94,7 @@ impl Workload {
             Workload::Ring | Workload::Ring64 => Some(messaging::RING),
             Workload::Hog | Workload::Hogyield => Some(latency::TWO_FOR_EACH_WORKER),
             Workload::Blocked => Some(latency::BLOCKERS),
+            Workload::Restartstorm => Some(restart::CRASHERS),
             _ => None,
         }
     }
@@ -97,7 +103,7 @@ impl Workload {
     /// evenly among the actors.
     pub(crate) fn fit(self, n: u64, actors: u64) -> u64 {
         let parts = match self {
-            Workload::Fanin | Workload::FaninBounded => actors,
+            Workload::Fanin | Workload::FaninBounded | Workload::Restartstorm => actors,
             Workload::Ring64 => TOKENS,
             Workload::Big => savina::BIG_ACTORS,
             Workload::Skew => skew::ACTORS,
@@ -158,6 +164,14 @@ impl Run<'_> {
                 let begin = Instant::now();
                 let extra = resize::resize(system, n)?;
                 Ok(Report { rate: 0.0, ..self.report(begin.elapsed(), extra) })
+            }
+            Workload::Restart => {
+                let (took, extra) = restart::restart(system, n)?;
+                Ok(self.report(took, extra))
+            }
+            Workload::Restartstorm => {
+                let (took, extra) = restart::restartstorm(system, n, actors, self.secs)?;
+                Ok(self.report(took, extra))
             }
             Workload::EchoServer | Workload::ChatServer => Err("a server measures nothing itself".into()),
         }
