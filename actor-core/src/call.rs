@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use crate::asks::{self, Asking, Asks, NewAsk};
 use crate::cell::Path;
 use crate::cell::mailbox::{Refusal, Ticket};
 use crate::error::{AskError, SendError, TellError};
@@ -109,6 +110,7 @@ impl<'a, D: Deliver<M> + ?Sized, M: Message> IntoFuture for Call<'a, D, M> {
             message: Some(self.message),
             ticket: None,
             answer: None,
+            entry: None,
             deadline: Deadline::after(self.within),
         }
     }
@@ -133,6 +135,8 @@ pub struct Ask<'a, D: Deliver<M> + ?Sized, M: Message> {
     message: Option<M>,
     ticket: Option<Ticket>,
     answer: Option<Answer<M::Reply, M::Error>>,
+    /// Where it is listed, if asks are watched.
+    entry: Option<asks::Entry>,
     deadline: Deadline,
 }
 
@@ -182,6 +186,47 @@ impl<D: Deliver<M> + ?Sized, M: Message> Ask<'_, D, M> {
         })
     }
 
+    /// Lists the ask for who polls it; false if it could never be answered.
+    #[cold]
+    #[inline(never)]
+    fn enter(&mut self) -> bool {
+        let asks = self.to.system_of().asks();
+        let by = local::turn_of().map(|(actor, kind)| Asking { actor, name: kind.name() });
+        if self.entry.is_some_and(|entry| Asks::is_by(entry, by)) {
+            return true;
+        }
+        self.leave();
+        let (to, ends) = (self.to.path_of().asking(), !self.deadline.is_never());
+        let ask = NewAsk { by, to, message: M::NAME, ends };
+        self.entry = asks.enter(ask, self.to.system_of().scheduler().events());
+        self.entry.is_some()
+    }
+
+    /// Takes it off the list.
+    #[inline]
+    fn leave(&mut self) {
+        if let Some(entry) = self.entry.take() {
+            self.to.system_of().asks().leave(entry);
+        }
+    }
+
+    fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Result<M::Reply, AskError<M>>> {
+        if self.entry.is_some() || self.message.is_some() && self.to.system_of().asks().is_watched() {
+            if !self.enter()
+                && let Some(message) = self.message.take()
+            {
+                return Poll::Ready(Err(AskError::Deadlock(message)));
+            }
+            let polled = self.poll_ended(cx);
+            if polled.is_ready() {
+                self.leave();
+            }
+            return polled;
+        }
+        self.poll_ended(cx)
+    }
+
+    #[inline(always)]
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Result<M::Reply, AskError<M>>> {
         if self.message.is_some() {
             // Once it is accepted, the reply calls this waker: there is no need to look whether it is there already.
@@ -202,12 +247,13 @@ impl<D: Deliver<M> + ?Sized, M: Message> Future for Ask<'_, D, M> {
     type Output = Result<M::Reply, AskError<M>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        soft::charged(cx, |cx| self.get_mut().poll_ended(cx))
+        soft::charged(cx, |cx| self.get_mut().poll_watched(cx))
     }
 }
 
 impl<D: Deliver<M> + ?Sized, M: Message> Drop for Ask<'_, D, M> {
     fn drop(&mut self) {
+        self.leave();
         if let Some(ticket) = self.ticket {
             self.to.leave_line(ticket);
         }

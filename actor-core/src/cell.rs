@@ -34,6 +34,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::actor::{Messages, Settings};
+use crate::asks::Asking;
 use crate::blocking::{self, Pool};
 use crate::cell::control::Flags;
 use crate::cell::kind::Kind;
@@ -478,6 +479,13 @@ pub struct Path<'a> {
     name: Option<&'a str>,
     of: &'static str,
     id: ActorId,
+}
+
+impl Path<'_> {
+    /// The actor, as one end of an ask.
+    pub(crate) fn asking(&self) -> Asking {
+        Asking { actor: self.id, name: self.of }
+    }
 }
 
 impl fmt::Display for Path<'_> {

@@ -111,8 +111,9 @@ pub enum AskError<M: Message> {
     Closed(M),
     /// The ask could not have ended: `.wait()` was called on a worker, whose other actors would have
     /// waited too, the receiver perhaps among them (use `.await` in an async handler); or an actor
-    /// awaited an answer of its own. The message comes back. Longer circles of actors that wait for
-    /// one another are not seen; [`within`](crate::Call::within) ends them.
+    /// awaited an answer of its own. Where [asks are watched](crate::Builder::deadlocks), as in debug builds, also
+    /// because whom it asks waits for who asks, perhaps through others; an
+    /// [event](crate::observe::Event::Deadlock) has the whole circle. The message comes back.
     Deadlock(M),
     /// The message was accepted but became a dead letter before a handler saw it: the actor ended
     /// with it in its mailbox, or its overflow policy dropped it.

@@ -54,6 +54,8 @@ extern crate self as actor_core;
 
 mod actor;
 mod actor_ref;
+mod asks;
+mod auditor;
 mod blocking;
 mod call;
 mod cell;

@@ -24,6 +24,7 @@ pub(crate) mod trace;
 
 use std::time::Duration;
 
+pub use crate::asks::{AskCounts, Asking, WaitingAsk};
 pub use counters::Counters;
 pub(crate) use counters::{Count, add, count};
 pub use histogram::Histogram;

@@ -17,6 +17,8 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use crate::actor::Messages;
+use crate::asks::Asks;
+use crate::auditor::Auditor;
 use crate::blocking::Pool;
 use crate::blocking::future::Blocking;
 use crate::cell::{ActorId, Cell};
@@ -108,6 +110,8 @@ pub(crate) struct Shared {
     stop_within: Duration,
     built: Instant,
     trace: Trace,
+    asks: Asks,
+    auditor: Auditor,
     blocking: Pool,
     runtimes: Runtimes,
 }
@@ -179,7 +183,7 @@ impl SystemHandle {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let uptime = clock::now().saturating_duration_since(self.0.built);
-        Snapshot::of(&self.0.scheduler, &self.0.blocking, uptime, self.0.dead_letters.count())
+        Snapshot::of(self, uptime)
     }
 
     /// Where the handler is that a turn is in: the stack of its thread, on Linux on x86-64. The turn is one of the
@@ -321,10 +325,19 @@ impl SystemHandle {
         self.0.blocking.close(&self.0.scheduler);
         self.0.scheduler.stop();
         self.0.trace.end();
+        self.0.auditor.end();
     }
 
     pub(crate) fn scheduler(&self) -> &Scheduler {
         &self.0.scheduler
+    }
+
+    pub(crate) fn asks(&self) -> &Asks {
+        &self.0.asks
+    }
+
+    pub(crate) fn auditor(&self) -> &Auditor {
+        &self.0.auditor
     }
 
     pub(crate) fn blocking_pool(&self) -> &Pool {

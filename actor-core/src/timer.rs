@@ -317,6 +317,10 @@ impl Deadline {
         Deadline { at: Some(at), alarm: Alarm::Unset }
     }
 
+    pub(crate) fn is_never(&self) -> bool {
+        self.at.is_none()
+    }
+
     /// When it is, for a thread that will poll the future by itself then.
     pub(crate) fn kept_by_thread(&mut self) -> Option<Instant> {
         self.alarm = Alarm::Thread;

@@ -12,6 +12,7 @@ mod chat_talk;
 mod condemned;
 mod condemned_at_most;
 mod dead_letters;
+mod deadlocks;
 mod endings;
 mod groups;
 mod interop;

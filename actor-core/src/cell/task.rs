@@ -38,6 +38,16 @@ fn header_of<A: Messages>(cell: &Arc<Cell<A>>) -> NonNull<Header> {
     unsafe { NonNull::new_unchecked(Arc::as_ptr(cell).cast_mut()) }.cast()
 }
 
+/// The actor whose cell is there, and its kind.
+///
+/// # Safety
+/// There is a cell, for the length of the call.
+pub(crate) unsafe fn subject_at(cell: NonNull<()>) -> (ActorId, &'static Kind) {
+    // SAFETY: see above; a cell begins with its header.
+    let header = unsafe { cell.cast::<Header>().as_ref() };
+    (header.id, header.kind)
+}
+
 /// A cell in a run queue. It needs no count of its own: a cell that is queued belongs to an actor that
 /// has not ended, and such a cell counts itself (`Cell::begin`).
 pub(crate) struct Task(NonNull<Header>);

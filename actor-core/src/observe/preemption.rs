@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
+use crate::asks::WaitingAsk;
 use crate::cell::ActorId;
 use crate::observe::topic::Topic;
 use crate::sync::{AtomicU64, Ordering};
@@ -71,7 +72,7 @@ impl fmt::Display for Stall {
     }
 }
 
-/// What the system has done about turns that take long, and what came of it.
+/// What the system has done about turns that take long, and about asks, and what came of it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -128,6 +129,11 @@ pub enum Event {
         /// The most condemned; see [`Builder::max_condemned`](crate::Builder::max_condemned).
         max: usize,
     },
+    /// An ask could never have been answered, since whom it asks waits for who asks: the ask that was refused, and
+    /// then those by which its receiver waits, one for the other.
+    Deadlock(Vec<WaitingAsk>),
+    /// An ask has waited for longer than [`Builder::overdue_asks`](crate::Builder::overdue_asks) says. Said once.
+    AskOverdue(WaitingAsk),
 }
 
 /// The events of a system, for those who subscribe. All but [`SoftPreempted`](Event::SoftPreempted) are `tracing`

@@ -4,10 +4,11 @@ use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::blocking::Pool;
+use crate::asks::AskCounts;
 use crate::cell::kind::Kind;
 use crate::observe::{Counters, Histogram, LongTurn, Preemptions, Record, WorkerState};
 use crate::scheduler::Scheduler;
+use crate::system::SystemHandle;
 
 /// What there is to see of a system: its workers, queues, times and actors.
 ///
@@ -54,6 +55,8 @@ pub struct Snapshot {
     pub mailbox_wait: Histogram,
     /// Messages that were accepted and that no handler has dealt with.
     pub dead_letters: u64,
+    /// Asks that were refused or overdue, where they are watched.
+    pub asks: AskCounts,
     /// The kinds of actors that this system has had, those with the most living actors first.
     pub actors: Vec<ActorGroup>,
 }
@@ -107,12 +110,8 @@ pub struct ActorGroup {
 }
 
 impl Snapshot {
-    pub(crate) fn of(
-        scheduler: &Scheduler,
-        blocking: &Pool,
-        uptime: Duration,
-        dead_letters: u64,
-    ) -> Snapshot {
+    pub(crate) fn of(system: &SystemHandle, uptime: Duration) -> Snapshot {
+        let scheduler = system.scheduler();
         let records = || (0..scheduler.workers()).map(|worker| scheduler.record(worker));
         let merged = |of: fn(&Record, &mut Histogram)| {
             let mut histogram = Histogram::new();
@@ -135,11 +134,12 @@ impl Snapshot {
             condemned_threads: scheduler.condemned_threads(),
             background_threads,
             background_queue,
-            blocking: blocking.snapshot(),
+            blocking: system.blocking_pool().snapshot(),
             runnable_delay: merged(|record, into| record.delays.add_to(into)),
             turn_time: merged(|record, into| record.turns.add_to(into)),
             mailbox_wait: merged(|record, into| record.waits.add_to(into)),
-            dead_letters,
+            dead_letters: system.dead_letters().count(),
+            asks: system.asks().counts(),
             actors: groups(scheduler),
         }
     }
@@ -240,6 +240,8 @@ impl fmt::Display for Snapshot {
         writeln!(f, "runnable delay  {}", self.runnable_delay)?;
         writeln!(f, "turn time       {}", self.turn_time)?;
         writeln!(f, "mailbox wait    {}", self.mailbox_wait)?;
+        let AskCounts { deadlocks, overdue } = self.asks;
+        writeln!(f, "asks: deadlocks={deadlocks} overdue={overdue}")?;
         writeln!(f, "dead letters {}, actors {}", self.dead_letters, self.actors_alive())?;
         for group in &self.actors {
             let ActorGroup { name, site, alive, started, .. } = group;

@@ -2,12 +2,14 @@
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blocking;
-use crate::cell::task::Task;
+use crate::cell::ActorId;
+use crate::cell::kind::Kind;
+use crate::cell::task::{self, Task};
 use crate::clock;
 use crate::driver::Driver;
 use crate::observe::Record;
@@ -113,6 +115,13 @@ pub(crate) fn end_turn() {
 /// Whether the turn that runs on this thread, if there is one, is this actor's.
 pub(crate) fn is_turn_of(cell: *const ()) -> bool {
     CURRENT.get() == cell
+}
+
+/// The actor whose turn runs on this thread.
+pub(crate) fn turn_of() -> Option<(ActorId, &'static Kind)> {
+    let cell = NonNull::new(CURRENT.get().cast_mut())?;
+    // SAFETY: it was put there for this turn, which has not ended, so the cell is there.
+    Some(unsafe { task::subject_at(cell) })
 }
 
 /// The worker that this thread runs, for as long as it does.

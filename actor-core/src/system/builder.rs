@@ -9,6 +9,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::actor::{Actor, Settings};
+use crate::asks::{Asks, Watched};
+use crate::auditor::{self, Auditor};
 use crate::blocking::{Limits, Pool};
 use crate::cell::incarnation::Incarnation;
 use crate::cell::turn::Life;
@@ -75,6 +77,7 @@ pub struct Builder {
     window: Duration,
     stop_within: Duration,
     schedtrace: Option<Duration>,
+    watched: Watched,
 }
 
 impl Default for Builder {
@@ -99,6 +102,7 @@ impl Default for Builder {
             window: Intensity::WINDOW,
             stop_within: Duration::from_secs(10),
             schedtrace: None,
+            watched: Watched { deadlocks: cfg!(debug_assertions), limit: None },
         }
     }
 }
@@ -294,6 +298,27 @@ impl Builder {
         self
     }
 
+    /// Whether asks are refused that could never be answered, because whom they ask waits for who asks, perhaps through
+    /// others: with [`AskError::Deadlock`](crate::AskError::Deadlock) at once, and an
+    /// [event](crate::observe::Event::Deadlock) with the whole circle. Unless said, they are where `debug_assertions` are
+    /// on, and so in tests, and not in release builds, since it costs each ask about 100 ns.
+    ///
+    /// A handler is taken to wait for each ask that it awaits, but for those [with a limit](crate::Call::within), which
+    /// end by themselves. So give a limit to an ask that a handler awaits together with something else that may come
+    /// first, and to one that is kept when its handler has returned.
+    pub fn deadlocks(mut self, refused: bool) -> Self {
+        self.watched.deadlocks = refused;
+        self
+    }
+
+    /// Reports asks that wait for longer than `limit` (at least a millisecond), those of plain threads too, once each: with
+    /// an [event](crate::observe::Event::AskOverdue), and in the snapshot's count. They go on waiting. Not done unless
+    /// said; it costs each ask about 100 ns, and a thread, which looks four times within the limit.
+    pub fn overdue_asks(mut self, limit: Duration) -> Self {
+        self.watched.limit = Some(limit.max(Duration::from_millis(1)));
+        self
+    }
+
     /// Starts the workers and the root supervisor.
     ///
     /// # Errors
@@ -352,6 +377,8 @@ impl Builder {
             stop_within: self.stop_within,
             built: clock::now(),
             trace: Trace::default(),
+            asks: Asks::new(self.watched),
+            auditor: Auditor::default(),
             blocking: Pool::new(self.blocking),
             runtimes: self.runtimes,
         }));
@@ -373,6 +400,7 @@ impl Builder {
         let root = root(&handle, move || Supervisor::new(blueprint.clone()));
         handle.0.root.get_or_init(|| Arc::downgrade(&root));
         root.begin();
+        auditor::start(&handle).map_err(BuildError::Thread)?;
         if let Some(period) = trace::period(self.schedtrace) {
             handle.0.trace.begin(handle.clone(), period).map_err(BuildError::Thread)?;
         }
@@ -421,6 +449,7 @@ impl fmt::Debug for Builder {
             .field("intensity", &(self.restarts, self.window))
             .field("stop_within", &self.stop_within)
             .field("schedtrace", &self.schedtrace)
+            .field("watched", &self.watched)
             .finish_non_exhaustive()
     }
 }
