@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cell::pending::Pending;
 use crate::context::Context;
+use crate::leaks::Tracer;
 use crate::message::{Envelope, Message};
 use crate::monitor::Down;
 use crate::reason::{Failure, StopReason};
@@ -29,6 +30,12 @@ pub trait Actor: Sized + Send + 'static {
     /// The settings given with `#[actor(..)]`; the defaults where nothing was said.
     fn settings() -> Settings {
         Settings::DEFAULT
+    }
+
+    /// Tells which refs are in its fields; see [`Trace`](crate::Trace). Unless it is derived, none are told of, and
+    /// all are taken to be held by somebody else.
+    fn trace(&self, tracer: &mut Tracer<'_>) {
+        let _ = tracer;
     }
 }
 

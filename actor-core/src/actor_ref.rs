@@ -10,6 +10,7 @@ use crate::call::{Call, Deliver, Sealed};
 use crate::cell::control::Asked;
 use crate::cell::mailbox::{Fate, MailboxStats, Order, Refusal, Ticket};
 use crate::cell::{ActorId, Cell, Control, Path};
+use crate::leaks::Shared;
 use crate::message::Message;
 use crate::monitor::Monitor;
 use crate::reply::Reply;
@@ -26,6 +27,11 @@ pub struct ActorRef<A: Messages>(Arc<Cell<A>>);
 impl<A: Messages> ActorRef<A> {
     pub(crate) fn new(cell: Arc<Cell<A>>) -> Self {
         ActorRef(cell)
+    }
+
+    /// The cell, by its address.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
     }
 
     pub(crate) fn cell(&self) -> &Arc<Cell<A>> {
@@ -108,6 +114,7 @@ impl<A: Messages> ActorRef<A> {
     /// A ref that does not keep the actor's record in memory once it has ended.
     #[must_use]
     pub fn downgrade(&self) -> WeakRef<A> {
+        self.0.mailbox.mark_weakly_held();
         WeakRef(Arc::downgrade(&self.0))
     }
 }
@@ -187,6 +194,10 @@ impl<A: Accepts<M>, M: Message> Deliver<M> for ActorRef<A> {
     fn path_of(&self) -> Path<'_> {
         self.0.path()
     }
+
+    fn address_of(&self) -> usize {
+        self.address()
+    }
 }
 
 /// The handler that sends it was condemned.
@@ -231,6 +242,12 @@ impl<M: Message> Recipient<M> {
     /// A message on its way: the caller of this decides whether to tell, send or ask it.
     pub fn call(&self, message: M) -> Call<'_, dyn Deliver<M>, M> {
         Call::new(&*self.0, message)
+    }
+
+    /// The cell that it leads to, and what its clones share, by their addresses.
+    pub(crate) fn addresses(&self) -> (usize, Shared) {
+        let (at, clones) = (Arc::as_ptr(&self.0).cast::<()>().addr(), Arc::strong_count(&self.0));
+        (self.0.address_of(), Shared { at, clones })
     }
 
     /// Tells the message. See [`Call::tell`].

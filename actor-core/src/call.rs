@@ -37,6 +37,8 @@ pub trait Deliver<M: Message>: Sealed + Send + Sync + 'static {
     fn is_running_here(&self) -> bool;
     fn system_of(&self) -> &SystemHandle;
     fn path_of(&self) -> Path<'_>;
+    /// The receiver's cell, by its address.
+    fn address_of(&self) -> usize;
 }
 
 /// A message on its way to an actor. Nothing has happened yet:

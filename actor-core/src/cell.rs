@@ -7,11 +7,13 @@
 //! * [`turn`]: what a worker does with a cell, from the first message of a turn to the last;
 //! * [`kind`]: what cells of a type that were spawned at one place share;
 //! * [`watching`]: who is told of the end, and [`links`]: who shares it;
+//! * [`held`]: an actor that rests, held by one who looks at its state;
 //! * [`ending`]: from a handler's failure or a stop to the restart or the end.
 
 mod aside;
 pub(crate) mod control;
 pub(crate) mod ending;
+pub(crate) mod held;
 mod inbox;
 pub(crate) mod incarnation;
 pub(crate) mod kind;
@@ -45,6 +47,7 @@ use crate::cell::task::{Header, Task};
 use crate::cell::turn::Life;
 use crate::dead_letter::DeadLetterReason;
 use crate::error::SpawnError;
+use crate::leaks::Found;
 use crate::message::Envelope;
 use crate::monitor::{Down, MonitorId, Watcher};
 use crate::port::Ready;
@@ -316,7 +319,7 @@ impl<A: Messages> Cell<A> {
         }
     }
 
-    fn children_if_made(&self) -> Option<&Arc<Children>> {
+    pub(crate) fn children_if_made(&self) -> Option<&Arc<Children>> {
         self.mailbox.rare_if_made()?.children.get()
     }
 
@@ -367,6 +370,19 @@ pub(crate) trait Control: Send + Sync + 'static {
     fn is_last_straw(&self) -> bool;
     /// Whether there is a kill order that the actor has not come to.
     fn is_killed(&self) -> bool;
+    /// How many messages have been handed out so far.
+    fn handled(&self) -> u64;
+    /// Takes the run token of an actor that rests. For [`held::Held`], as are the next three.
+    fn hold(&self) -> bool;
+    /// # Safety
+    /// The caller has the token by `hold`.
+    #[allow(unsafe_code)]
+    unsafe fn trace_held(&self, found: &mut Vec<Found>) -> bool;
+    fn is_unstirred(&self) -> bool;
+    /// # Safety
+    /// The caller has the token by `hold`, and has it no more afterwards.
+    #[allow(unsafe_code)]
+    unsafe fn let_go(self: Arc<Self>);
 }
 
 impl<A: Messages> Control for Cell<A> {
@@ -468,6 +484,30 @@ impl<A: Messages> Control for Cell<A> {
         // One that comes too late for the end stays.
         let flags = self.mailbox.control.flags();
         flags.any(Flags::KILL) && !flags.any(Flags::ENDED)
+    }
+
+    fn handled(&self) -> u64 {
+        self.mailbox.handled_so_far()
+    }
+
+    fn hold(&self) -> bool {
+        self.take_hold()
+    }
+
+    #[allow(unsafe_code)]
+    unsafe fn trace_held(&self, found: &mut Vec<Found>) -> bool {
+        // SAFETY: passed on to the caller.
+        unsafe { self.trace_fields(found) }
+    }
+
+    fn is_unstirred(&self) -> bool {
+        self.rests_unstirred()
+    }
+
+    #[allow(unsafe_code)]
+    unsafe fn let_go(self: Arc<Self>) {
+        // SAFETY: passed on to the caller.
+        unsafe { self.end_hold() };
     }
 }
 

@@ -65,6 +65,7 @@ mod dead_letter;
 pub mod driver;
 mod error;
 mod group;
+mod leaks;
 mod message;
 mod monitor;
 pub mod observe;
@@ -87,7 +88,7 @@ mod system;
 mod timer;
 mod wait;
 
-pub use actor_macros::{Actor, Supervisor, down, message, messages, started, stopped};
+pub use actor_macros::{Actor, Supervisor, Trace, down, message, messages, started, stopped};
 
 #[doc(hidden)]
 pub use actor::async_handler;
@@ -102,6 +103,7 @@ pub use context::{Checkpoint, Context, TimerId, TimerKey};
 pub use dead_letter::{DeadLetter, DeadLetterReason, DeadLetters};
 pub use error::{AskError, ChildError, LookupError, SendError, SpawnError, StartError, TellError, TreeError};
 pub use group::{Group, Published, Slow};
+pub use leaks::{Leaks, OnLeak, Trace, Tracer};
 pub use message::{Envelope, Message};
 pub use monitor::{Down, Monitor, MonitorId};
 pub use reason::{Failure, StopReason};
@@ -121,6 +123,8 @@ pub use timer::{Sleep, Timer};
 /// What the macros' code uses and nobody else should.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::leaks::trace::{Field, TraceNothing, TraceRefs};
+
     /// What a preemptible handler awaits in its loops: it borrows nothing of what the loop may have borrowed.
     #[inline]
     pub fn checkpoint() -> crate::Checkpoint {

@@ -35,6 +35,8 @@ use crate::sync::{AtomicPtr, AtomicU32, Ordering, UnsafeCell};
 use crate::wait;
 use guard::Shares;
 
+pub(crate) use kept::forget as forget_waker;
+
 /// The handler's end of an ask. A handler that takes a `Reply<T>` as its last argument answers when
 /// it likes, from wherever it likes, as a `gen_server` that returns `noreply` does.
 ///

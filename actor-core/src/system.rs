@@ -27,6 +27,7 @@ use crate::dead_letter::DeadLetters;
 use crate::driver::Driver;
 use crate::error::{LookupError, SpawnError};
 use crate::group::{Group, Groups};
+use crate::leaks::Published;
 use crate::message::Message;
 use crate::observe::trace::Trace;
 use crate::observe::{Events, Snapshot};
@@ -112,6 +113,7 @@ pub(crate) struct Shared {
     trace: Trace,
     asks: Asks,
     auditor: Auditor,
+    leaks: Published,
     blocking: Pool,
     runtimes: Runtimes,
 }
@@ -334,6 +336,10 @@ impl SystemHandle {
 
     pub(crate) fn asks(&self) -> &Asks {
         &self.0.asks
+    }
+
+    pub(crate) fn leaks_seen(&self) -> &Published {
+        &self.0.leaks
     }
 
     pub(crate) fn auditor(&self) -> &Auditor {

@@ -10,6 +10,7 @@ mod envelope;
 mod lints;
 mod message;
 mod reference;
+mod trace;
 mod tree;
 
 use proc_macro2::{Span, TokenStream};
@@ -33,6 +34,14 @@ pub(crate) fn derive_actor(input: TokenStream) -> TokenStream {
     let mut tokens = errors.into_tokens();
     tokens.extend(actor.as_ref().map(actor::expand));
     tokens
+}
+
+/// `#[derive(Trace)]`.
+pub(crate) fn derive_trace(input: TokenStream) -> TokenStream {
+    match syn::parse2(input) {
+        Ok(input) => trace::expand(&input),
+        Err(error) => error.to_compile_error(),
+    }
 }
 
 /// `#[derive(Supervisor)]`.

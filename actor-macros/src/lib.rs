@@ -57,13 +57,31 @@ use proc_macro::TokenStream;
 /// - `AccountRef`, the actor's address: a newtype of `ActorRef<Account>` to which it derefs, and
 ///   to and from which it converts. It is `Clone`, `Debug`, `Eq` and `Hash`, whatever the state is.
 ///   [`messages`] gives it its methods.
-/// - `impl Actor for Account`, with the settings.
+/// - `impl Actor for Account`, with the settings, and with a trace of the refs in its fields, by which actors are found
+///   that only refer to one another. A field whose type is not `Trace` is passed over.
 ///
 /// Type and const parameters work; lifetime parameters do not, because an actor lives as long as
 /// it likes.
 #[proc_macro_derive(Actor, attributes(actor))]
 pub fn derive_actor(input: TokenStream) -> TokenStream {
     expand::derive_actor(input.into()).into()
+}
+
+/// Has a type tell which refs are in it, for types that are in the fields of actors: `impl Trace for Seat`. An actor's
+/// own fields are traced by [`derive(Actor)`](macro@Actor).
+///
+/// ```text
+/// #[derive(Trace)]
+/// struct Seat {
+///     room: RoomRef,
+///     number: u32,
+/// }
+/// ```
+///
+/// Each field is traced whose type is `Trace` whatever the type's parameters are; the others are passed over.
+#[proc_macro_derive(Trace)]
+pub fn derive_trace(input: TokenStream) -> TokenStream {
+    expand::derive_trace(input.into()).into()
 }
 
 /// Makes a struct the plan of a supervisor: each field is a child, and the order of the fields is that of the

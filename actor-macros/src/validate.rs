@@ -45,7 +45,23 @@ pub(crate) fn actor(input: &DeriveInput, errors: &mut Errors) -> Option<Actor> {
         vis: input.vis.clone(),
         generics: input.generics.clone(),
         settings,
+        data: input.data.clone(),
+        is_packed: is_packed(input),
     })
+}
+
+/// Whether the type's representation is packed.
+pub(crate) fn is_packed(input: &DeriveInput) -> bool {
+    let mut packed = false;
+    for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("repr")) {
+        // What is no representation is the compiler's to report.
+        let _ = attribute.parse_nested_meta(|meta| {
+            packed |= meta.path.is_ident("packed");
+            let _arguments: Option<proc_macro2::Group> = meta.input.parse()?;
+            Ok(())
+        });
+    }
+    packed
 }
 
 /// What of a block can be expanded.

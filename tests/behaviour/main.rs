@@ -16,6 +16,7 @@ mod deadlocks;
 mod endings;
 mod groups;
 mod interop;
+mod leaks;
 mod lifecycle;
 mod machine;
 mod macro_errors;

@@ -60,6 +60,16 @@ impl Flags {
     pub(crate) const RETURNS: Flags = Flags(1 << 19);
     /// A handler was condemned although too many were: the supervisor is not to restart the actor. Stays.
     pub(crate) const LAST_STRAW: Flags = Flags(1 << 22);
+    /// There is, or was, a ref that does not count. Stays.
+    const WEAKLY_HELD: Flags = Flags(1 << 23);
+
+    /// What keeps an actor that rests from being held: something has come for it, or it is ending, or it can be got
+    /// at by a ref that does not count.
+    pub(crate) const STIRRED: Flags = Flags(Self::OPEN.0 | Self::STOP.0 | Self::WEAKLY_HELD.0)
+        .and(Self::LAST)
+        .and(Self::RETURNS)
+        .and(Self::ENDED)
+        .and(Self::LINE);
 
     /// What comes before the messages in the inbox.
     pub(crate) const URGENT: Flags = Flags(Self::KILL.0 | Self::SIGNAL.0 | Self::RING.0);
@@ -224,6 +234,12 @@ impl Control {
                 Err(other) => now = other,
             }
         }
+    }
+
+    /// Notes that somebody makes a ref that does not count.
+    pub(crate) fn mark_weakly_held(&self) {
+        // Release: with the acquire in `flags`, by way of the count of the ref that it is made of; see `held`.
+        self.0.fetch_or(Flags::WEAKLY_HELD.0, Ordering::Release);
     }
 
     // ---- orders to end ---------------------------------------------------------------------------

@@ -215,6 +215,18 @@ impl<T> Inbox<T> {
         }
     }
 
+    /// Takes the token if nobody has it, for who looks at an actor that rests, and gives it back.
+    pub(crate) fn hold(&self) -> bool {
+        // Acquire: with the release of `rest`, for what the last turn did.
+        self.head.compare_exchange(idle(), ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether nothing has come since the token was taken by [`hold`](Self::hold). For the holder of the token.
+    pub(crate) fn is_untouched(&self) -> bool {
+        // Acquire: with the releases of `push_node` and `claim`: what they were called with is seen to have been there.
+        self.head.load(Ordering::Acquire).is_null()
+    }
+
     /// Whether pushes are refused.
     pub(crate) fn is_closed(&self) -> bool {
         // SeqCst: a sender that stands in line for room looks here after it has shown itself; the

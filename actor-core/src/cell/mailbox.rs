@@ -290,6 +290,10 @@ impl<M> Mailbox<M> {
         !self.has_ended() && self.note_linked_end(other, reason) && self.claim_if(self.control.linked_end())
     }
 
+    pub(crate) fn mark_weakly_held(&self) {
+        self.control.mark_weakly_held();
+    }
+
     // ---- looking in --------------------------------------------------------------------------------
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -321,6 +325,12 @@ impl<M> Mailbox<M> {
     /// Whether the supervisor has ended the incarnation to start the actor again.
     pub(crate) fn returns(&self) -> bool {
         self.control.flags().any(Flags::RETURNS)
+    }
+
+    /// How many messages have been handed out so far.
+    pub(crate) fn handled_so_far(&self) -> u64 {
+        // Relaxed: it is a count.
+        self.handled.load(Ordering::Relaxed)
     }
 
     pub(crate) fn stats(&self) -> MailboxStats {

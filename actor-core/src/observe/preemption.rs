@@ -8,6 +8,7 @@ use crossbeam_channel::Receiver;
 
 use crate::asks::WaitingAsk;
 use crate::cell::ActorId;
+use crate::leaks::Leak;
 use crate::observe::topic::Topic;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -72,7 +73,7 @@ impl fmt::Display for Stall {
     }
 }
 
-/// What the system has done about turns that take long, and about asks, and what came of it.
+/// What the system has done about turns that take long, about asks and about leaks, and what came of it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -134,6 +135,8 @@ pub enum Event {
     Deadlock(Vec<WaitingAsk>),
     /// An ask has waited for longer than [`Builder::overdue_asks`](crate::Builder::overdue_asks) says. Said once.
     AskOverdue(WaitingAsk),
+    /// An actor was found that nobody can get at any more; see [`Leaks`](crate::Leaks).
+    Leaked(Leak),
 }
 
 /// The events of a system, for those who subscribe. All but [`SoftPreempted`](Event::SoftPreempted) are `tracing`

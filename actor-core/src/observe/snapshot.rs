@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::asks::AskCounts;
 use crate::cell::kind::Kind;
+use crate::leaks::LeakCounts;
 use crate::observe::{Counters, Histogram, LongTurn, Preemptions, Record, WorkerState};
 use crate::scheduler::Scheduler;
 use crate::system::SystemHandle;
@@ -57,6 +58,8 @@ pub struct Snapshot {
     pub dead_letters: u64,
     /// Asks that were refused or overdue, where they are watched.
     pub asks: AskCounts,
+    /// What scans for leaked actors have seen, if there are any.
+    pub leaks: LeakCounts,
     /// The kinds of actors that this system has had, those with the most living actors first.
     pub actors: Vec<ActorGroup>,
 }
@@ -140,6 +143,7 @@ impl Snapshot {
             mailbox_wait: merged(|record, into| record.waits.add_to(into)),
             dead_letters: system.dead_letters().count(),
             asks: system.asks().counts(),
+            leaks: system.leaks_seen().get(),
             actors: groups(scheduler),
         }
     }
@@ -242,6 +246,8 @@ impl fmt::Display for Snapshot {
         writeln!(f, "mailbox wait    {}", self.mailbox_wait)?;
         let AskCounts { deadlocks, overdue } = self.asks;
         writeln!(f, "asks: deadlocks={deadlocks} overdue={overdue}")?;
+        let LeakCounts { scans, found, longest_step } = self.leaks;
+        writeln!(f, "leaks: scans={scans} found={found} longest_step={longest_step:.1?}")?;
         writeln!(f, "dead letters {}, actors {}", self.dead_letters, self.actors_alive())?;
         for group in &self.actors {
             let ActorGroup { name, site, alive, started, .. } = group;

@@ -1,5 +1,6 @@
 //! The waker of the actor that was answered last on this thread, kept for its next ask: an actor that asks again and
-//! again does not count a waker up and down each time. It keeps no more than the actor's cell in memory.
+//! again does not count a waker up and down each time. It keeps no more than the actor's cell in memory, until
+//! the thread sleeps.
 
 use std::cell::Cell;
 use std::task::Waker;
@@ -19,6 +20,11 @@ pub(super) fn clone_of(waker: &Waker) -> Waker {
         }
         _ => waker.clone(),
     }
+}
+
+/// Lets go of the waker that is kept: this thread is about to sleep, and nobody knows for how long.
+pub(crate) fn forget() {
+    let _before = KEPT.try_with(Cell::take);
 }
 
 /// Wakes an actor, and keeps its waker.

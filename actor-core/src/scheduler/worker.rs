@@ -9,6 +9,7 @@ use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::Driver;
 use crate::observe::{self, Count, Watch};
+use crate::reply;
 use crate::scheduler::hand::Hand;
 use crate::scheduler::local::{self, Post};
 use crate::scheduler::pace::{FromGlobal, Pace};
@@ -246,6 +247,7 @@ impl Worker<'_> {
         }
         self.naps = 0;
         self.watched.forget();
+        reply::forget_waker();
         let last = sleep.fall_asleep(index);
         if !self.is_wanted(last) && !self.scheduler.is_stopping() {
             self.watch.parks();

@@ -103,6 +103,20 @@ pub(super) struct Place {
     at: u32,
 }
 
+/// How far the children have been picked.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Picked {
+    nursery: usize,
+    at: usize,
+}
+
+/// Children that were picked.
+#[derive(Default)]
+pub(crate) struct Picks {
+    pub(crate) actors: Vec<Arc<dyn Control>>,
+    pub(crate) supervisors: Vec<Arc<dyn Control>>,
+}
+
 impl Nursery {
     /// No place in a table.
     pub(crate) const NOWHERE: u32 = u32::MAX;
@@ -340,6 +354,24 @@ impl Children {
         }
         list.sort_unstable_by_key(|place| place.id);
         list
+    }
+
+    /// Gives out children, those that are supervisors apart: what is listed in one of the tables at `from` and behind it,
+    /// `most` places at a time. Says where to go on.
+    pub(crate) fn pick(&self, from: Picked, most: usize, picked: &mut Picks) -> Option<Picked> {
+        let nursery = self.nurseries.get(from.nursery)?;
+        let table = nursery.table.lock();
+        let end = table.places.len().min(from.at + most);
+        for at in from.at..end {
+            let Some(child) = table.places[at] else { continue };
+            if table.supervisors.contains(&(at as u32)) {
+                picked.supervisors.push(child.cell());
+            } else if !nursery.slots {
+                picked.actors.push(child.cell());
+            }
+        }
+        let next_table = Picked { nursery: from.nursery + 1, at: 0 };
+        Some(if end < table.places.len() { Picked { at: end, ..from } } else { next_table })
     }
 
     /// A child, and how long it may take to stop; `None` if it has ended.

@@ -19,6 +19,7 @@ use crate::clock;
 use crate::dead_letter::DeadLetters;
 use crate::driver::{Driver, MakeDriver, Parker};
 use crate::group::Groups;
+use crate::leaks::{Leaks, Published};
 use crate::observe::trace::{self, Trace};
 use crate::platform;
 use crate::platform::topology::Topology;
@@ -78,6 +79,7 @@ pub struct Builder {
     stop_within: Duration,
     schedtrace: Option<Duration>,
     watched: Watched,
+    leaks: Option<Leaks>,
 }
 
 impl Default for Builder {
@@ -103,6 +105,7 @@ impl Default for Builder {
             stop_within: Duration::from_secs(10),
             schedtrace: None,
             watched: Watched { deadlocks: cfg!(debug_assertions), limit: None },
+            leaks: None,
         }
     }
 }
@@ -319,6 +322,22 @@ impl Builder {
         self
     }
 
+    /// Looks for actors that are leaked: that nobody can get at any more, alone or in circles. Not done unless said, and
+    /// then it costs nothing. With it, a thread scans the actors now and then.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use actor_core::{Leaks, OnLeak, System};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let system = System::builder().leaks(Leaks::new(OnLeak::Stop).every(Duration::from_secs(60))).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn leaks(mut self, leaks: Leaks) -> Self {
+        self.leaks = Some(leaks);
+        self
+    }
+
     /// Starts the workers and the root supervisor.
     ///
     /// # Errors
@@ -379,6 +398,7 @@ impl Builder {
             trace: Trace::default(),
             asks: Asks::new(self.watched),
             auditor: Auditor::default(),
+            leaks: Published::default(),
             blocking: Pool::new(self.blocking),
             runtimes: self.runtimes,
         }));
@@ -400,7 +420,7 @@ impl Builder {
         let root = root(&handle, move || Supervisor::new(blueprint.clone()));
         handle.0.root.get_or_init(|| Arc::downgrade(&root));
         root.begin();
-        auditor::start(&handle).map_err(BuildError::Thread)?;
+        auditor::start(&handle, self.leaks).map_err(BuildError::Thread)?;
         if let Some(period) = trace::period(self.schedtrace) {
             handle.0.trace.begin(handle.clone(), period).map_err(BuildError::Thread)?;
         }
@@ -450,6 +470,7 @@ impl fmt::Debug for Builder {
             .field("stop_within", &self.stop_within)
             .field("schedtrace", &self.schedtrace)
             .field("watched", &self.watched)
+            .field("leaks", &self.leaks)
             .finish_non_exhaustive()
     }
 }

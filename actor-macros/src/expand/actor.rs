@@ -7,6 +7,7 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Generics, Ident, parse_quote};
 
+use crate::expand::trace;
 use crate::model::{Actor, Mailbox, Overflow, Settings, resolve_self, without_defaults};
 use crate::names;
 
@@ -59,6 +60,7 @@ fn implementation(actor: &Actor, newtype: &Newtype) -> TokenStream {
     let (impl_generics, ty_generics, clause) = newtype.generics.split_for_impl();
     let plain = actor.name.unraw().to_string();
     let settings = settings(&actor.settings);
+    let trace = trace::of_actor(actor);
     let site = names::made_at(&actor.name);
     quote_spanned! {site=>
         #[automatically_derived]
@@ -70,6 +72,8 @@ fn implementation(actor: &Actor, newtype: &Newtype) -> TokenStream {
             fn settings() -> ::actor_core::Settings {
                 ::actor_core::Settings::DEFAULT #settings
             }
+
+            #trace
         }
     }
 }
@@ -159,6 +163,13 @@ impl Newtype {
             impl #impl_generics ::core::convert::From<#name #ty_generics> for #plain #clause {
                 fn from(named: #name #ty_generics) -> Self {
                     named.0
+                }
+            }
+
+            #[automatically_derived]
+            impl #impl_generics ::actor_core::Trace for #name #ty_generics #clause {
+                fn trace(&self, tracer: &mut ::actor_core::Tracer<'_>) {
+                    <#plain as ::actor_core::Trace>::trace(&self.0, tracer);
                 }
             }
 

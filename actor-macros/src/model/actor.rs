@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use syn::{Generics, Ident, Visibility};
+use syn::{Data, Generics, Ident, Visibility};
 
 /// A type that is to be an actor.
 pub(crate) struct Actor {
@@ -10,6 +10,10 @@ pub(crate) struct Actor {
     pub(crate) vis: Visibility,
     pub(crate) generics: Generics,
     pub(crate) settings: Settings,
+    /// Its fields, for the trace of the refs in them.
+    pub(crate) data: Data,
+    /// Whether fields may not be borrowed, since they are packed.
+    pub(crate) is_packed: bool,
 }
 
 /// What `#[actor(..)]` set; `None` where the default holds.

@@ -4,6 +4,7 @@
 
 mod collector;
 mod latency;
+mod leaks;
 mod messaging;
 mod net;
 mod probe;
@@ -22,7 +23,7 @@ mod workload;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use actor_core::System;
+use actor_core::{Leaks, OnLeak, System};
 use clap::{Parser, value_parser};
 
 use report::Extra;
@@ -40,7 +41,7 @@ struct Arguments {
     #[arg(long, value_parser = value_parser!(u64).range(1..=1_000_000_000))]
     n: Option<u64>,
 
-    /// How many actors make up the ring, send in fanin, hog, block, or crash [default: see BENCHMARKS.md]
+    /// How many actors make up the ring, send in fanin, hog, block, crash, or are leaked [default: see BENCHMARKS.md]
     #[arg(long, value_parser = value_parser!(u64).range(1..=100_000_000))]
     actors: Option<u64>,
 
@@ -59,6 +60,10 @@ struct Arguments {
     /// Afterwards, stop the system in good order; `extra` then has how long that took and the memory that is left
     #[arg(long)]
     stop: bool,
+
+    /// Look for leaked actors all the time meanwhile, as `leaked` does in any case
+    #[arg(long)]
+    leaks: bool,
 
     /// The port of 127.0.0.1 that a server listens at; 0 lets the system choose
     #[arg(long, default_value_t = 7000)]
@@ -82,7 +87,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         Workload::ChatServer => net::chat(workers, arguments.port, limit),
         workload => {
             signal::end_after(limit)?;
-            let system = System::builder().workers(workers).stop_within(limit).build()?;
+            let mut builder = System::builder().workers(workers).stop_within(limit);
+            if arguments.leaks || workload == Workload::Leaked {
+                builder = builder.leaks(Leaks::new(OnLeak::Stop).every(Duration::from_millis(100)));
+            }
+            let system = builder.build()?;
             let actors = actors(arguments)?;
             let n = workload.fit(arguments.n.unwrap_or(workload.default_n()), actors);
             let mut report = Run { system: &system, workload, n, actors, secs: arguments.secs }.measure()?;
@@ -102,7 +111,7 @@ fn actors(arguments: &Arguments) -> Result<u64, Box<dyn Error>> {
         (None, default) => Ok(default.unwrap_or(1)),
         (Some(actors), Some(_)) => Ok(actors),
         (Some(_), None) => Err(format!(
-            "--actors is for ring, ring64, fanin, fanin_bounded, hog, hogyield, blocked and restartstorm, not for {}",
+            "--actors is for ring, ring64, fanin, fanin_bounded, hog, hogyield, blocked, restartstorm and leaked, not for {}",
             arguments.workload.name()
         )
         .into()),

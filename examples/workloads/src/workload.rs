@@ -8,7 +8,7 @@ use actor_core::SystemHandle;
 use clap::ValueEnum;
 
 use crate::report::{Extra, Report};
-use crate::{latency, messaging, probe, resize, restart, savina, skew, spawning, timers};
+use crate::{latency, leaks, messaging, probe, resize, restart, savina, skew, spawning, timers};
 
 /// What can be run; the words are those of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -56,6 +56,8 @@ pub(crate) enum Workload {
     Idletimers,
     /// Very many timers, and how late they are
     Timers,
+    /// Actors that are leaked among very many that are not, until they have been found and stopped
+    Leaked,
     /// Serves a TCP echo
     #[value(name = "echo-server")]
     EchoServer,
@@ -95,6 +97,7 @@ impl Workload {
             Workload::Hog | Workload::Hogyield => Some(latency::TWO_FOR_EACH_WORKER),
             Workload::Blocked => Some(latency::BLOCKERS),
             Workload::Restartstorm => Some(restart::CRASHERS),
+            Workload::Leaked => Some(leaks::LEAKED),
             _ => None,
         }
     }
@@ -172,6 +175,10 @@ impl Run<'_> {
             Workload::Restartstorm => {
                 let (took, extra) = restart::restartstorm(system, n, actors, self.secs)?;
                 Ok(self.report(took, extra))
+            }
+            Workload::Leaked => {
+                let (took, extra) = leaks::leaked(system, n, actors)?;
+                Ok(Report { rate: 0.0, ..self.report(took, extra) })
             }
             Workload::EchoServer | Workload::ChatServer => Err("a server measures nothing itself".into()),
         }

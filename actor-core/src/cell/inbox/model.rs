@@ -57,6 +57,12 @@ impl Actor {
         }
     }
 
+    /// A turn with a message, from the beginning to the rest.
+    fn send_before_rest(&self) {
+        assert!(matches!(self.inbox.push(|| Parcel::new(1)), Ok(false)), "the token is its maker's");
+        self.run();
+    }
+
     /// Turns, until the token is given back.
     fn run(&self) {
         loop {
@@ -158,5 +164,31 @@ fn nothing_comes_after_the_last() {
         let accepted = sender.join().unwrap();
         taken.extend(actor.taken());
         assert_eq!(taken, [&[1, 2][..accepted], &[LAST]].concat());
+    });
+}
+
+/// One looks at an actor that rests, while a message comes: only one of the two has it at a time, and the message
+/// is handled, by whoever has the token then.
+#[test]
+fn who_holds_a_resting_actor_is_alone_with_it() {
+    check(3, || {
+        let actor = Actor::new();
+        actor.send_before_rest();
+        let (sender, holder) = (actor.clone(), actor.clone());
+        let sender = thread::spawn(move || sender.send(2));
+        let holder = thread::spawn(move || {
+            if !holder.inbox.hold() {
+                return;
+            }
+            let seen = holder.life.with(|life| life.handled.len());
+            // If nothing has come so far, nothing was handled behind the back of who holds it.
+            if holder.inbox.is_untouched() {
+                assert_eq!(holder.life.with(|life| life.handled.len()), seen);
+            }
+            holder.run();
+        });
+        sender.join().unwrap();
+        holder.join().unwrap();
+        assert_eq!(actor.handled(), [1, 2]);
     });
 }

@@ -73,8 +73,17 @@ impl<A: Messages> Life<A> {
         life
     }
 
+    /// Whether there is nothing of the actor but its state and its context, and no handler in work.
+    pub(crate) fn is_plain(&self) -> bool {
+        let common = self.uncommon.as_deref().is_none_or(|uncommon| {
+            let Uncommon { make_port, port, spawner, in_work, aside, limited: _ } = uncommon;
+            make_port.is_none() && port.is_none() && spawner.is_none() && in_work.is_none() && aside.is_none()
+        });
+        common && self.incarnation.as_ref().is_some_and(|life| life.is_alive() && !life.is_busy())
+    }
+
     #[inline]
-    pub(super) fn alive(&mut self) -> &mut Incarnation<A> {
+    pub(crate) fn alive(&mut self) -> &mut Incarnation<A> {
         self.incarnation.as_mut().expect("an actor that has not ended has an incarnation")
     }
 

@@ -1,0 +1,213 @@
+//! Actors that are leaked: they live, and nobody can get at them any more.
+//!
+//! * [`trace`]: which refs are in an actor's fields;
+//! * [`scan`]: what is done, in which order, in steps; [`walk`]: over all actors;
+//! * [`graph`]: trial deletion, which finds suspects;
+//! * [`judge`]: holds suspects, and says which of them are leaked;
+//! * [`table`]: tables that grow in small pieces;
+//! * here: settings, what is said, and when steps are taken.
+
+mod graph;
+mod judge;
+mod scan;
+mod table;
+pub(crate) mod trace;
+mod walk;
+
+use std::fmt;
+use std::panic::Location;
+use std::time::{Duration, Instant};
+
+use crate::cell::ActorId;
+use crate::clock;
+use crate::observe::Event;
+use crate::sync::Mutex;
+use crate::system::SystemHandle;
+use judge::Known;
+use scan::{Scan, Step};
+use table::Map;
+
+pub(crate) use trace::{Found, Shared};
+pub use trace::{Trace, Tracer};
+
+/// How long a step takes, about.
+const STEP: Duration = Duration::from_micros(250);
+
+/// What becomes of an actor that is leaked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnLeak {
+    /// It is reported, once.
+    Report,
+    /// It is stopped for good, as its supervisor would: `#[stopped]` runs, and a permanent actor does not come back.
+    Stop,
+    /// Its incarnation is killed. Whether it comes back is said by its restart type, and by its supervisor's intensity,
+    /// for which this is a failure like any other. The next incarnation is as unreachable as this one, unless its
+    /// `#[started]` does something about that: joins a group, or sends a ref to itself to somebody. Where it does
+    /// not, [`Stop`](OnLeak::Stop) is better.
+    Restart,
+}
+
+/// Looks for actors that are leaked: nobody has a ref to them but others that are leaked with them, they rest, nothing is
+/// in their mailboxes, and nothing can come. For [`Builder::leaks`](crate::Builder::leaks).
+///
+/// Refs in the fields of actors are seen where [`Trace`] tells of them. Each other ref keeps its actor: in a message,
+/// in a handler that is pending, in a field that is not traced, in the *factory* of an actor that may be restarted, on a
+/// thread. So an actor that can be reached is never taken for one that is leaked, but some that are leaked are not
+/// found. Never leaked is an actor
+///
+/// * with a name, a slot in its supervisor or a thread of its own; a supervisor;
+/// * with a message or anything else in its mailbox, or whose handler runs or is pending;
+/// * with a timer, a socket or another port, a link, a monitor of another or one on it, or that is the member of a group;
+/// * to which a [`WeakRef`](crate::WeakRef) was ever made.
+///
+/// A scan goes over all actors in steps of some 250 us, with rests in between. It looks at an actor's fields only while
+/// that rests, and messages that come for it then wait for a moment. What a scan suspects, the next one confirms: it holds
+/// all actors of a group at once, so that none of them can change, and counts the refs again.
+#[derive(Clone, Copy, Debug)]
+pub struct Leaks {
+    pub(crate) on_leak: OnLeak,
+    pub(crate) every: Duration,
+    pub(crate) share: u32,
+}
+
+impl Leaks {
+    /// Leaked actors are found, and so treated.
+    #[must_use]
+    pub const fn new(on_leak: OnLeak) -> Self {
+        Leaks { on_leak, every: Duration::from_secs(30), share: 2 }
+    }
+
+    /// How long after one scan the next one begins; 30 s unless said.
+    #[must_use]
+    pub const fn every(mut self, every: Duration) -> Self {
+        self.every = every;
+        self
+    }
+
+    /// How much of one processor a scan takes while it goes on, in per cent, 1 to 100; 2 unless said. Two scans of a
+    /// million actors take about a second of a processor.
+    #[must_use]
+    pub const fn share(mut self, percent: u32) -> Self {
+        self.share = if percent < 1 {
+            1
+        } else if percent > 100 {
+            100
+        } else {
+            percent
+        };
+        self
+    }
+}
+
+/// An actor that was found to be leaked.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Leak {
+    /// The actor.
+    pub actor: ActorId,
+    /// The name of its type, without its path.
+    pub name: &'static str,
+    /// Where it was spawned.
+    pub site: &'static Location<'static>,
+    /// How many are leaked together, this one included, since they have refs to one another.
+    pub group: usize,
+    /// What was done.
+    pub done: OnLeak,
+}
+
+impl fmt::Display for Leak {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Leak { actor, name, site, group, .. } = self;
+        write!(f, "{name}{actor}, spawned at {}:{}", site.file(), site.line())?;
+        if *group > 1 { write!(f, ", with {} others", group - 1) } else { Ok(()) }
+    }
+}
+
+/// What the scans have seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LeakCounts {
+    /// Scans that have ended.
+    pub scans: u64,
+    /// Actors that were found to be leaked; those that were only reported once each.
+    pub found: u64,
+    /// The longest step of a scan.
+    pub longest_step: Duration,
+}
+
+/// What the scans of a system have seen so far.
+#[derive(Default)]
+pub(crate) struct Seen {
+    counts: LeakCounts,
+}
+
+impl Seen {
+    fn leaked(&mut self, leak: Leak, system: &SystemHandle) {
+        self.counts.found += 1;
+        tracing::warn!(%leak, done = ?leak.done, "an actor is leaked");
+        system.events().publish(|| Event::Leaked(leak));
+    }
+}
+
+/// The counts, for others.
+#[derive(Default)]
+pub(crate) struct Published(Mutex<LeakCounts>);
+
+impl Published {
+    pub(crate) fn get(&self) -> LeakCounts {
+        *self.0.lock()
+    }
+}
+
+/// When which step of which scan is taken.
+pub(crate) struct Scans {
+    leaks: Leaks,
+    scan: Option<Scan>,
+    suspects: Map<Known>,
+    seen: Seen,
+    /// When there is something to do.
+    next: Instant,
+}
+
+impl Scans {
+    pub(crate) fn new(leaks: Leaks, now: Instant) -> Self {
+        let next = clock::later(now, leaks.every);
+        Scans { leaks, scan: None, suspects: Map::default(), seen: Seen::default(), next }
+    }
+
+    pub(crate) fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// Takes a step, if it is time.
+    pub(crate) fn tend(&mut self, system: &SystemHandle, now: Instant) {
+        if now < self.next {
+            return;
+        }
+        if system.is_ending() {
+            // Those that are held are let go.
+            self.scan = None;
+            self.next = clock::later(now, self.leaks.every);
+            return;
+        }
+        let Leaks { on_leak, every, share } = self.leaks;
+        let suspects = &mut self.suspects;
+        let scan = self.scan.get_or_insert_with(|| Scan::new(system, on_leak, std::mem::take(suspects)));
+        let step = scan.step(&mut self.seen, system, || clock::now().saturating_duration_since(now) >= STEP);
+        let after = clock::now();
+        let took = after.saturating_duration_since(now);
+        let counts = &mut self.seen.counts;
+        counts.longest_step = counts.longest_step.max(took);
+        self.next = match step {
+            Step::Hurry => after,
+            Step::Rest => clock::later(after, took * (100 - share) / share),
+            Step::Over => {
+                counts.scans += 1;
+                self.suspects = self.scan.take().map(Scan::into_suspects).unwrap_or_default();
+                clock::later(after, every)
+            }
+        };
+        *system.leaks_seen().0.lock() = self.seen.counts;
+    }
+}

@@ -1,0 +1,270 @@
+//! Trial deletion, which is pure: actors, the refs in their fields, and how many refs there are to each. Left in the end
+//! are those to which all refs are in the fields of those that are left.
+//!
+//! Built, explained, pruned and grouped actor by actor, so that whoever does it can rest in between.
+
+use crate::leaks::table::{List, Map};
+use crate::leaks::trace::Found;
+
+/// Actors that may be unreachable, by the order in which they were added.
+pub(super) struct Graph {
+    index: Map<u32>,
+    nodes: List<Node>,
+    refs: List<Ref>,
+    /// What clones of recipients share, by its address.
+    shared: Map<Clones>,
+    /// Those that were found to be reachable, and whose refs are still to be taken away.
+    reached: Vec<u32>,
+}
+
+struct Node {
+    /// How many refs there are to it.
+    handles: u32,
+    /// How many of them are in fields of those that are left.
+    explained: u32,
+    refs: std::ops::Range<u32>,
+    reachable: bool,
+    /// Towards who stands for its group.
+    towards: u32,
+    /// The next of its group, in a circle.
+    next: u32,
+}
+
+struct Ref {
+    /// The address of a cell, and then the number of its node.
+    to: u64,
+    /// If it is a recipient: what it shares with its clones.
+    shared: Option<u64>,
+}
+
+#[derive(Clone, Copy)]
+struct Clones {
+    all: usize,
+    /// In fields of those that are left.
+    seen: usize,
+    broken: bool,
+}
+
+const NOBODY: u64 = u64::MAX;
+
+impl Default for Graph {
+    fn default() -> Self {
+        let (index, shared) = (Map::default(), Map::default());
+        Graph { index, nodes: List::default(), refs: List::default(), shared, reached: Vec::new() }
+    }
+}
+
+impl Graph {
+    /// How many actors there are.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Adds an actor to whose cell, at this address, there are so many refs, and which has these.
+    pub(super) fn add(&mut self, address: usize, handles: usize, found: &[Found]) {
+        let (number, first) = (self.nodes.len() as u32, self.refs.len() as u32);
+        self.index.insert(address as u64, number);
+        for found in found {
+            let shared = found.shared.map(|shared| {
+                let clones = || Clones { all: shared.clones, seen: 0, broken: false };
+                self.shared.entry(shared.at as u64, clones);
+                shared.at as u64
+            });
+            self.refs.push(Ref { to: found.to as u64, shared });
+        }
+        let refs = first..self.refs.len() as u32;
+        let handles = u32::try_from(handles).unwrap_or(u32::MAX);
+        let (explained, reachable) = (0, false);
+        self.nodes.push(Node { handles, explained, refs, reachable, towards: number, next: number });
+    }
+
+    /// Counts the refs of an actor for those to whom they lead. For each of them, when all have been added.
+    pub(super) fn explain(&mut self, at: usize) {
+        for number in self.nodes[at].refs.clone() {
+            let entry = &mut self.refs[number as usize];
+            entry.to = self.index.get(entry.to).map_or(NOBODY, |to| u64::from(*to));
+            let whole = match entry.shared.and_then(|shared| self.shared.get_mut(shared)) {
+                None => true,
+                Some(clones) => {
+                    clones.seen += 1;
+                    clones.seen == clones.all
+                }
+            };
+            if whole && entry.to != NOBODY {
+                self.nodes[entry.to as usize].explained += 1;
+            }
+        }
+    }
+
+    /// Notes an actor to which there is a ref that is in no field. For each, when all are explained.
+    pub(super) fn prune(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        if !node.reachable && node.explained < node.handles {
+            node.reachable = true;
+            self.reached.push(at as u32);
+        }
+    }
+
+    /// Takes the refs of one of those away; false if there is none left.
+    pub(super) fn prune_more(&mut self) -> bool {
+        let Some(reached) = self.reached.pop() else { return false };
+        for number in self.nodes[reached as usize].refs.clone() {
+            let Ref { to, shared } = self.refs[number as usize];
+            if to == NOBODY {
+                continue;
+            }
+            let counted = match shared.and_then(|shared| self.shared.get_mut(shared)) {
+                None => true,
+                Some(clones) => clones.seen == clones.all && !std::mem::replace(&mut clones.broken, true),
+            };
+            if counted {
+                self.nodes[to as usize].explained -= 1;
+            }
+            self.prune(to as usize);
+        }
+        true
+    }
+
+    /// Puts an actor that is left into one group with those that its refs lead to. For each, when all is pruned.
+    pub(super) fn group(&mut self, at: usize) {
+        if self.nodes[at].reachable {
+            return;
+        }
+        for number in self.nodes[at].refs.clone() {
+            let to = self.refs[number as usize].to;
+            if to == NOBODY || self.nodes[to as usize].reachable {
+                continue;
+            }
+            let (one, other) = (self.head(at as u32), self.head(to as u32));
+            if one != other {
+                self.nodes[other as usize].towards = one;
+                let (a, b) = (self.nodes[one as usize].next, self.nodes[other as usize].next);
+                self.nodes[one as usize].next = b;
+                self.nodes[other as usize].next = a;
+            }
+        }
+    }
+
+    /// Who stands for the group.
+    fn head(&mut self, mut at: u32) -> u32 {
+        while self.nodes[at as usize].towards != at {
+            let towards = self.nodes[at as usize].towards;
+            let farther = self.nodes[towards as usize].towards;
+            self.nodes[at as usize].towards = farther;
+            at = farther;
+        }
+        at
+    }
+
+    /// Whether this one is left, and stands for its group.
+    pub(super) fn heads_group(&self, at: usize) -> bool {
+        let node = &self.nodes[at];
+        !node.reachable && node.towards as usize == at
+    }
+
+    /// The next of a group, in a circle.
+    pub(super) fn next_of_group(&self, at: usize) -> usize {
+        self.nodes[at].next as usize
+    }
+
+    /// Forgets a part of all; false if nothing is left.
+    pub(super) fn forget_some(&mut self) -> bool {
+        let nodes = self.nodes.pop().is_some();
+        let refs = self.refs.pop().is_some();
+        nodes || refs || self.index.forget_some() || self.shared.forget_some()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::leaks::trace::Shared;
+
+    /// Who is left, by what the graph says, and in which groups.
+    fn left(
+        actors: usize,
+        handles: &[usize],
+        found: &[Vec<Found>],
+    ) -> (BTreeSet<usize>, BTreeMap<usize, usize>) {
+        let mut graph = Graph::default();
+        for at in 0..actors {
+            graph.add(at, handles[at], &found[at]);
+        }
+        (0..actors).for_each(|at| graph.explain(at));
+        (0..actors).for_each(|at| {
+            graph.prune(at);
+            while graph.prune_more() {}
+        });
+        (0..actors).for_each(|at| graph.group(at));
+        let mut group_of = BTreeMap::new();
+        for head in (0..actors).filter(|at| graph.heads_group(*at)) {
+            let mut at = head;
+            while group_of.insert(at, head).is_none() {
+                at = graph.next_of_group(at);
+            }
+        }
+        while graph.forget_some() {}
+        assert_eq!(graph.len(), 0);
+        (group_of.keys().copied().collect(), group_of)
+    }
+
+    proptest! {
+        /// Against a model that knows where all refs are: who is not reached from a ref that is in no field.
+        #[test]
+        fn those_are_left_that_nobody_reaches(
+            actors in 1..40_usize,
+            refs in prop::collection::vec((0..40_usize, 0..40_usize), 0..80),
+            outside in prop::collection::vec(0..40_usize, 0..4),
+            recipients in prop::collection::vec((0..40_usize, prop::collection::vec(0..41_usize, 1..4)), 0..6),
+        ) {
+            let mut handles = vec![0; actors];
+            let mut found = vec![Vec::new(); actors];
+            let mut edges = vec![Vec::new(); actors];
+            let mut roots = Vec::new();
+            let mut lies = 0;
+            for (from, to) in refs.into_iter().filter(|(from, to)| *from < actors && *to < actors) {
+                lies += 1;
+                handles[to] += 1;
+                found[from].push(Found { at: lies, to, shared: None });
+                edges[from].push(to);
+            }
+            for to in outside.into_iter().filter(|to| *to < actors) {
+                handles[to] += 1;
+                roots.push(to);
+            }
+            // A recipient is one ref, and all who have a clone of it reach the actor. The last number is outside.
+            for (number, (to, holders)) in recipients.into_iter().enumerate().filter(|(_, (to, _))| *to < actors) {
+                let holders: Vec<_> = holders.into_iter().map(|holder| holder.min(actors)).collect();
+                handles[to] += 1;
+                for holder in &holders {
+                    lies += 1;
+                    if *holder == actors {
+                        roots.push(to);
+                    } else {
+                        let shared = Some(Shared { at: 1000 + number, clones: holders.len() });
+                        found[*holder].push(Found { at: lies, to, shared });
+                        edges[*holder].push(to);
+                    }
+                }
+            }
+            let mut reached = BTreeSet::new();
+            while let Some(at) = roots.pop() {
+                if reached.insert(at) {
+                    roots.extend(&edges[at]);
+                }
+            }
+            let expected: BTreeSet<_> = (0..actors).filter(|at| !reached.contains(at)).collect();
+            let (left, group_of) = left(actors, &handles, &found);
+            prop_assert_eq!(&left, &expected);
+            for from in &left {
+                for to in edges[*from].iter().filter(|to| left.contains(to)) {
+                    prop_assert_eq!(group_of[from], group_of[to], "a ref leads out of a group");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! A scan: over all actors twice, then over those that may be unreachable.
+//!
+//! | phase | what it does |
+//! |---|---|
+//! | `Count` | goes over all actors, and counts for each how many refs to it are in the fields of those that rest |
+//! | `Gather` | goes over them again, and takes down those to which there are no more refs than that |
+//! | `Explain`, `Prune`, `Group` | trial deletion: see [`graph`](super::graph) |
+//! | `Judge` | those that are left, group by group: suspects, or if they were suspects before, and nothing has changed when all of a group are held at once, leaked |
+//! | `Forget` | gives the memory back |
+//!
+//! All but `Judge` sees the actors one after the other, while they change. So it may be wrong about any; what it says is
+//! where to look. `Judge` is not: see [`Held::is_held_only_by`].
+
+use std::sync::Arc;
+
+use crate::cell::Control;
+use crate::cell::held::{Held, address_of};
+use crate::leaks::graph::Graph;
+use crate::leaks::judge::{Judge, Known};
+use crate::leaks::table::{List, Map};
+use crate::leaks::trace::Found;
+use crate::leaks::walk::Walk;
+use crate::leaks::{OnLeak, Seen};
+use crate::system::SystemHandle;
+
+/// So many small parts are done between two looks at the clock.
+const AT_A_TIME: usize = 64;
+
+pub(super) struct Scan {
+    phase: Phase,
+    walk: Walk,
+    /// How far a phase has come that goes over the nodes of the graph.
+    at: usize,
+    /// How many refs to a cell are in the fields of actors that rest, by its address.
+    refs: Map<usize>,
+    /// How many clones of a recipient are, by the address of what they share.
+    clones: Map<usize>,
+    graph: Graph,
+    /// The actors of the graph; none for those that were judged.
+    cells: List<Option<Suspect>>,
+    found: Vec<Found>,
+    judge: Judge,
+    /// What has been done since the clock was looked at, in small parts.
+    done: usize,
+}
+
+/// An actor that may be unreachable.
+pub(super) struct Suspect {
+    pub(super) cell: Arc<dyn Control>,
+    pub(super) handled: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Count,
+    Gather,
+    Explain,
+    Prune,
+    Group,
+    Judge,
+    Forget,
+    Done,
+}
+
+/// What comes after a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Another one, after a rest.
+    Rest,
+    /// Another one at once: actors are held.
+    Hurry,
+    /// Nothing: the scan is over.
+    Over,
+}
+
+impl Scan {
+    /// A scan that confirms what the last one suspected.
+    pub(super) fn new(system: &SystemHandle, on_leak: OnLeak, suspects: Map<Known>) -> Scan {
+        Scan {
+            phase: Phase::Count,
+            walk: Walk::new(system),
+            at: 0,
+            refs: Map::default(),
+            clones: Map::default(),
+            graph: Graph::default(),
+            cells: List::default(),
+            found: Vec::new(),
+            judge: Judge::new(on_leak, suspects),
+            done: 0,
+        }
+    }
+
+    /// Goes on until `is_over` says that it is enough for now.
+    pub(super) fn step(
+        &mut self,
+        seen: &mut Seen,
+        system: &SystemHandle,
+        mut is_over: impl FnMut() -> bool,
+    ) -> Step {
+        loop {
+            self.done = 0;
+            while self.done < AT_A_TIME {
+                self.done += 4;
+                if self.phase == Phase::Done {
+                    return Step::Over;
+                }
+                if !self.go_on(seen, system) {
+                    self.next_phase(system);
+                }
+            }
+            if is_over() {
+                return if self.judge.holds_any() { Step::Hurry } else { Step::Rest };
+            }
+        }
+    }
+
+    /// The suspects, when the scan is over.
+    pub(super) fn into_suspects(self) -> Map<Known> {
+        self.judge.into_suspects()
+    }
+
+    /// A small part of what there is to do in a phase; false if that was all.
+    fn go_on(&mut self, seen: &mut Seen, system: &SystemHandle) -> bool {
+        match self.phase {
+            Phase::Count => self.walk.next().map(|cell| self.count(cell)).is_some(),
+            Phase::Gather => self.walk.next().map(|cell| self.gather(cell)).is_some(),
+            Phase::Explain => self.each(|this, at| this.graph.explain(at)),
+            Phase::Prune => self.graph.prune_more() || self.each(|this, at| this.graph.prune(at)),
+            Phase::Group => self.each(|this, at| this.graph.group(at)),
+            Phase::Judge => self.judge(seen, system),
+            Phase::Forget => self.forget_some(),
+            Phase::Done => true,
+        }
+    }
+
+    fn next_phase(&mut self, system: &SystemHandle) {
+        self.at = 0;
+        self.phase = match self.phase {
+            Phase::Count => {
+                self.walk = Walk::new(system);
+                Phase::Gather
+            }
+            Phase::Gather => Phase::Explain,
+            Phase::Explain => Phase::Prune,
+            Phase::Prune => Phase::Group,
+            Phase::Group => Phase::Judge,
+            Phase::Judge => Phase::Forget,
+            Phase::Forget | Phase::Done => Phase::Done,
+        };
+    }
+
+    /// Does something with the next node of the graph.
+    fn each(&mut self, what: impl FnOnce(&mut Self, usize)) -> bool {
+        if self.at == self.graph.len() {
+            return false;
+        }
+        self.at += 1;
+        what(self, self.at - 1);
+        true
+    }
+
+    /// Counts the refs in an actor's fields.
+    fn count(&mut self, cell: Arc<dyn Control>) {
+        let Ok(held) = Held::of(cell) else { return };
+        self.found.clear();
+        if held.trace(&mut self.found) {
+            drop(held);
+            self.done += self.found.len();
+            for found in self.found.drain(..) {
+                let whole = match found.shared {
+                    None => true,
+                    Some(shared) => {
+                        let clones = self.clones.entry(shared.at as u64, || 0);
+                        *clones += 1;
+                        *clones == shared.clones
+                    }
+                };
+                *self.refs.entry(found.to as u64, || 0) += usize::from(whole);
+            }
+        }
+    }
+
+    /// Takes an actor down, if all refs to it may be in fields.
+    fn gather(&mut self, cell: Arc<dyn Control>) {
+        let address = address_of(&cell);
+        let refs = self.refs.get(address as u64).copied().unwrap_or(0);
+        let Some(handles) = Held::refs_to(&cell).filter(|handles| *handles <= refs) else { return };
+        let Ok(held) = Held::of(cell) else { return };
+        self.found.clear();
+        if held.trace(&mut self.found) {
+            let suspect = Suspect { cell: held.cell().clone(), handled: held.cell().handled() };
+            drop(held);
+            self.done += self.found.len();
+            self.graph.add(address, handles, &self.found);
+            self.cells.push(Some(suspect));
+        }
+    }
+
+    /// Goes on with the group that is being judged, or takes the next one.
+    fn judge(&mut self, seen: &mut Seen, system: &SystemHandle) -> bool {
+        if self.judge.go_on(&self.graph, &mut self.cells, seen, system) {
+            return true;
+        }
+        self.each(|this, head| {
+            if this.graph.heads_group(head) {
+                this.judge.begin(head);
+            }
+        })
+    }
+
+    fn forget_some(&mut self) -> bool {
+        let cell = self.cells.pop().is_some();
+        cell || self.graph.forget_some()
+            || self.refs.forget_some()
+            || self.clones.forget_some()
+            || self.judge.forget_some()
+    }
+}
