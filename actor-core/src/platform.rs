@@ -29,6 +29,18 @@ pub(crate) fn coarse_ticks() -> u64 {
     (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64)
 }
 
+/// How much processor time this thread has had; `None` where that cannot be told.
+pub(crate) fn own_time() -> Option<std::time::Duration> {
+    #[cfg(all(target_os = "linux", not(shuttle)))]
+    {
+        use rustix::time::{ClockId, clock_gettime};
+        let had = clock_gettime(ClockId::ThreadCPUTime);
+        Some(std::time::Duration::new(had.tv_sec as u64, had.tv_nsec as u32))
+    }
+    #[cfg(not(all(target_os = "linux", not(shuttle))))]
+    None
+}
+
 /// Elsewhere the exact clock is read, to the millisecond.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn coarse_ticks() -> u64 {

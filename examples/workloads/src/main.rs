@@ -88,8 +88,12 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         workload => {
             signal::end_after(limit)?;
             let mut builder = System::builder().workers(workers).stop_within(limit);
-            if arguments.leaks || workload == Workload::Leaked {
-                builder = builder.leaks(Leaks::new(OnLeak::Stop).every(Duration::from_millis(100)));
+            let leaks = Leaks::new(OnLeak::Stop).every(Duration::from_millis(100));
+            if workload == Workload::Leaked {
+                // There is nothing else to do.
+                builder = builder.leaks(leaks.share(50));
+            } else if arguments.leaks {
+                builder = builder.leaks(leaks);
             }
             let system = builder.build()?;
             let actors = actors(arguments)?;
