@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::cell::ActorId;
 use crate::clock;
 use crate::observe::{Event, Events};
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, Ordering, StaticBool};
 
 /// What is watched of asks.
 #[derive(Clone, Copy, Debug)]
@@ -115,8 +115,21 @@ pub(crate) struct NewAsk {
 /// Those that are not awaited in a handler are listed together.
 const NOBODY: ActorId = ActorId(u64::MAX);
 
+/// Whether there is, or was, a system in this process that watches asks: a look that costs the others' asks next to
+/// nothing.
+static ANY_WATCHED: StaticBool = StaticBool::new(false);
+
+#[inline]
+pub(crate) fn any_watched() -> bool {
+    // Relaxed: set before there is anything to ask in the system that it is set for.
+    ANY_WATCHED.load(Ordering::Relaxed)
+}
+
 impl Asks {
     pub(crate) fn new(watched: Watched) -> Self {
+        if watched.deadlocks || watched.limit.is_some() {
+            ANY_WATCHED.store(true, Ordering::Relaxed);
+        }
         let (deadlocks, overdue) = (AtomicU64::new(0), AtomicU64::new(0));
         Asks { watched, table: Mutex::default(), deadlocks, overdue }
     }

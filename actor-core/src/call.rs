@@ -188,47 +188,34 @@ impl<D: Deliver<M> + ?Sized, M: Message> Ask<'_, D, M> {
         })
     }
 
-    /// Lists the ask for who polls it; false if it could never be answered.
+    /// Lists the ask for who polls it, if its system watches asks. Gives the error if it could never be answered.
     #[cold]
     #[inline(never)]
-    fn enter(&mut self) -> bool {
+    fn enter(&mut self) -> Option<AskError<M>> {
         let asks = self.to.system_of().asks();
+        if self.entry.is_none() && (self.message.is_none() || !asks.is_watched()) {
+            return None;
+        }
         let by = local::turn_of().map(|(actor, kind)| Asking { actor, name: kind.name() });
         if self.entry.is_some_and(|entry| Asks::is_by(entry, by)) {
-            return true;
+            return None;
         }
         self.leave();
         let (to, ends) = (self.to.path_of().asking(), !self.deadline.is_never());
         let ask = NewAsk { by, to, message: M::NAME, ends };
         self.entry = asks.enter(ask, self.to.system_of().scheduler().events());
-        self.entry.is_some()
+        if self.entry.is_some() { None } else { self.message.take().map(AskError::Deadlock) }
     }
 
     /// Takes it off the list.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     fn leave(&mut self) {
         if let Some(entry) = self.entry.take() {
             self.to.system_of().asks().leave(entry);
         }
     }
 
-    fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Result<M::Reply, AskError<M>>> {
-        if self.entry.is_some() || self.message.is_some() && self.to.system_of().asks().is_watched() {
-            if !self.enter()
-                && let Some(message) = self.message.take()
-            {
-                return Poll::Ready(Err(AskError::Deadlock(message)));
-            }
-            let polled = self.poll_ended(cx);
-            if polled.is_ready() {
-                self.leave();
-            }
-            return polled;
-        }
-        self.poll_ended(cx)
-    }
-
-    #[inline(always)]
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Result<M::Reply, AskError<M>>> {
         if self.message.is_some() {
             // Once it is accepted, the reply calls this waker: there is no need to look whether it is there already.
@@ -249,13 +236,27 @@ impl<D: Deliver<M> + ?Sized, M: Message> Future for Ask<'_, D, M> {
     type Output = Result<M::Reply, AskError<M>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        soft::charged(cx, |cx| self.get_mut().poll_watched(cx))
+        let this = self.get_mut();
+        soft::charged(cx, |cx| {
+            if asks::any_watched()
+                && let Some(error) = this.enter()
+            {
+                return Poll::Ready(Err(error));
+            }
+            let polled = this.poll_ended(cx);
+            if asks::any_watched() && polled.is_ready() {
+                this.leave();
+            }
+            polled
+        })
     }
 }
 
 impl<D: Deliver<M> + ?Sized, M: Message> Drop for Ask<'_, D, M> {
     fn drop(&mut self) {
-        self.leave();
+        if asks::any_watched() {
+            self.leave();
+        }
         if let Some(ticket) = self.ticket {
             self.to.leave_line(ticket);
         }

@@ -40,8 +40,6 @@ pub(super) struct Scan {
     cells: List<Option<Suspect>>,
     found: Vec<Found>,
     judge: Judge,
-    /// What has been done since the clock was looked at, in small parts.
-    done: usize,
 }
 
 /// An actor that may be unreachable.
@@ -86,7 +84,6 @@ impl Scan {
             cells: List::default(),
             found: Vec::new(),
             judge: Judge::new(on_leak, suspects),
-            done: 0,
         }
     }
 
@@ -98,9 +95,9 @@ impl Scan {
         mut is_over: impl FnMut() -> bool,
     ) -> Step {
         loop {
-            self.done = 0;
-            while self.done < AT_A_TIME {
-                self.done += 4;
+            let mut done = 0;
+            while done < AT_A_TIME {
+                done += self.weight();
                 if self.phase == Phase::Done {
                     return Step::Over;
                 }
@@ -117,6 +114,15 @@ impl Scan {
     /// The suspects, when the scan is over.
     pub(super) fn into_suspects(self) -> Map<Known> {
         self.judge.into_suspects()
+    }
+
+    /// How many small parts the next one counts for. Where memory is taken or given back the clock is looked at each time:
+    /// the pieces of a table grow at about the same time, each of them at once.
+    fn weight(&self) -> usize {
+        match self.phase {
+            Phase::Explain | Phase::Prune | Phase::Group | Phase::Done => 4,
+            Phase::Count | Phase::Gather | Phase::Judge | Phase::Forget => AT_A_TIME,
+        }
     }
 
     /// A small part of what there is to do in a phase; false if that was all.
@@ -165,7 +171,6 @@ impl Scan {
         self.found.clear();
         if held.trace(&mut self.found) {
             drop(held);
-            self.done += self.found.len();
             for found in self.found.drain(..) {
                 let whole = match found.shared {
                     None => true,
@@ -190,7 +195,6 @@ impl Scan {
         if held.trace(&mut self.found) {
             let suspect = Suspect { cell: held.cell().clone(), handled: held.cell().handled() };
             drop(held);
-            self.done += self.found.len();
             self.graph.add(address, handles, &self.found);
             self.cells.push(Some(suspect));
         }
@@ -209,8 +213,6 @@ impl Scan {
     }
 
     fn forget_some(&mut self) -> bool {
-        // Each part may be memory that goes back to the operating system.
-        self.done += AT_A_TIME / 4;
         let cell = self.cells.pop().is_some();
         cell || self.graph.forget_some()
             || self.refs.forget_some()

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-const SHARDS: usize = 256;
-const PIECE: usize = 1 << 12;
+/// So many that each is small: it grows in one go. With a million entries in 256 of them that took 0.5 ms.
+const SHARDS: usize = 1024;
+/// How long a piece of a list is.
+const PIECE: usize = 1 << 10;
 
 /// A map by addresses or numbers.
 pub(super) struct Map<V>(Box<[HashMap<u64, V, BuildHasherDefault<Mixed>>]>);

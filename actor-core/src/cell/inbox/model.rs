@@ -4,6 +4,7 @@
 //!
 //! * `push` without its release, `take` or `close` without its acquire: concurrent read and write of a message;
 //! * `push` without its acquire, `rest` without its release: two turns write to the life at once;
+//! * `hold` without its acquire: who holds and the last turn write to the life at once;
 //! * `push` says true for a null head too: the token was taken from its holder;
 //! * `push` overlooks `CLOSED`: `[1, 100, 2]`, a message behind the last;
 //! * `push` links a new node to the head with its marks: a pointer that is no node;

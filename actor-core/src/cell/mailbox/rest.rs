@@ -34,6 +34,8 @@ impl<M> Mailbox<M> {
     /// The caller holds the run token, and no [`Receiver`] is left: when this returns false, the
     /// token may be another thread's already.
     #[allow(unsafe_code)]
+    // Always, as what it calls: each turn ends here. Who has held an actor calls it as well, so it would not be inlined.
+    #[inline(always)]
     pub(crate) unsafe fn end_turn(&self, mode: Mode, again: Ready) -> bool {
         if !again.is_empty() {
             self.control.raise(Flags::ready(again.bits()));
@@ -74,6 +76,7 @@ impl<M> Mailbox<M> {
     /// # Safety
     /// As for `end_turn`.
     #[allow(unsafe_code)]
+    #[inline(always)]
     unsafe fn rest(&self) -> bool {
         // SAFETY: passed on to the caller. Each of these borrows is gone before the token is.
         let mut stub = match unsafe { self.receiver() }.take_stub() {
