@@ -7,6 +7,7 @@
 //! * [`turn`]: what a worker does with a cell, from the first message of a turn to the last;
 //! * [`kind`]: what cells of a type that were spawned at one place share;
 //! * [`watching`]: who is told of the end, and [`links`]: who shares it;
+//! * [`path`]: its number, and where it stands in the tree;
 //! * [`held`]: an actor that rests, held by one who looks at its state;
 //! * [`ending`]: from a handler's failure or a stop to the restart or the end.
 
@@ -21,6 +22,7 @@ mod limited;
 mod line;
 pub(crate) mod links;
 pub(crate) mod mailbox;
+mod path;
 pub(crate) mod pending;
 mod rare;
 mod receiver;
@@ -31,12 +33,10 @@ mod waker;
 mod watching;
 
 use std::any::Any;
-use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
 use crate::actor::{Messages, Settings};
-use crate::asks::Asking;
 use crate::blocking::{self, Pool};
 use crate::cell::control::Flags;
 use crate::cell::kind::Kind;
@@ -59,16 +59,7 @@ use crate::supervisor::{Restart, Supervisor};
 use crate::sync::{AtomicU32, Ordering, UnsafeCell};
 use crate::system::SystemHandle;
 
-/// Tells actors apart; the same through all incarnations. Unique within a system, in the order of
-/// spawning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ActorId(pub(crate) u64);
-
-impl fmt::Display for ActorId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
-    }
-}
+pub use path::{ActorId, Path};
 
 /// What an idle actor costs is this, its incarnation, and a place in its supervisor's list; so there is
 /// no word in here that few actors need: see [`rare::Rare`] and [`turn::life::Uncommon`].
@@ -340,6 +331,7 @@ impl Cell<Supervisor> {
 }
 
 /// A cell seen without its actor's type.
+#[allow(unsafe_code)]
 pub(crate) trait Control: Send + Sync + 'static {
     fn id(&self) -> ActorId;
     fn path(&self) -> Path<'_>;
@@ -372,19 +364,18 @@ pub(crate) trait Control: Send + Sync + 'static {
     fn is_killed(&self) -> bool;
     /// How many messages have been handed out so far.
     fn handled(&self) -> u64;
-    /// Takes the run token of an actor that rests. For [`held::Held`], as are the next three.
+    /// Takes the run token of an actor that rests. This and the next three are for [`held::Held`].
     fn hold(&self) -> bool;
     /// # Safety
     /// The caller has the token by `hold`.
-    #[allow(unsafe_code)]
     unsafe fn trace_held(&self, found: &mut Vec<Found>) -> bool;
     fn is_unstirred(&self) -> bool;
     /// # Safety
     /// The caller has the token by `hold`, and has it no more afterwards.
-    #[allow(unsafe_code)]
     unsafe fn let_go(self: Arc<Self>);
 }
 
+#[allow(unsafe_code)]
 impl<A: Messages> Control for Cell<A> {
     fn id(&self) -> ActorId {
         self.id()
@@ -494,7 +485,6 @@ impl<A: Messages> Control for Cell<A> {
         self.take_hold()
     }
 
-    #[allow(unsafe_code)]
     unsafe fn trace_held(&self, found: &mut Vec<Found>) -> bool {
         // SAFETY: passed on to the caller.
         unsafe { self.trace_fields(found) }
@@ -504,42 +494,8 @@ impl<A: Messages> Control for Cell<A> {
         self.rests_unstirred()
     }
 
-    #[allow(unsafe_code)]
     unsafe fn let_go(self: Arc<Self>) {
         // SAFETY: passed on to the caller.
         unsafe { self.end_hold() };
-    }
-}
-
-/// Where an actor stands in the tree: its supervisors' names and its own, or its type and number.
-#[derive(Clone, Copy)]
-pub struct Path<'a> {
-    /// The supervisor's path, as far as it is part of this one; `None` for the root.
-    prefix: Option<&'a str>,
-    name: Option<&'a str>,
-    of: &'static str,
-    id: ActorId,
-}
-
-impl Path<'_> {
-    /// The actor, as one end of an ask.
-    pub(crate) fn asking(&self) -> Asking {
-        Asking { actor: self.id, name: self.of }
-    }
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.prefix, self.name) {
-            (None, _) => f.write_str("/"),
-            (Some(prefix), Some(name)) => write!(f, "{prefix}/{name}"),
-            (Some(prefix), None) => write!(f, "{prefix}/{}{}", self.of, self.id),
-        }
-    }
-}
-
-impl fmt::Debug for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{self}\"")
     }
 }

@@ -1,6 +1,8 @@
 //! Settings of a system, and its start.
 
-use std::error::Error;
+mod error;
+mod watching;
+
 use std::fmt;
 use std::io;
 use std::panic::Location;
@@ -34,6 +36,8 @@ use crate::system::names::Names;
 use crate::system::placement::{Pinning, Placement};
 use crate::system::runtimes::Runtimes;
 use crate::system::{Shared, System, SystemHandle};
+
+pub use error::BuildError;
 
 /// The most workers a system can have.
 const MOST_WORKERS: usize = 1024;
@@ -301,43 +305,6 @@ impl Builder {
         self
     }
 
-    /// Whether asks are refused that could never be answered, because whom they ask waits for who asks, perhaps through
-    /// others: with [`AskError::Deadlock`](crate::AskError::Deadlock) at once, and an
-    /// [event](crate::observe::Event::Deadlock) with the whole circle. Unless said, they are where `debug_assertions` are
-    /// on, and so in tests, and not in release builds, since it costs each ask about 100 ns.
-    ///
-    /// A handler is taken to wait for each ask that it awaits, but for those [with a limit](crate::Call::within), which
-    /// end by themselves. So give a limit to an ask that a handler awaits together with something else that may come
-    /// first, and to one that is kept when its handler has returned.
-    pub fn deadlocks(mut self, refused: bool) -> Self {
-        self.watched.deadlocks = refused;
-        self
-    }
-
-    /// Reports asks that wait for longer than `limit` (at least a millisecond), those of plain threads too, once each: with
-    /// an [event](crate::observe::Event::AskOverdue), and in the snapshot's count. They go on waiting. Not done unless
-    /// said; it costs each ask about 100 ns, and a thread, which looks four times within the limit.
-    pub fn overdue_asks(mut self, limit: Duration) -> Self {
-        self.watched.limit = Some(limit.max(Duration::from_millis(1)));
-        self
-    }
-
-    /// Looks for actors that are leaked: that nobody can get at any more, alone or in circles. Not done unless said, and
-    /// then it costs nothing. With it, a thread scans the actors now and then.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// use actor_core::{Leaks, OnLeak, System};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let system = System::builder().leaks(Leaks::new(OnLeak::Stop).every(Duration::from_secs(60))).build()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn leaks(mut self, leaks: Leaks) -> Self {
-        self.leaks = Some(leaks);
-        self
-    }
-
     /// Starts the workers and the root supervisor.
     ///
     /// # Errors
@@ -472,91 +439,5 @@ impl fmt::Debug for Builder {
             .field("watched", &self.watched)
             .field("leaks", &self.leaks)
             .finish_non_exhaustive()
-    }
-}
-
-/// Why a system could not be started.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// The number of workers is not between 1 and 1024.
-    Workers(usize),
-    /// There is no room for the workers that the system begins with, or the room is over 1024.
-    MaxWorkers {
-        /// The most workers asked for.
-        max: usize,
-        /// With how many the system was to begin.
-        workers: usize,
-    },
-    /// The floor of the automatic parallelism is not between 1 and the workers that the system begins with.
-    Floor {
-        /// The floor asked for.
-        floor: usize,
-        /// With how many workers the system was to begin.
-        workers: usize,
-    },
-    /// There may be fewer threads than workers.
-    MaxThreads {
-        /// The most threads asked for.
-        max: usize,
-        /// With how many workers the system was to begin.
-        workers: usize,
-    },
-    /// The hard quantum is less than the soft one.
-    Quanta {
-        /// The soft quantum.
-        soft: Duration,
-        /// The hard quantum asked for.
-        hard: Duration,
-    },
-    /// A driver could not be made.
-    Driver(io::Error),
-    /// A thread could not be started.
-    Thread(io::Error),
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BuildError::Workers(n) => write!(f, "{n} workers: there can be 1 to {MOST_WORKERS}"),
-            BuildError::MaxWorkers { max, workers } => {
-                write!(
-                    f,
-                    "at most {max} workers: this system begins with {workers}, and {MOST_WORKERS} are possible"
-                )
-            }
-            BuildError::Floor { floor, workers } => {
-                write!(
-                    f,
-                    "a parallelism of at least {floor}: this system begins with {workers}, so 1 to {workers} are possible"
-                )
-            }
-            BuildError::MaxThreads { max, workers } => write!(
-                f,
-                "at most {max} threads: this system begins with {workers} workers, and each needs one; more are needed to \
-                 take over the workers of handlers that do not return"
-            ),
-            BuildError::Quanta { soft, hard } => {
-                write!(
-                    f,
-                    "a hard quantum of {hard:?}: it cannot be less than the soft one, which is {soft:?}"
-                )
-            }
-            BuildError::Driver(error) => write!(f, "a worker's driver could not be made: {error}"),
-            BuildError::Thread(error) => write!(f, "a worker's thread could not be started: {error}"),
-        }
-    }
-}
-
-impl Error for BuildError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            BuildError::Workers(_)
-            | BuildError::MaxWorkers { .. }
-            | BuildError::Floor { .. }
-            | BuildError::MaxThreads { .. }
-            | BuildError::Quanta { .. } => None,
-            BuildError::Driver(error) | BuildError::Thread(error) => Some(error),
-        }
     }
 }
