@@ -110,7 +110,7 @@ impl<M: Message, A: Accepts<M>> Subscriber<M> for Subscription<A> {
 impl<M: Message> Group<M> {
     /// Makes an actor a member, through restarts and until it [leaves](Self::leave) or ends. `missed` makes the
     /// message by which it is told how many it has missed because its mailbox was full. An actor that is a member
-    /// already goes on with the new policy.
+    /// already goes on with the new policy. In a handler that was [condemned](crate::Spawn::stall) this does nothing.
     pub fn join<A, L>(
         &self,
         actor: &ActorRef<A>,
@@ -123,7 +123,6 @@ impl<M: Message> Group<M> {
         if stalls::condemned() {
             return;
         }
-        self.leave(actor);
         let missed = Arc::new(move |number| A::wrap(missed(number), Reply::nowhere()));
         let subscription = Subscription { cell: Arc::downgrade(actor.cell()), missed };
         let monitor = MonitorId::new();
@@ -134,13 +133,17 @@ impl<M: Message> Group<M> {
             missed: AtomicU64::new(0),
             actor: Box::new(subscription),
         };
-        self.0.change(|members| members.push(Arc::new(member)));
+        let before = self.0.exchange(|other| other.id == actor.id(), Some(Arc::new(member)));
+        if let Some(before) = before {
+            Control::unwatch(&**actor.cell(), before.monitor);
+        }
         // One that has ended leaves at once.
         let group: Arc<dyn Leave> = self.0.clone();
         Control::watch(&**actor.cell(), monitor, Watcher::Group(group));
     }
 
-    /// Takes an actor out. False if it is no member. Messages that it has in its mailbox stay there.
+    /// Takes an actor out. False if it is no member, and in a handler that was [condemned](crate::Spawn::stall), for which
+    /// it stays one. Messages that it has in its mailbox stay there.
     pub fn leave<A: Messages>(&self, actor: &ActorRef<A>) -> bool {
         if stalls::condemned() {
             return false;
@@ -195,24 +198,25 @@ impl<M: Message> Group<M> {
 }
 
 impl<M: Message> Shared<M> {
-    fn change(&self, change: impl FnOnce(&mut Vec<Arc<Member<M>>>)) {
+    /// Takes a member out and puts another one in, both at once.
+    fn exchange(
+        &self,
+        out: impl Fn(&Member<M>) -> bool,
+        new: Option<Arc<Member<M>>>,
+    ) -> Option<Arc<Member<M>>> {
         // Bound, so that what is replaced is dropped without the lock.
-        let _before = {
+        let (_before, taken) = {
             let mut members = self.members.lock();
             let mut next = Vec::clone(&members);
-            change(&mut next);
-            std::mem::replace(&mut *members, Arc::new(next))
+            let taken = next.iter().position(|member| out(member)).map(|at| next.remove(at));
+            next.extend(new);
+            (std::mem::replace(&mut *members, Arc::new(next)), taken)
         };
+        taken
     }
 
     fn take(&self, which: impl Fn(&Member<M>) -> bool) -> Option<Arc<Member<M>>> {
-        let mut taken = None;
-        self.change(|members| {
-            if let Some(at) = members.iter().position(|member| which(member)) {
-                taken = Some(members.remove(at));
-            }
-        });
-        taken
+        self.exchange(which, None)
     }
 
     fn is_slow(&self, member: &Arc<Member<M>>) {
@@ -280,10 +284,9 @@ struct Named {
 impl Groups {
     /// The group of this name, made if need be.
     pub(crate) fn get<M: Message>(&self, name: &str, system: &SystemHandle) -> Result<Group<M>, LookupError> {
-        let new =
-            || Arc::new(Shared { name: name.into(), system: system.clone(), members: Mutex::default() });
         // Made before, and dropped after, the map's lock.
-        let mut made = Some(new());
+        let mut made =
+            Some(Arc::new(Shared { name: name.into(), system: system.clone(), members: Mutex::default() }));
         let mut named = self.0.entry(name.into()).or_insert_with(|| Named::of(made.as_ref()));
         // Looked at once: one that is there now may be gone the next moment, and what is given out must be what is named.
         let there = named.group.downcast_ref::<Weak<Shared<M>>>().and_then(Weak::upgrade);
