@@ -360,6 +360,10 @@ impl Watch {
         let scheduler = system.scheduler();
         let (max, too_many) = (scheduler.stalls.max, scheduler.stalls.too_many);
         let over = scheduler.stalls.condemned() >= max;
+        // What is said at the cap, and an abort, cannot be taken back: it is this stint that runs still, and its limit.
+        if over && self.watched[at].leash.stint() != Some(stint) {
+            return;
+        }
         if over && !std::mem::replace(&mut self.watched[at].reported, true) {
             let thread = &self.watched[at].thread;
             scheduler.tallies.too_many_condemned.count();
