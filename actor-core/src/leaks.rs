@@ -142,25 +142,17 @@ pub struct LeakCounts {
 
 /// What the scans of a system have seen so far.
 #[derive(Default)]
-pub(crate) struct Seen {
-    counts: LeakCounts,
-}
+pub(crate) struct Seen(Mutex<LeakCounts>);
 
 impl Seen {
-    fn leaked(&mut self, leak: Leak, system: &SystemHandle) {
-        self.counts.found += 1;
+    pub(crate) fn counts(&self) -> LeakCounts {
+        *self.0.lock()
+    }
+
+    fn leaked(&self, leak: Leak, system: &SystemHandle) {
+        self.0.lock().found += 1;
         tracing::warn!(%leak, done = ?leak.done, "an actor is leaked");
         system.events().publish(|| Event::Leaked(leak));
-    }
-}
-
-/// The counts, for others.
-#[derive(Default)]
-pub(crate) struct Published(Mutex<LeakCounts>);
-
-impl Published {
-    pub(crate) fn get(&self) -> LeakCounts {
-        *self.0.lock()
     }
 }
 
@@ -169,7 +161,6 @@ pub(crate) struct Scans {
     leaks: Leaks,
     scan: Option<Scan>,
     suspects: Map<Known>,
-    seen: Seen,
     /// When there is something to do.
     next: Instant,
 }
@@ -177,7 +168,7 @@ pub(crate) struct Scans {
 impl Scans {
     pub(crate) fn new(leaks: Leaks, now: Instant) -> Self {
         let next = clock::later(now, leaks.every);
-        Scans { leaks, scan: None, suspects: Map::default(), seen: Seen::default(), next }
+        Scans { leaks, scan: None, suspects: Map::default(), next }
     }
 
     pub(crate) fn next(&self) -> Instant {
@@ -199,21 +190,22 @@ impl Scans {
         let suspects = &mut self.suspects;
         let began = platform::own_time();
         let scan = self.scan.get_or_insert_with(|| Scan::new(system, on_leak, std::mem::take(suspects)));
-        let step = scan.step(&mut self.seen, system, || clock::now().saturating_duration_since(now) >= STEP);
+        let step = scan.step(system, || clock::now().saturating_duration_since(now) >= STEP);
         let after = clock::now();
         let took = after.saturating_duration_since(now);
-        let counts = &mut self.seen.counts;
         let used = began.zip(platform::own_time()).map(|(began, ended)| ended.saturating_sub(began));
-        counts.longest_step = counts.longest_step.max(used.unwrap_or(took));
+        {
+            let mut counts = system.leaks_seen().0.lock();
+            counts.longest_step = counts.longest_step.max(used.unwrap_or(took));
+            counts.scans += u64::from(step == Step::Over);
+        }
         self.next = match step {
             Step::Hurry => after,
             Step::Rest => clock::later(after, took * (100 - share) / share),
             Step::Over => {
-                counts.scans += 1;
                 self.suspects = self.scan.take().map(Scan::into_suspects).unwrap_or_default();
                 clock::later(after, every)
             }
         };
-        *system.leaks_seen().0.lock() = self.seen.counts;
     }
 }

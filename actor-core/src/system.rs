@@ -27,7 +27,7 @@ use crate::dead_letter::DeadLetters;
 use crate::driver::Driver;
 use crate::error::{LookupError, SpawnError};
 use crate::group::{Group, Groups};
-use crate::leaks::Published;
+use crate::leaks::Seen;
 use crate::message::Message;
 use crate::observe::trace::Trace;
 use crate::observe::{Events, Snapshot};
@@ -113,7 +113,7 @@ pub(crate) struct Shared {
     trace: Trace,
     asks: Asks,
     auditor: Auditor,
-    leaks: Published,
+    leaks: Seen,
     blocking: Pool,
     runtimes: Runtimes,
 }
@@ -338,7 +338,7 @@ impl SystemHandle {
         &self.0.asks
     }
 
-    pub(crate) fn leaks_seen(&self) -> &Published {
+    pub(crate) fn leaks_seen(&self) -> &Seen {
         &self.0.leaks
     }
 

@@ -8,7 +8,7 @@ use crate::leaks::graph::Graph;
 use crate::leaks::scan::Suspect;
 use crate::leaks::table::{List, Map};
 use crate::leaks::trace::Found;
-use crate::leaks::{Leak, OnLeak, Seen};
+use crate::leaks::{Leak, OnLeak};
 use crate::system::SystemHandle;
 
 /// What a scan knows of a suspect, for the next one.
@@ -106,7 +106,6 @@ impl Judge {
         &mut self,
         graph: &Graph,
         cells: &mut List<Option<Suspect>>,
-        seen: &mut Seen,
         system: &SystemHandle,
     ) -> bool {
         let Some(mut group) = self.group.take() else { return false };
@@ -115,7 +114,7 @@ impl Judge {
             Stage::Hold => hold(&mut group, graph, cells),
             Stage::Trace => self.trace(&mut group),
             Stage::Compare => self.compare(&mut group),
-            Stage::Act => self.act(&mut group, seen, system),
+            Stage::Act => self.act(&mut group, system),
             Stage::Release => group.held.pop().map(|_| Stage::Release),
         };
         match next {
@@ -184,7 +183,7 @@ impl Judge {
     }
 
     /// Does to one of the group what is to be done, and lets it go.
-    fn act(&mut self, group: &mut Group, seen: &mut Seen, system: &SystemHandle) -> Option<Stage> {
+    fn act(&mut self, group: &mut Group, system: &SystemHandle) -> Option<Stage> {
         let cell = group.held.last()?.cell().clone();
         let (id, kind) = (cell.id(), cell.kind());
         let leak =
@@ -201,7 +200,7 @@ impl Judge {
         if self.on_leak != OnLeak::Report {
             self.suspects.remove(id.0);
         }
-        seen.leaked(leak, system);
+        system.leaks_seen().leaked(leak, system);
         // Bound until here, so that it is let go when all is said.
         let _held = group.held.pop();
         Some(Stage::Act)

@@ -15,12 +15,12 @@ use std::sync::Arc;
 
 use crate::cell::Control;
 use crate::cell::held::{Held, address_of};
+use crate::leaks::OnLeak;
 use crate::leaks::graph::Graph;
 use crate::leaks::judge::{Judge, Known};
 use crate::leaks::table::{List, Map};
 use crate::leaks::trace::Found;
 use crate::leaks::walk::Walk;
-use crate::leaks::{OnLeak, Seen};
 use crate::system::SystemHandle;
 
 /// So many small parts are done between two looks at the clock.
@@ -88,12 +88,7 @@ impl Scan {
     }
 
     /// Goes on until `is_over` says that it is enough for now.
-    pub(super) fn step(
-        &mut self,
-        seen: &mut Seen,
-        system: &SystemHandle,
-        mut is_over: impl FnMut() -> bool,
-    ) -> Step {
+    pub(super) fn step(&mut self, system: &SystemHandle, mut is_over: impl FnMut() -> bool) -> Step {
         loop {
             let mut done = 0;
             while done < AT_A_TIME {
@@ -101,7 +96,7 @@ impl Scan {
                 if self.phase == Phase::Done {
                     return Step::Over;
                 }
-                if !self.go_on(seen, system) {
+                if !self.go_on(system) {
                     self.next_phase(system);
                 }
             }
@@ -126,14 +121,14 @@ impl Scan {
     }
 
     /// A small part of what there is to do in a phase; false if that was all.
-    fn go_on(&mut self, seen: &mut Seen, system: &SystemHandle) -> bool {
+    fn go_on(&mut self, system: &SystemHandle) -> bool {
         match self.phase {
             Phase::Count => self.walk.next().map(|cell| self.count(cell)).is_some(),
             Phase::Gather => self.walk.next().map(|cell| self.gather(cell)).is_some(),
             Phase::Explain => self.each(|this, at| this.graph.explain(at)),
             Phase::Prune => self.graph.prune_more() || self.each(|this, at| this.graph.prune(at)),
             Phase::Group => self.each(|this, at| this.graph.group(at)),
-            Phase::Judge => self.judge(seen, system),
+            Phase::Judge => self.judge(system),
             Phase::Forget => self.forget_some(),
             Phase::Done => true,
         }
@@ -201,8 +196,8 @@ impl Scan {
     }
 
     /// Goes on with the group that is being judged, or takes the next one.
-    fn judge(&mut self, seen: &mut Seen, system: &SystemHandle) -> bool {
-        if self.judge.go_on(&self.graph, &mut self.cells, seen, system) {
+    fn judge(&mut self, system: &SystemHandle) -> bool {
+        if self.judge.go_on(&self.graph, &mut self.cells, system) {
             return true;
         }
         self.each(|this, head| {

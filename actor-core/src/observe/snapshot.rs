@@ -143,7 +143,7 @@ impl Snapshot {
             mailbox_wait: merged(|record, into| record.waits.add_to(into)),
             dead_letters: system.dead_letters().count(),
             asks: system.asks().counts(),
-            leaks: system.leaks_seen().get(),
+            leaks: system.leaks_seen().counts(),
             actors: groups(scheduler),
         }
     }

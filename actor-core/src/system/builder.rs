@@ -21,7 +21,7 @@ use crate::clock;
 use crate::dead_letter::DeadLetters;
 use crate::driver::{Driver, MakeDriver, Parker};
 use crate::group::Groups;
-use crate::leaks::{Leaks, Published};
+use crate::leaks::{Leaks, Seen};
 use crate::observe::trace::{self, Trace};
 use crate::platform;
 use crate::platform::topology::Topology;
@@ -365,7 +365,7 @@ impl Builder {
             trace: Trace::default(),
             asks: Asks::new(self.watched),
             auditor: Auditor::default(),
-            leaks: Published::default(),
+            leaks: Seen::default(),
             blocking: Pool::new(self.blocking),
             runtimes: self.runtimes,
         }));
