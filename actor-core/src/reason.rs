@@ -135,6 +135,11 @@ impl StopReason {
     pub fn is_normal(&self) -> bool {
         matches!(self, StopReason::Normal | StopReason::Shutdown | StopReason::Ignored)
     }
+
+    /// Whether it is the failure of a handler, whose message goes with it.
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(self, StopReason::Failed(_) | StopReason::Panicked(_))
+    }
 }
 
 impl fmt::Display for StopReason {

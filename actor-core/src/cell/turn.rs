@@ -382,14 +382,10 @@ impl<A: Messages> Turn<'_, A> {
     #[inline(never)]
     fn exit_asked(&mut self) -> Next {
         match self.context(Context::take_exit) {
-            None => {
+            Some(reason) if reason.is_failure() => self.failed(reason),
+            reason => {
                 self.in_work = None;
-                Next::More
-            }
-            Some(reason @ (StopReason::Failed(_) | StopReason::Panicked(_))) => self.failed(reason),
-            Some(reason) => {
-                self.in_work = None;
-                self.stop(reason)
+                reason.map_or(Next::More, |reason| self.stop(reason))
             }
         }
     }
