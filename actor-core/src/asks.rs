@@ -127,11 +127,13 @@ pub(crate) fn any_watched() -> bool {
 
 impl Asks {
     pub(crate) fn new(watched: Watched) -> Self {
-        if watched.deadlocks || watched.limit.is_some() {
+        let (deadlocks, overdue) = (AtomicU64::new(0), AtomicU64::new(0));
+        let asks = Asks { watched, table: Mutex::default(), deadlocks, overdue };
+        if asks.is_watched() {
+            // Relaxed: as in `any_watched`.
             ANY_WATCHED.store(true, Ordering::Relaxed);
         }
-        let (deadlocks, overdue) = (AtomicU64::new(0), AtomicU64::new(0));
-        Asks { watched, table: Mutex::default(), deadlocks, overdue }
+        asks
     }
 
     #[inline]

@@ -50,7 +50,9 @@ const FETCHED: u32 = 4;
 pub(super) struct Courier {
     /// The hard quantum.
     hard: Duration,
-    /// What it does. Its thread and sysmon change it under the lock of `hand`; who calls it without.
+    /// What it does. Its thread and sysmon change it under the lock of `hand`; who calls it without. Relaxed everywhere:
+    /// which thread it is, the lock tells, and what it is called for is in the queue, which has fences of its own; see
+    /// `call` and `calls_itself`.
     state: AtomicU32,
     hand: Mutex<Option<Arc<Hand>>>,
     /// Set once for each call, and at the end.

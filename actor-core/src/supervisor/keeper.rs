@@ -52,6 +52,10 @@ pub(super) fn moment() -> Moment {
     Moment { now: clock::now(), chance: Chance(clock::below(Chance::OF as usize) as u32) }
 }
 
+fn fate(last: bool) -> Fate {
+    if last { Fate::Last } else { Fate::Returns }
+}
+
 impl Keeper {
     pub(super) fn new(blueprint: Arc<Blueprint>) -> Self {
         let intensity = Intensity::new(blueprint.restarts, blueprint.window);
@@ -228,12 +232,10 @@ impl Keeper {
         match action {
             Action::Start(key) => self.bring_up(ctx, key),
             Action::Stop { slot, last } => {
-                let fate = if last { Fate::Last } else { Fate::Returns };
-                self.with(slot, |actor| actor.stop(Order { why: Cause::Shutdown, fate }));
+                self.with(slot, |actor| actor.stop(Order { why: Cause::Shutdown, fate: fate(last) }));
             }
             Action::Kill { slot, last } => {
-                let fate = if last { Fate::Last } else { Fate::Returns };
-                self.with(slot, |actor| actor.kill(Order { why: Cause::Kill, fate }));
+                self.with(slot, |actor| actor.kill(Order { why: Cause::Kill, fate: fate(last) }));
             }
             Action::End(key) => {
                 let why = self.why(key);

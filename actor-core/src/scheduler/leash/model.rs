@@ -47,15 +47,18 @@ fn condemn(leash: &Leash<Parcel>, actor: &Actor) -> Option<(u32, u32)> {
     Some((message, actor.handled.with(|handled| *handled)))
 }
 
+/// Another thread, which condemns what runs.
+fn watcher(worn: &Worn<Parcel>, actor: &Arc<Actor>) -> thread::JoinHandle<Option<(u32, u32)>> {
+    let (leash, actor) = (worn.leash().clone(), actor.clone());
+    thread::spawn(move || condemn(&leash, &actor))
+}
+
 #[test]
 fn a_return_and_a_condemnation_have_one_winner() {
     check(3, || {
         let actor = Arc::new(Actor::default());
         let mut worn = Worn::new();
-        let watcher = {
-            let (leash, actor) = (worn.leash().clone(), actor.clone());
-            thread::spawn(move || condemn(&leash, &actor))
-        };
+        let watcher = watcher(&worn, &actor);
         let kept = handle(&mut worn, &actor, 1);
         let condemned = watcher.join().unwrap();
         assert_eq!(condemned, (!kept).then_some((1, 1)), "one has the actor, as the other has left it");
@@ -68,10 +71,7 @@ fn a_handler_is_not_condemned_for_the_one_before() {
     check(3, || {
         let actor = Arc::new(Actor::default());
         let mut worn = Worn::new();
-        let watcher = {
-            let (leash, actor) = (worn.leash().clone(), actor.clone());
-            thread::spawn(move || condemn(&leash, &actor))
-        };
+        let watcher = watcher(&worn, &actor);
         let kept = handle(&mut worn, &actor, 1);
         let kept_then = kept && handle(&mut worn, &actor, 2);
         match watcher.join().unwrap() {
@@ -91,12 +91,9 @@ fn of_two_who_condemn_one_has_the_actor() {
         let mut worn = Worn::new();
         actor.handled.with(|handled| *handled += 1);
         worn.put_on(1, Duration::from_nanos(1), Parcel::new(1));
-        let other = {
-            let (leash, actor) = (worn.leash().clone(), actor.clone());
-            thread::spawn(move || condemn(&leash, &actor).is_some())
-        };
+        let other = watcher(&worn, &actor);
         let one = condemn(worn.leash(), &actor).is_some();
-        assert!(one != other.join().unwrap());
+        assert!(one != other.join().unwrap().is_some());
         assert!(worn.take_off().is_none() && worn.leash().is_cut());
         let leash = worn.leash().clone();
         worn.returned();
