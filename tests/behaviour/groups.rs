@@ -150,6 +150,22 @@ fn who_is_slow_is_killed_and_its_supervisor_decides() {
 }
 
 #[test]
+fn who_joins_twice_at_once_is_one_member() {
+    let system = system(2);
+    let group = prices(&system);
+    let member = member(&system, &group, Slow::Skip);
+    for _ in 0..2_000 {
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| group.join(&member.actor, Slow::Skip, |missed| FeedLagged { missed }));
+            }
+        });
+        assert_eq!(group.len(), 1);
+    }
+    assert!(group.leave(&member.actor) && group.is_empty());
+}
+
+#[test]
 fn a_name_is_one_group_for_as_long_as_somebody_has_it() {
     let system = system(2);
     let group = prices(&system);
