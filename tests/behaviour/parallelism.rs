@@ -141,8 +141,9 @@ impl Visitor {
 
     #[message]
     fn ring(&mut self) {
-        self.rang.fetch_add(1, Ordering::Relaxed);
         self.visit();
+        // Last: who sees it counted sees the visit in the log. Release, pairs with the wait for all that have rung.
+        self.rang.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -206,7 +207,7 @@ fn timers_of_retired_workers_ring() {
         visitor.visit().wait().unwrap();
     }
     system.set_parallelism(1).unwrap();
-    eventually("all have rung", || rang.load(Ordering::Relaxed) == WORKERS);
+    eventually("all have rung", || rang.load(Ordering::Acquire) == WORKERS);
     assert_eq!(threads.len(), 2 * WORKERS);
 }
 
