@@ -112,9 +112,6 @@ pub(crate) struct NewAsk {
     pub(crate) ends: bool,
 }
 
-/// Those that are not awaited in a handler are listed together.
-const NOBODY: ActorId = ActorId(u64::MAX);
-
 /// Whether there is, or was, a system in this process that watches asks: a look that costs the others' asks next to
 /// nothing.
 static ANY_WATCHED: StaticBool = StaticBool::new(false);
@@ -195,7 +192,8 @@ impl Asks {
 }
 
 fn listed_for(by: Option<Asking>) -> ActorId {
-    by.map_or(NOBODY, |by| by.actor)
+    // Those that are not awaited in a handler are listed together.
+    by.map_or(ActorId::NOBODY, |by| by.actor)
 }
 
 impl Table {

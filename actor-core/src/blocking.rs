@@ -82,9 +82,11 @@ struct State {
     refused: u64,
 }
 
+pub(crate) type Closure = Box<dyn FnOnce() + Send>;
+
 /// Something to be run on a thread of the pool.
 enum Job {
-    Closure(Box<dyn FnOnce() + Send>),
+    Closure(Closure),
     /// The next turn of an actor.
     Turn(Task),
 }
@@ -227,9 +229,10 @@ impl Pool {
     }
 
     /// Takes nothing more, and ends each thread when it has nothing to run. What waits is not run here any
-    /// more, since the threads may be held up for ever: closures are dropped, turns go to a worker, where an
+    /// more, since the threads may be held up for ever: closures are given out to be dropped, turns go to a worker, where an
     /// actor that was killed comes to its end.
-    pub(crate) fn close(&self, scheduler: &Scheduler) {
+    #[must_use]
+    pub(crate) fn close(&self, scheduler: &Scheduler) -> Vec<Closure> {
         let waiting = {
             let mut state = self.state.lock();
             state.idle = None;
@@ -237,12 +240,14 @@ impl Pool {
             state.closures = 0;
             std::mem::take(&mut state.waiting)
         };
+        let mut closures = Vec::new();
         for job in waiting {
             match job {
                 Job::Turn(task) => scheduler.schedule(task),
-                Job::Closure(closure) => drop(closure),
+                Job::Closure(closure) => closures.push(closure),
             }
         }
+        closures
     }
 
     /// Waits for the threads until `until`; returns how many have not ended.

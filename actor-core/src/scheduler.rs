@@ -28,6 +28,7 @@ mod watched;
 mod worker;
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
@@ -41,6 +42,7 @@ use crate::observe::{Events, LongTurn, Outside, Preemptions, Record, Tallies};
 use crate::platform;
 use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Mutex, OnceLock, Ordering, fence};
 use crate::timer::TimerQueue;
+use crate::wait;
 use background::Background;
 use claim::Claimed;
 use courier::Courier;
@@ -175,11 +177,16 @@ impl Scheduler {
         }
     }
 
+    /// Wakes somebody in a turn of its own, and not on this thread, which must not be kept by a waker.
+    pub(crate) fn wake_apart(&self, waker: Waker) {
+        if wait::is_of_thread(&waker) { wait::wake(waker) } else { self.schedule(Task::wakeup(waker)) }
+    }
+
     /// Puts a task into the global queue; if `urgent`, for a worker to come to it at once, even if it naps. What a handler
     /// schedules that has lost its worker is not, unless there is much of it: it may have more in a moment.
     fn push_global(&self, task: Task, urgent: bool) {
         self.global.push(task);
-        if self.is_stopping() && *self.live.lock() == 0 {
+        if self.is_stopping() && *self.live.lock() == 0 && !sysmon::is_here() {
             self.run_leftovers();
         }
         self.wake_one(urgent || self.global.len() >= MUCH);
@@ -190,7 +197,8 @@ impl Scheduler {
 
     /// Runs what is scheduled when the workers have gone: actors that were spawned at the last moment,
     /// to come to their end. Whoever schedules one looks whether there are workers after the push, and
-    /// the last worker to go looks at the queue after that; so one of the two sees to it.
+    /// the last worker to go looks at the queue after that; so one of the two sees to it. What sysmon has
+    /// scheduled a thread of its own runs, when sysmon ends.
     fn run_leftovers(&self) {
         while let Some(task) = self.global.pop() {
             stalls::apart(|| task.run());
@@ -397,8 +405,10 @@ impl Scheduler {
 
     // ---- the end -------------------------------------------------------------------------------
 
-    /// Ends each worker, and each thread of a pinned actor, as soon as it finds nothing to run.
-    pub(crate) fn stop(&self) {
+    /// Ends each worker, and each thread of a pinned actor, as soon as it finds nothing to run. Gives out the wakers of
+    /// those who wait for a deadline, which does not come any more; for the caller to call.
+    #[must_use]
+    pub(crate) fn stop(&self) -> Vec<Waker> {
         // Under the lock, so that no worker is started that nobody unparks.
         let _changing = self.changing.lock();
         // Release: pairs with the workers' Acquire load, so that what was done before is seen.
@@ -407,13 +417,15 @@ impl Scheduler {
         for task in self.background.stop() {
             self.push_global(task, true);
         }
+        let mut wakers = Vec::new();
         for worker in 0..self.workers() {
-            self.timers(worker).end();
+            wakers.extend(self.timers(worker).end());
             self.unpark(worker);
         }
         self.courier.stop();
         self.pinned.stop();
         self.sysmon.wake();
+        wakers
     }
 
     /// Waits for the threads of the workers and of the pinned actors until `until`; returns how many have not

@@ -9,6 +9,7 @@ mod shutdown;
 pub use builder::{BuildError, Builder};
 pub use placement::{Contradiction, Placement};
 pub(crate) use shutdown::GRACE;
+use shutdown::Last;
 pub use shutdown::Report;
 
 use std::fmt;
@@ -319,15 +320,15 @@ impl SystemHandle {
 
     /// The root has ended, and with it all actors but those whose handlers have not returned: there
     /// is nothing more for the workers to do once their queues are empty.
-    pub(crate) fn root_ended(&self, reason: StopReason) {
+    pub(crate) fn root_ended(&self, reason: StopReason) -> Last {
         let reason = self.0.escalated.get().cloned().unwrap_or(reason);
         // If it was given up before, that was the end.
         self.0.ended.lock().get_or_insert(reason);
         self.0.over.notify_all();
-        self.0.blocking.close(&self.0.scheduler);
-        self.0.scheduler.stop();
+        let last = self.stop_threads();
         self.0.trace.end();
         self.0.auditor.end();
+        last
     }
 
     pub(crate) fn scheduler(&self) -> &Scheduler {

@@ -22,7 +22,7 @@ use crate::clock;
 use crate::observe::{self, Count};
 use crate::platform::prefetch::Hint;
 use crate::port::Ready;
-use crate::scheduler::soft;
+use crate::scheduler::{local, soft};
 use crate::slab::Key;
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 use crate::system::SystemHandle;
@@ -47,8 +47,10 @@ pub(crate) enum Target {
     },
     /// A timer of a port.
     Ready(Weak<dyn Control>),
-    /// A deadline of a future.
+    /// A deadline of a future that an actor's own turn polls, with the actor's own waker.
     Wake(Waker),
+    /// A deadline of any other future. Its waker may do anything, and is called in a turn.
+    WakeOther(Waker, SystemHandle),
 }
 
 impl Target {
@@ -74,6 +76,7 @@ impl Target {
                 }
             }
             Target::Wake(waker) => wait::wake(waker),
+            Target::WakeOther(waker, system) => system.scheduler().wake_apart(waker),
         }
     }
 }
@@ -177,8 +180,9 @@ impl TimerQueue {
         }
     }
 
-    /// Wakes all tasks whose deadlines are here: from now on nobody fires anything.
-    pub(crate) fn end(&self) {
+    /// From now on nobody fires anything: wakes the actors whose deadlines are here, and gives out the wakers of all others
+    /// that wait for one.
+    pub(crate) fn end(&self) -> Vec<Waker> {
         let mut left = Vec::new();
         {
             let mut inner = self.inner.lock();
@@ -187,11 +191,15 @@ impl TimerQueue {
             }
             self.note_armed(&inner);
         }
+        let mut others = Vec::new();
         for target in left {
-            if let Target::Wake(waker) = target {
-                wait::wake(waker);
+            match target {
+                Target::Wake(waker) => wait::wake(waker),
+                Target::WakeOther(waker, _) => others.push(waker),
+                Target::Actor { .. } | Target::Ready(_) => {}
             }
         }
+        others
     }
 
     /// Whether a timer is due, as far as can be told without waiting for the lock.
@@ -347,7 +355,12 @@ impl Deadline {
         };
         if !armed {
             let waker = cx.waker().clone();
-            let _timer = Timer::arm_when(system, When::At(at), Target::Wake(waker.clone()));
+            let target = if local::is_turn_of(waker.data()) {
+                Target::Wake(waker.clone())
+            } else {
+                Target::WakeOther(waker.clone(), system.clone())
+            };
+            let _timer = Timer::arm_when(system, When::At(at), target);
             self.alarm = Alarm::Timer { _timer, waker };
         }
         // When the system has ended there is nobody to fire the timer, and nothing to wait for. A

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::observe::sample;
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::sync::{Condvar, Mutex, MutexGuard, thread_local};
 
 /// A token that one thread waits for and any thread may set. Setting it twice is setting it once.
 #[derive(Debug, Default)]
@@ -73,6 +73,13 @@ pub(crate) fn wake(waker: Waker) {
         tracing::error!("a waker panicked");
         std::mem::forget(payload);
     }
+}
+
+thread_local!(static EXAMPLE: Waker = Waker::from(Arc::new(Token::default())));
+
+/// Whether this is the waker of a thread in [`block_on`], which does nothing but wake that. Not always recognised.
+pub(crate) fn is_of_thread(waker: &Waker) -> bool {
+    EXAMPLE.with(|example| std::ptr::eq(example.vtable(), waker.vtable()))
 }
 
 /// Runs `future` on this thread until it is ready. It is also polled when `deadline` has come, so

@@ -14,6 +14,7 @@ mod condemned_at_most;
 mod dead_letters;
 mod deadlocks;
 mod endings;
+mod foreign_wakers;
 mod groups;
 mod interop;
 mod leaks;

@@ -185,10 +185,11 @@ impl<A: Messages> Turn<'_, A> {
         if let Some(spawner) = spawner {
             spawner.complete(Err(reason.clone()));
         }
-        if self.cell.is_root() {
-            self.cell.system().root_ended(reason.clone());
-        }
+        let last = self.cell.is_root().then(|| self.cell.system().root_ended(reason.clone()));
         self.cell.tell_watchers(reason);
+        if let Some(last) = last {
+            last.on_worker(self.cell.system().scheduler());
+        }
         Next::Rest
     }
 }

@@ -42,6 +42,9 @@ pub(crate) struct Kind {
     hard_quantum: Quantum,
 }
 
+/// The index of what is no kind of actor.
+const NO_ACTOR: usize = usize::MAX;
+
 /// A quantum of a kind's own, in nanoseconds; 0 if it has none.
 struct Quantum(AtomicU64);
 
@@ -112,20 +115,30 @@ impl Kind {
     }
 
     /// What is no kind of actor, but lies in queues as cells do.
-    pub(super) const fn no_actor(run: Run, share: Share, site: &'static Location<'static>) -> Kind {
+    pub(super) const fn no_actor(
+        name: &'static str,
+        run: Run,
+        share: Share,
+        site: &'static Location<'static>,
+    ) -> Kind {
         Kind {
             run,
             share,
             of: TypeId::of::<()>(),
-            name: "(none)",
-            type_name: "(none)",
+            name,
+            type_name: name,
             site,
-            index: usize::MAX,
+            index: NO_ACTOR,
             watched: AtomicI32::new(0),
             slow: AtomicI32::new(0),
             soft_quantum: Quantum::none(),
             hard_quantum: Quantum::none(),
         }
+    }
+
+    /// Whether it is a kind of actors.
+    pub(crate) fn is_of_actors(&self) -> bool {
+        self.index != NO_ACTOR
     }
 
     /// The kind with this index.

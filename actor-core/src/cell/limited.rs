@@ -29,6 +29,7 @@ use crate::scheduler::stalls::Load;
 use crate::sync::{Mutex, Ordering};
 use crate::system::SystemHandle;
 use crate::timer::{Target, Timer};
+use crate::wait;
 
 /// Time is counted in looks of sysmon: so much later than the limit an alarm has a pending handler looked at.
 const LOOK: Duration = Duration::from_millis(2);
@@ -331,8 +332,8 @@ impl<A: Messages> Turn<'_, A> {
             took: limit,
             thread: None,
         });
-        if let Some(guard) = guard {
-            guard.stall();
+        if let Some(waker) = guard.and_then(Guard::stall) {
+            wait::wake(waker);
         }
         let phase = self.life.phase;
         let why = match phase {

@@ -9,6 +9,11 @@ use crate::asks::Asking;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ActorId(pub(crate) u64);
 
+impl ActorId {
+    /// That of no actor.
+    pub(crate) const NOBODY: ActorId = ActorId(u64::MAX);
+}
+
 impl fmt::Display for ActorId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 mod probe;
+mod wakeup;
 
 use std::mem::ManuallyDrop;
 use std::panic::Location;

@@ -16,9 +16,10 @@ use crate::sync::{AtomicU64, Ordering};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LongTurn {
-    /// The actor whose turn it is.
+    /// The actor whose turn it is; no actor's, if a waker was called.
     pub actor: ActorId,
-    /// The name of its type, without its path.
+    /// The name of its type, without its path; `"(waker)"`, if somebody was woken who waits for a deadline or an answer in
+    /// another executor, and that one's waker does not return.
     pub name: &'static str,
     /// Where it was spawned.
     pub site: &'static Location<'static>,
@@ -37,8 +38,13 @@ pub struct LongTurn {
 impl fmt::Display for LongTurn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LongTurn { actor, name, site, message, took, thread, .. } = self;
-        write!(f, "{name}{actor}, spawned at {}:{}, in ", site.file(), site.line())?;
-        write!(f, "{} for {took:.1?} on {thread}", message.unwrap_or("(no message)"))?;
+        if *actor == ActorId::NOBODY {
+            f.write_str("a waker of another executor")?;
+        } else {
+            write!(f, "{name}{actor}, spawned at {}:{}, in ", site.file(), site.line())?;
+            f.write_str(message.unwrap_or("(no message)"))?;
+        }
+        write!(f, " for {took:.1?} on {thread}")?;
         f.write_str(if self.demoted { ", demoted" } else { "" })
     }
 }

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::ptr::NonNull;
+use std::task::Waker;
 
 use super::{Asker, Outcome, Reply, Slot, free};
 use crate::reply::GUARDED;
@@ -109,11 +110,15 @@ impl<T: Send, E: Send> Reply<T, E> {
 }
 
 impl Guard {
-    /// Tells the asker that the handler has stalled, unless it has had an answer.
-    pub(crate) fn stall(self) {
+    /// Tells the asker that the handler has stalled, unless it has had an answer. It is for the caller to wake it.
+    #[must_use]
+    pub(crate) fn stall(self) -> Option<Waker> {
         let guard = std::mem::ManuallyDrop::new(self);
         // SAFETY: `stall` is the function for this very slot, of which the guard has a share.
-        unsafe { (guard.vtable.stall)(guard.slot) }.wake();
+        match unsafe { (guard.vtable.stall)(guard.slot) } {
+            Asker::Nobody => None,
+            Asker::Actor(waker) | Asker::Other(waker) => Some(waker),
+        }
     }
 }
 

@@ -128,12 +128,17 @@ fn guarded() -> (Reply<Parcel, Parcel>, Answer<Parcel, Parcel>, guard::Guard, Be
     (reply, answer, guard, bell)
 }
 
+/// What who watches does when the handler has stalled.
+fn stall(guard: guard::Guard) {
+    guard.stall().into_iter().for_each(wait::wake);
+}
+
 #[test]
 fn a_reply_and_a_guard_have_one_winner() {
     check(3, || {
         let (reply, answer, guard, bell) = guarded();
         let replier = thread::spawn(move || reply.send(Parcel::new(7)));
-        let watcher = thread::spawn(move || guard.stall());
+        let watcher = thread::spawn(move || stall(guard));
         let mut polled = poll(&answer, Waker::noop());
         replier.join().unwrap();
         watcher.join().unwrap();
@@ -150,7 +155,7 @@ fn a_reply_and_a_guard_have_one_winner() {
 fn a_guard_wakes_the_asker_whatever_becomes_of_the_reply() {
     check(3, || {
         let (reply, answer, guard, bell) = guarded();
-        let watcher = thread::spawn(move || guard.stall());
+        let watcher = thread::spawn(move || stall(guard));
         watcher.join().unwrap();
         assert!(bell.has_rung() && !reply.is_wanted());
         let late = thread::spawn(move || reply.send(Parcel::new(7)));
@@ -166,7 +171,7 @@ fn of_three_that_leave_the_last_frees_the_slot() {
         check(3, move || {
             let (reply, answer, guard, _bell) = guarded();
             let replier = thread::spawn(move || drop(reply));
-            let watcher = thread::spawn(move || if stalls { guard.stall() } else { drop(guard) });
+            let watcher = thread::spawn(move || if stalls { stall(guard) } else { drop(guard) });
             drop(answer);
             replier.join().unwrap();
             watcher.join().unwrap();

@@ -408,8 +408,9 @@ impl Watch {
             system.blocking_pool().loses_thread();
         }
         system.scheduler().stalled(stall);
-        if let Some(guard) = guard {
-            guard.stall();
+        // This thread watches all handlers: a waker may keep any other one.
+        if let Some(waker) = guard.and_then(Guard::stall) {
+            system.scheduler().wake_apart(waker);
         }
         Some(Condemnation { cell, incarnation, last_straw: over })
     }

@@ -11,6 +11,7 @@ mod carry;
 mod escalation;
 mod watch;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::scheduler::crew::NoSpare;
 use crate::scheduler::doze::Doze;
 use crate::scheduler::hand::{Hand, Order};
 use crate::scheduler::stalls;
-use crate::sync::{self, Condvar, Mutex};
+use crate::sync::{self, Condvar, Mutex, thread_local};
 use crate::system::SystemHandle;
 use crate::wait::wait_while;
 use escalation::Escalation;
@@ -176,7 +177,29 @@ pub(crate) fn start(system: SystemHandle) -> io::Result<()> {
     started
 }
 
+thread_local!(static HERE: Cell<bool> = const { Cell::new(false) });
+
+/// Whether this thread is a system's sysmon, on which no user's code may run: as long as that takes, nobody is watched.
+pub(super) fn is_here() -> bool {
+    HERE.get()
+}
+
+/// Does at the end of the system what may run users' code. If there is no thread for that this one does it, which has
+/// nobody to watch any more.
+fn start_apart<F: FnOnce() + Send + 'static>(system: &SystemHandle, last: F) {
+    fn run<F: FnOnce()>(last: &Mutex<Option<F>>) {
+        let last = last.lock().take();
+        last.into_iter().for_each(|last| last());
+    }
+    let last = Arc::new(Mutex::new(Some(last)));
+    let there = last.clone();
+    if sync::start(format!("{}-last", system.scheduler().recipe.name), move || run(&there)).is_err() {
+        run(&last);
+    }
+}
+
 fn run(system: &SystemHandle) {
+    HERE.set(true);
     let scheduler = system.scheduler();
     let mut watcher = Watcher::new(system);
     while !scheduler.is_over() {
@@ -190,6 +213,11 @@ fn run(system: &SystemHandle) {
     }
     // What the workers did last is over: who asks from now on sees those turns that are left.
     watcher.look();
+    // What this thread has scheduled since the last worker went.
+    if !scheduler.global.is_empty() {
+        let system = system.clone();
+        start_apart(&system.clone(), move || system.scheduler().run_leftovers());
+    }
 }
 
 /// A thread that lost its worker, and is in the turn for which it did.

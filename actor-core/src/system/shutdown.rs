@@ -1,19 +1,23 @@
 //! The ordered end of a system: actors first, in reverse order of their start, then the workers.
 
 use std::fmt;
+use std::task::Waker;
 use std::time::Duration;
 
+use crate::blocking::Closure;
 use crate::cell::Control;
 use crate::cell::control::Asked;
 use crate::cell::mailbox::{Fate, Order};
+use crate::cell::turn::caught;
 use crate::clock;
 use crate::monitor::Monitor;
 use crate::observe::LongTurn;
 use crate::reason::StopReason;
-use crate::scheduler::local;
+use crate::scheduler::{Scheduler, local};
 use crate::supervisor::Late;
 use crate::sync::Ordering;
 use crate::system::{System, SystemHandle};
+use crate::wait;
 
 /// What is left of the time after the deadline, for kills to take effect and workers to end.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
@@ -65,6 +69,33 @@ impl fmt::Display for Report {
     }
 }
 
+/// What is left to do when a system has ended, and may take as long as users' code likes.
+#[must_use]
+pub(crate) struct Last {
+    /// Of those who wait for deadlines.
+    wakers: Vec<Waker>,
+    /// For the blocking pool, and not to be called any more.
+    closures: Vec<Closure>,
+}
+
+impl Last {
+    /// Does it here.
+    pub(crate) fn run(self) {
+        self.wakers.into_iter().for_each(wait::wake);
+        for closure in self.closures {
+            if let Err(why) = caught(|| drop(closure)) {
+                tracing::error!(%why, "panicked while dropping a closure");
+            }
+        }
+    }
+
+    /// Does it in a turn; each waker has one of its own.
+    pub(crate) fn on_worker(mut self, scheduler: &Scheduler) {
+        self.wakers.drain(..).for_each(|waker| scheduler.wake_apart(waker));
+        self.run();
+    }
+}
+
 impl System {
     /// Ends the system and waits for it: the root supervisor stops its children in reverse order
     /// of their start, each within its own deadline and all within the system's
@@ -93,8 +124,7 @@ impl System {
         }
         let Some(root) = self.root() else {
             // It has ended, or a failed build never made it.
-            self.blocking_pool().close(self.scheduler());
-            return self.scheduler().stop();
+            return self.stop_threads().run();
         };
         let monitor = || Monitor::new(root.cell().clone());
         if monitor().wait_within(self.0.stop_within).is_some() {
@@ -104,7 +134,7 @@ impl System {
         self.kill_root();
         if monitor().wait_within(GRACE).is_none() {
             // Not even the root got a turn: every worker is held up by a handler.
-            self.root_ended(StopReason::Killed);
+            self.root_ended(StopReason::Killed).run();
         }
     }
 }
@@ -122,6 +152,11 @@ impl SystemHandle {
         if let Some(root) = self.root() {
             root.cell().clone().kill(Order { why: Asked::Kill, fate: Fate::Last });
         }
+    }
+
+    /// Ends all threads as soon as they find nothing to run.
+    pub(crate) fn stop_threads(&self) -> Last {
+        Last { closures: self.blocking_pool().close(self.scheduler()), wakers: self.scheduler().stop() }
     }
 
     pub(crate) fn order_stop(&self) {

@@ -21,7 +21,7 @@ struct Probe {
     stamp: Stamp,
 }
 
-static KIND: Kind = Kind::no_actor(run, share, Location::caller());
+static KIND: Kind = Kind::no_actor("(none)", run, share, Location::caller());
 
 impl Task {
     /// The same turn, measured if its turn to be so has come. Called when a turn is scheduled.
@@ -34,7 +34,7 @@ impl Task {
     #[inline(never)]
     fn probed(self) -> Task {
         let probe = Box::new(Probe {
-            header: Header { kind: &KIND, id: ActorId(0) },
+            header: Header { kind: &KIND, id: ActorId::NOBODY },
             task: self,
             stamp: sample::turn_stamp(),
         });

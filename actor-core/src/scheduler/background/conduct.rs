@@ -92,7 +92,7 @@ impl Conduct {
         subject: Subject,
         now: Instant,
     ) -> bool {
-        let Some(kind) = subject.kind else { return true };
+        let Some(kind) = subject.kind.filter(|kind| kind.is_of_actors()) else { return true };
         let alive = scheduler.alive(kind);
         let events = {
             let Some(mut state) = self.state.try_lock() else { return false };

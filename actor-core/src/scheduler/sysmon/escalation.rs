@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::clock;
 use crate::observe::LongTurn;
 use crate::reason::StopReason;
+use crate::scheduler::sysmon::start_apart;
 use crate::system::{GRACE, SystemHandle};
 
 pub(super) struct Escalation {
@@ -32,7 +33,8 @@ impl Escalation {
             system.kill_root();
         }
         if now >= self.give_up_at && !system.has_ended() {
-            system.root_ended(StopReason::Killed);
+            let last = system.root_ended(StopReason::Killed);
+            start_apart(system, move || last.run());
         }
     }
 }
