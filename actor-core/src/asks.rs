@@ -17,7 +17,7 @@ use crate::sync::{AtomicU64, Mutex, Ordering, StaticBool};
 
 /// What is watched of asks.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Watched {
+pub(crate) struct WatchedAsks {
     /// Those that could never be answered are refused.
     pub(crate) deadlocks: bool,
     /// After how long an ask is overdue.
@@ -26,7 +26,7 @@ pub(crate) struct Watched {
 
 /// The asks of a system.
 pub(crate) struct Asks {
-    watched: Watched,
+    watched: WatchedAsks,
     table: Mutex<Table>,
     deadlocks: AtomicU64,
     overdue: AtomicU64,
@@ -123,7 +123,7 @@ pub(crate) fn any_watched() -> bool {
 }
 
 impl Asks {
-    pub(crate) fn new(watched: Watched) -> Self {
+    pub(crate) fn new(watched: WatchedAsks) -> Self {
         let (deadlocks, overdue) = (AtomicU64::new(0), AtomicU64::new(0));
         let asks = Asks { watched, table: Mutex::default(), deadlocks, overdue };
         if asks.is_watched() {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     fn asks(limit: Option<Duration>) -> Asks {
-        Asks::new(Watched { deadlocks: true, limit })
+        Asks::new(WatchedAsks { deadlocks: true, limit })
     }
 
     fn new(by: u64, to: u64) -> NewAsk {

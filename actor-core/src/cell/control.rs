@@ -155,14 +155,14 @@ pub(crate) enum Raised {
     Seen,
 }
 
-pub(crate) struct Control(AtomicU32);
+pub(crate) struct ControlWord(AtomicU32);
 
 /// Where the marks of a parked actor begin; there are as many as there are bits left.
 const PARKED: u32 = 24;
 
-impl Control {
+impl ControlWord {
     pub(crate) fn new() -> Self {
-        Control(AtomicU32::new(0))
+        ControlWord(AtomicU32::new(0))
     }
 
     #[inline]

@@ -19,8 +19,8 @@ mod rest;
 mod room;
 
 use crate::actor::Settings;
-use crate::cell::Control as AnyCell;
-use crate::cell::control::{Asked, Control, Done, Flags, Raised};
+use crate::cell::Control;
+use crate::cell::control::{Asked, ControlWord, Done, Flags, Raised};
 use crate::cell::inbox::{Inbox, Taken, Usually};
 use crate::cell::rare::Rare;
 use crate::cell::receiver::Receiver;
@@ -127,7 +127,7 @@ pub(crate) enum Work<M> {
 
 pub(crate) struct Mailbox<M> {
     pub(super) inbox: Inbox<Item<M>>,
-    pub(super) control: Control,
+    pub(super) control: ControlWord,
     pub(super) limits: Limits,
     /// Places in use, of a bounded mailbox: queued messages, grants, and what the receiver has taken
     /// out without having given the places back yet.
@@ -173,7 +173,7 @@ impl<M> Mailbox<M> {
     pub(crate) fn new(settings: Settings) -> Self {
         Mailbox {
             inbox: Inbox::new(),
-            control: Control::new(),
+            control: ControlWord::new(),
             limits: Limits::new(settings),
             used: AtomicU32::new(0),
             freed: AtomicU32::new(0),
@@ -286,7 +286,7 @@ impl<M> Mailbox<M> {
     }
 
     /// A linked actor has ended; that ends this one as a kill does, if the link is there still.
-    pub(crate) fn linked_end(&self, other: &dyn AnyCell, reason: &StopReason) -> bool {
+    pub(crate) fn linked_end(&self, other: &dyn Control, reason: &StopReason) -> bool {
         !self.has_ended() && self.note_linked_end(other, reason) && self.claim_if(self.control.linked_end())
     }
 

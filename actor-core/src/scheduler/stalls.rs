@@ -84,7 +84,7 @@ pub(crate) struct Stalls {
     max: usize,
     too_many: TooManyCondemned,
     /// Leashes that sysmon has not taken notice of.
-    fresh: Mutex<Vec<Watched>>,
+    fresh: Mutex<Vec<Leashed>>,
     /// Actors with a limit that were killed while they ran, and that sysmon has not taken notice of.
     killed: Mutex<Vec<Arc<dyn Control>>>,
     /// How much time has passed as far as sysmon has seen, in nanoseconds.
@@ -126,7 +126,7 @@ impl Stalls {
         let worn = Worn::new();
         let thread = thread::current().name().unwrap_or("(no name)").into();
         let of_pool = blocking::is_of_pool();
-        self.fresh.lock().push(Watched::new(worn.leash().clone(), thread, of_pool));
+        self.fresh.lock().push(Leashed::new(worn.leash().clone(), thread, of_pool));
         worn
     }
 }
@@ -244,7 +244,7 @@ impl Condemned<'_> {
 }
 
 /// A leash, and what was seen of it.
-struct Watched {
+struct Leashed {
     leash: Arc<Leash<Load>>,
     /// The name of its thread.
     thread: Arc<str>,
@@ -259,9 +259,9 @@ struct Watched {
     stall: Option<Stall>,
 }
 
-impl Watched {
+impl Leashed {
     fn new(leash: Arc<Leash<Load>>, thread: Arc<str>, of_pool: bool) -> Self {
-        Watched { leash, thread, of_pool, stint: None, took: Duration::ZERO, reported: false, stall: None }
+        Leashed { leash, thread, of_pool, stint: None, took: Duration::ZERO, reported: false, stall: None }
     }
 
     /// Whether its thread has it still, or has not come back from a condemned handler.
@@ -284,7 +284,7 @@ impl Watched {
 /// Sysmon's part: what it has seen of the leashes.
 #[derive(Default)]
 pub(super) struct Watch {
-    watched: Vec<Watched>,
+    leashed: Vec<Leashed>,
     /// Pinned actors whose threads are held up by condemned handlers, and could not be replaced.
     homeless: Vec<Condemnation>,
     /// They are not tried again before this.
@@ -310,7 +310,7 @@ impl Watch {
         stalls.watched.store(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         // Tried, as all locks in here that threads of the lowest priority use: this one must not wait for those.
         if let Some(mut fresh) = stalls.fresh.try_lock() {
-            self.watched.append(&mut fresh);
+            self.leashed.append(&mut fresh);
         }
         if !self.homeless.is_empty() && now >= self.not_before {
             for condemnation in std::mem::take(&mut self.homeless) {
@@ -322,19 +322,19 @@ impl Watch {
         }
         // Once the kill is taken, what runs is the next incarnation.
         self.killed.retain(|(cell, _)| cell.is_killed());
-        for at in 0..self.watched.len() {
-            let exceeded = self.watched[at].passes(passed);
+        for at in 0..self.leashed.len() {
+            let exceeded = self.leashed[at].passes(passed);
             if let Some(stint) = exceeded.or_else(|| self.outlives_kill(at, now)) {
                 self.exceeded(system, at, stint, now);
             }
             self.look_for_return(system, at);
         }
-        self.watched.retain(Watched::is_in_use);
+        self.leashed.retain(Leashed::is_in_use);
     }
 
     /// The handler of an actor that was killed, if it has had its time to return.
     fn outlives_kill(&self, at: usize, now: Duration) -> Option<Stint> {
-        let stint = self.watched[at].stint?;
+        let stint = self.leashed[at].stint?;
         let is_due = |(cell, since): &(Arc<dyn Control>, Duration)| {
             // The stint was seen first: what runs while the kill has not been taken is what is to be killed.
             cell.id().0 == stint.subject && now >= *since + AFTER_KILL && cell.is_killed()
@@ -352,7 +352,7 @@ impl Watch {
             && self.killed.is_empty()
             // Relaxed: the caller has passed a fence; see `wake_watcher`.
             && stalls.pending.load(Ordering::Relaxed) == 0
-            && self.watched.iter().all(|watched| watched.leash.stint().is_none())
+            && self.leashed.iter().all(|leashed| leashed.leash.stint().is_none())
     }
 
     /// A handler has exceeded its limit, or has not returned since its actor was killed.
@@ -361,11 +361,11 @@ impl Watch {
         let (max, too_many) = (scheduler.stalls.max, scheduler.stalls.too_many);
         let over = scheduler.stalls.condemned() >= max;
         // What is said at the cap, and an abort, cannot be taken back: it is this stint that runs still, and its limit.
-        if over && self.watched[at].leash.stint() != Some(stint) {
+        if over && self.leashed[at].leash.stint() != Some(stint) {
             return;
         }
-        if over && !std::mem::replace(&mut self.watched[at].reported, true) {
-            let thread = &self.watched[at].thread;
+        if over && !std::mem::replace(&mut self.leashed[at].reported, true) {
+            let thread = &self.leashed[at].thread;
             scheduler.tallies.too_many_condemned.count();
             tracing::error!(%thread, max, "a handler has stalled, and there are as many condemned as there may be");
             let event = || Event::TooManyCondemned { thread: thread.to_string(), limit: stint.limit, max };
@@ -390,21 +390,21 @@ impl Watch {
         stint: Stint,
         over: bool,
     ) -> Option<Condemnation> {
-        let watched = &mut self.watched[at];
-        let Load { cell, incarnation, message, guard } = watched.leash.cut(stint)?;
+        let leashed = &mut self.leashed[at];
+        let Load { cell, incarnation, message, guard } = leashed.leash.cut(stint)?;
         let kind = cell.kind();
         let stall = Stall {
             actor: cell.id(),
             name: kind.name(),
             site: kind.site(),
             message,
-            took: watched.took,
-            thread: Some(watched.thread.to_string()),
+            took: leashed.took,
+            thread: Some(leashed.thread.to_string()),
         };
-        watched.stall = Some(stall.clone());
+        leashed.stall = Some(stall.clone());
         // Relaxed: see `condemned`. First of all, for who asked and then looks.
         system.scheduler().stalls.condemned.fetch_add(1, Ordering::Relaxed);
-        if watched.of_pool {
+        if leashed.of_pool {
             system.blocking_pool().loses_thread();
         }
         system.scheduler().stalled(stall);
@@ -427,9 +427,9 @@ impl Watch {
 
     /// Says so if a condemned handler has returned.
     fn look_for_return(&mut self, system: &SystemHandle, at: usize) {
-        let watched = &mut self.watched[at];
-        if watched.stall.is_some() && watched.leash.has_returned() {
-            let stall = watched.stall.take().expect("it was looked at");
+        let leashed = &mut self.leashed[at];
+        if leashed.stall.is_some() && leashed.leash.has_returned() {
+            let stall = leashed.stall.take().expect("it was looked at");
             tracing::warn!(%stall, "a condemned handler has returned");
             system.scheduler().events.publish(|| Event::CondemnedReturned(stall));
             system.scheduler().stalls.condemned.fetch_sub(1, Ordering::Relaxed);

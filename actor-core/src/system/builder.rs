@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::actor::{Actor, Settings};
-use crate::asks::{Asks, Watched};
+use crate::asks::{Asks, WatchedAsks};
 use crate::auditor::{self, Auditor};
 use crate::blocking::{Limits, Pool};
 use crate::cell::incarnation::Incarnation;
@@ -82,7 +82,7 @@ pub struct Builder {
     window: Duration,
     stop_within: Duration,
     schedtrace: Option<Duration>,
-    watched: Watched,
+    watched: WatchedAsks,
     leaks: Option<Leaks>,
 }
 
@@ -108,7 +108,7 @@ impl Default for Builder {
             window: Intensity::WINDOW,
             stop_within: Duration::from_secs(10),
             schedtrace: None,
-            watched: Watched { deadlocks: cfg!(debug_assertions), limit: None },
+            watched: WatchedAsks { deadlocks: cfg!(debug_assertions), limit: None },
             leaks: None,
         }
     }

@@ -19,7 +19,7 @@ use crate::sync::AtomicU32;
 use crate::sync::model::{Guarded, check};
 
 struct Actor {
-    control: Control,
+    control: ControlWord,
     /// How many wake-ups there were. Relaxed throughout: the control word gives the order.
     called: AtomicU32,
     /// For the holder of the token: how many of them the last poll has seen.
@@ -28,7 +28,7 @@ struct Actor {
 
 impl Actor {
     fn new() -> Arc<Self> {
-        Arc::new(Actor { control: Control::new(), called: AtomicU32::new(0), life: Guarded::new(0) })
+        Arc::new(Actor { control: ControlWord::new(), called: AtomicU32::new(0), life: Guarded::new(0) })
     }
 
     fn wake(&self) {

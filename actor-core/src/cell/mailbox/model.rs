@@ -7,7 +7,7 @@
 //!   `Mailbox::rest` that does not look at the flags again: a signal, readiness or a kill is lost (0 signals instead
 //!   of 1);
 //! * `claim` without its acquire: two turns write to the life at once;
-//! * `Control::raise` without its release, `lower` without its acquire: a wake-up is lost;
+//! * `ControlWord::raise` without its release, `lower` without its acquire: a wake-up is lost;
 //! * `park` without its release: two turns write to the life at once.
 #![allow(unsafe_code)]
 

@@ -17,7 +17,7 @@ use crate::monitor::Watcher;
 use crate::reason::Failure;
 use crate::sync::model::{Guarded, Parcel, check};
 
-type Watched = Mailbox<Parcel>;
+type Actor = Mailbox<Parcel>;
 
 /// Who was told, and whether why is what it was.
 type Told = Vec<(MonitorId, bool)>;
@@ -31,16 +31,16 @@ fn is_the_reason(why: &StopReason) -> bool {
     matches!(why, StopReason::Panicked(failure) if failure.to_string() == "why")
 }
 
-fn watched() -> Arc<Watched> {
+fn watched() -> Arc<Actor> {
     Arc::new(Mailbox::new(Settings::DEFAULT.mailbox(Settings::UNBOUNDED)))
 }
 
-fn watch(mailbox: &Watched, monitor: MonitorId) -> Told {
+fn watch(mailbox: &Actor, monitor: MonitorId) -> Told {
     let missed = mailbox.watch(monitor, Watcher::Slot(std::sync::Arc::default()));
     missed.map(|(_watcher, why)| (monitor, is_the_reason(&why))).into_iter().collect()
 }
 
-fn end(mailbox: &Watched) -> Told {
+fn end(mailbox: &Actor) -> Told {
     mailbox.end_watches(&reason()).into_iter().flatten().map(|(monitor, _watcher)| (monitor, true)).collect()
 }
 

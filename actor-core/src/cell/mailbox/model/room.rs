@@ -12,7 +12,7 @@
 //! Loom cannot see `take_place` weakened, load or swap: in `queue_for_room` it comes behind the load of `is_closed`,
 //! which is modelled with a fence. Nor the subtraction in `give_places`: behind it comes `has_line`, with a fence as
 //! well. Without the steps themselves the models fail, see above. It takes the `SeqCst` of `push`, `close` and
-//! `Control::update` for acquire and release.
+//! `ControlWord::update` for acquire and release.
 
 use super::*;
 
