@@ -4,11 +4,12 @@
 //! * [`scan`]: what is done, in which order, in steps; [`walk`]: over all actors;
 //! * [`graph`]: trial deletion, which finds suspects;
 //! * [`judge`]: holds suspects, and says which of them are leaked;
-//! * [`table`]: tables that grow in small pieces;
+//! * [`table`]: tables that grow in small pieces; [`piece`]: these;
 //! * here: settings, what is said, and when steps are taken.
 
 mod graph;
 mod judge;
+mod piece;
 mod scan;
 mod table;
 pub(crate) mod trace;
@@ -134,9 +135,8 @@ pub struct LeakCounts {
     /// Actors that were found to be leaked; those that were only reported once each.
     pub found: u64,
     /// The longest step of a scan: in processor time of the thread that takes it, where that is known (on Linux), since
-    /// it may have to wait for a processor in between. Where the allocator gives much memory back to the operating system
-    /// at once, as glibc's does after a scan of a million actors, that is a step of 3 to 5 ms; without it, with
-    /// `glibc.malloc.trim_threshold` in `GLIBC_TUNABLES`, the longest took 0.9 ms.
+    /// it may have to wait for a processor in between. Interrupts that it is charged for are in it, and on a virtual
+    /// machine the times in which the host ran something else.
     pub longest_step: Duration,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! * [`affinity`]: the cores that this process may use, and a thread that is to stay on one;
 //! * [`quota`]: how much processor time its control groups allow;
+//! * [`pages`]: memory straight from the operating system;
 //! * [`prefetch`]: having memory fetched before it is needed;
 //! * [`topology`]: which cores are near one another;
 //! * `stack`: where a thread is in its code;
@@ -9,6 +10,7 @@
 //! * here: a cheap clock, and how many workers there are if nobody says.
 
 pub(crate) mod affinity;
+pub(crate) mod pages;
 pub(crate) mod prefetch;
 pub(crate) mod quota;
 #[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64", not(any(loom, shuttle))))]

@@ -3,6 +3,8 @@
 //!
 //! Built, explained, pruned and grouped actor by actor, so that whoever does it can rest in between.
 
+use std::num::NonZeroU32;
+
 use crate::leaks::table::{List, Map};
 use crate::leaks::trace::Found;
 
@@ -14,7 +16,9 @@ pub(super) struct Graph {
     /// What clones of recipients share, by its address.
     shared: Map<Clones>,
     /// Those that were found to be reachable, and whose refs are still to be taken away.
-    reached: Vec<u32>,
+    reached: List<u32>,
+    /// How many are left.
+    left: usize,
 }
 
 struct Node {
@@ -23,6 +27,8 @@ struct Node {
     /// How many of them are in fields of those that are left.
     explained: u32,
     refs: std::ops::Range<u32>,
+    /// Where its cell is listed, if it is left.
+    cell: Option<NonZeroU32>,
     reachable: bool,
     /// Towards who stands for its group.
     towards: u32,
@@ -37,7 +43,7 @@ struct Ref {
     shared: Option<u64>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Clones {
     all: usize,
     /// In fields of those that are left.
@@ -50,7 +56,14 @@ const NOBODY: u64 = u64::MAX;
 impl Default for Graph {
     fn default() -> Self {
         let (index, shared) = (Map::default(), Map::default());
-        Graph { index, nodes: List::default(), refs: List::default(), shared, reached: Vec::new() }
+        Graph {
+            index,
+            nodes: List::default(),
+            refs: List::default(),
+            shared,
+            reached: List::default(),
+            left: 0,
+        }
     }
 }
 
@@ -63,26 +76,25 @@ impl Graph {
     /// Adds an actor to whose cell, at this address, there are so many refs, and which has these.
     pub(super) fn add(&mut self, address: usize, handles: usize, found: &[Found]) {
         let (number, first) = (self.nodes.len() as u32, self.refs.len() as u32);
-        self.index.insert(address as u64, number);
+        *self.index.entry(address as u64).0 = number;
         for found in found {
             let shared = found.shared.map(|shared| {
-                let clones = || Clones { all: shared.clones, seen: 0, broken: false };
-                self.shared.entry(shared.at as u64, clones);
+                self.shared.entry(shared.at as u64).0.all = shared.clones;
                 shared.at as u64
             });
             self.refs.push(Ref { to: found.to as u64, shared });
         }
         let refs = first..self.refs.len() as u32;
         let handles = u32::try_from(handles).unwrap_or(u32::MAX);
-        let (explained, reachable) = (0, false);
-        self.nodes.push(Node { handles, explained, refs, reachable, towards: number, next: number });
+        let (explained, cell, reachable) = (0, None, false);
+        self.nodes.push(Node { handles, explained, refs, cell, reachable, towards: number, next: number });
     }
 
     /// Counts the refs of an actor for those to whom they lead. For each of them, when all have been added.
     pub(super) fn explain(&mut self, at: usize) {
         for number in self.nodes[at].refs.clone() {
             let entry = &mut self.refs[number as usize];
-            entry.to = self.index.get(entry.to).map_or(NOBODY, |to| u64::from(*to));
+            entry.to = self.index.get(entry.to).map_or(NOBODY, u64::from);
             let whole = match entry.shared.and_then(|shared| self.shared.get_mut(shared)) {
                 None => true,
                 Some(clones) => {
@@ -130,6 +142,7 @@ impl Graph {
         if self.nodes[at].reachable {
             return;
         }
+        self.left += 1;
         for number in self.nodes[at].refs.clone() {
             let to = self.refs[number as usize].to;
             if to == NOBODY || self.nodes[to as usize].reachable {
@@ -156,6 +169,23 @@ impl Graph {
         at
     }
 
+    /// How many are left, when all are grouped.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Notes where the cell is listed of the actor at this address, if it is left.
+    pub(super) fn list(&mut self, address: usize, at: NonZeroU32) -> bool {
+        let number = self.index.get(address as u64);
+        let left = number.filter(|number| !self.nodes[*number as usize].reachable);
+        left.map(|number| self.nodes[number as usize].cell = Some(at)).is_some()
+    }
+
+    /// Where the cell of one that is left is listed; nowhere if it was not found any more.
+    pub(super) fn listed(&self, at: usize) -> Option<NonZeroU32> {
+        self.nodes[at].cell
+    }
+
     /// Whether this one is left, and stands for its group.
     pub(super) fn heads_group(&self, at: usize) -> bool {
         let node = &self.nodes[at];
@@ -169,9 +199,11 @@ impl Graph {
 
     /// Forgets a part of all; false if nothing is left.
     pub(super) fn forget_some(&mut self) -> bool {
-        let nodes = self.nodes.pop().is_some();
-        let refs = self.refs.pop().is_some();
-        nodes || refs || self.index.forget_some() || self.shared.forget_some()
+        self.nodes.forget_some()
+            || self.refs.forget_some()
+            || self.reached.forget_some()
+            || self.index.forget_some()
+            || self.shared.forget_some()
     }
 }
 
@@ -200,6 +232,8 @@ mod tests {
             while graph.prune_more() {}
         });
         (0..actors).for_each(|at| graph.group(at));
+        let listed = (0..=actors).filter(|at| graph.list(*at, NonZeroU32::MIN)).count();
+        assert_eq!(listed, graph.left());
         let mut group_of = BTreeMap::new();
         for head in (0..actors).filter(|at| graph.heads_group(*at)) {
             let mut at = head;

@@ -12,9 +12,11 @@ use crate::leaks::{Leak, OnLeak};
 use crate::system::SystemHandle;
 
 /// What a scan knows of a suspect, for the next one.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Known {
     handled: u64,
+    /// Nothing is known if not.
+    suspected: bool,
     reported: bool,
 }
 
@@ -58,6 +60,8 @@ enum Stage {
     Act,
     /// They are not, or nobody knows.
     Release,
+    /// Nobody is held any more. What was noted is forgotten.
+    Forget,
 }
 
 impl Judge {
@@ -96,9 +100,6 @@ impl Judge {
 
     pub(super) fn forget_some(&mut self) -> bool {
         self.before.forget_some()
-            || self.lies.forget_some()
-            || self.clones.forget_some()
-            || self.refs.forget_some()
     }
 
     /// A small part of what there is to do about the group; false if there is none.
@@ -116,29 +117,26 @@ impl Judge {
             Stage::Compare => self.compare(&mut group),
             Stage::Act => self.act(&mut group, system),
             Stage::Release => group.held.pop().map(|_| Stage::Release),
+            Stage::Forget if self.forget_group() => Some(Stage::Forget),
+            Stage::Forget => return true,
         };
-        match next {
-            Some(stage) => {
-                group.stage = stage;
-                self.group = Some(group);
-            }
-            None => {
-                self.lies.clear();
-                self.clones.clear();
-                self.refs.clear();
-            }
-        }
+        group.stage = next.unwrap_or(Stage::Forget);
+        self.group = Some(group);
         true
     }
 
+    fn forget_group(&mut self) -> bool {
+        self.lies.forget_some() || self.clones.forget_some() || self.refs.forget_some()
+    }
+
     fn recall(&mut self, group: &mut Group, graph: &Graph, cells: &List<Option<Suspect>>) -> Option<Stage> {
-        let suspect = cells[group.at].as_ref()?;
+        let suspect = cells[listed(graph, group.at)?].as_ref()?;
         let (id, handled) = (suspect.cell.id().0, suspect.handled);
-        let before = self.before.get(id).filter(|known| known.handled == handled);
+        let before = self.before.get(id).filter(|known| known.suspected && known.handled == handled);
         let reported = before.is_some_and(|known| known.reported);
         group.known &= before.is_some();
         group.reported &= reported;
-        self.suspects.insert(id, Known { handled, reported });
+        *self.suspects.entry(id).0 = Known { handled, suspected: true, reported };
         group.size += 1;
         group.at = graph.next_of_group(group.at);
         match group {
@@ -159,18 +157,18 @@ impl Judge {
             return Some(Stage::Release);
         }
         for found in self.found.drain(..) {
-            if !self.lies.insert(found.at as u64, ()) {
+            if !self.lies.entry(found.at as u64).1 {
                 continue;
             }
             let whole = match found.shared {
                 None => true,
                 Some(shared) => {
-                    let clones = self.clones.entry(shared.at as u64, || 0);
+                    let clones = self.clones.entry(shared.at as u64).0;
                     *clones += 1;
                     *clones == shared.clones
                 }
             };
-            *self.refs.entry(found.to as u64, || 0) += usize::from(whole);
+            *self.refs.entry(found.to as u64).0 += usize::from(whole);
         }
         Some(Stage::Trace)
     }
@@ -178,7 +176,7 @@ impl Judge {
     fn compare(&mut self, group: &mut Group) -> Option<Stage> {
         let Some(held) = group.held.get(group.at) else { return Some(Stage::Act) };
         group.at += 1;
-        let refs = self.refs.get(held.address() as u64).copied().unwrap_or(0);
+        let refs = self.refs.get(held.address() as u64).unwrap_or(0);
         Some(if held.is_held_only_by(refs) { Stage::Compare } else { Stage::Release })
     }
 
@@ -188,17 +186,14 @@ impl Judge {
         let (id, kind) = (cell.id(), cell.kind());
         let leak =
             Leak { actor: id, name: kind.name(), site: kind.site(), group: group.size, done: self.on_leak };
+        if let Some(known) = self.suspects.get_mut(id.0) {
+            known.reported = self.on_leak == OnLeak::Report;
+            known.suspected = known.reported;
+        }
         match self.on_leak {
-            OnLeak::Report => {
-                if let Some(known) = self.suspects.get_mut(id.0) {
-                    known.reported = true;
-                }
-            }
+            OnLeak::Report => {}
             OnLeak::Stop => cell.stop(Order { why: Asked::Shutdown, fate: Fate::Last }),
             OnLeak::Restart => cell.kill(Order { why: Asked::Kill, fate: Fate::ByType }),
-        }
-        if self.on_leak != OnLeak::Report {
-            self.suspects.remove(id.0);
         }
         system.leaks_seen().leaked(leak, system);
         // Bound until here, so that it is let go when all is said.
@@ -207,8 +202,14 @@ impl Judge {
     }
 }
 
+/// Where the cell of one that is left is.
+fn listed(graph: &Graph, at: usize) -> Option<usize> {
+    graph.listed(at).map(|at| at.get() as usize - 1)
+}
+
 fn hold(group: &mut Group, graph: &Graph, cells: &mut List<Option<Suspect>>) -> Option<Stage> {
-    let Some(suspect) = cells[group.at].take() else { return Some(Stage::Release) };
+    let suspect = listed(graph, group.at).and_then(|at| cells[at].take());
+    let Some(suspect) = suspect else { return Some(Stage::Release) };
     match Held::of(suspect.cell) {
         Ok(held) => group.held.push(held),
         Err(_it_does_not_rest) => return Some(Stage::Release),

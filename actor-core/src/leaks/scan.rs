@@ -5,12 +5,14 @@
 //! | `Count` | goes over all actors, and counts for each how many refs to it are in the fields of those that rest |
 //! | `Gather` | goes over them again, and takes down those to which there are no more refs than that |
 //! | `Explain`, `Prune`, `Group` | trial deletion: see [`graph`](super::graph) |
+//! | `Collect` | goes over all actors a third time, if any are left, and lists those |
 //! | `Judge` | those that are left, group by group: suspects, or if they were suspects before, and nothing has changed when all of a group are held at once, leaked |
 //! | `Forget` | gives the memory back |
 //!
 //! All but `Judge` sees the actors one after the other, while they change. So it may be wrong about any; what it says is
 //! where to look. `Judge` is not: see [`Held::is_held_only_by`].
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::cell::Control;
@@ -32,11 +34,11 @@ pub(super) struct Scan {
     /// How far a phase has come that goes over the nodes of the graph.
     at: usize,
     /// How many refs to a cell are in the fields of actors that rest, by its address.
-    refs: Map<usize>,
+    refs: Map<u32>,
     /// How many clones of a recipient are, by the address of what they share.
     clones: Map<usize>,
     graph: Graph,
-    /// The actors of the graph; none for those that were judged.
+    /// The actors that are left; none for those that were judged. Not all of the graph: a cell that is listed keeps its memory.
     cells: List<Option<Suspect>>,
     found: Vec<Found>,
     judge: Judge,
@@ -55,6 +57,7 @@ enum Phase {
     Explain,
     Prune,
     Group,
+    Collect,
     Judge,
     Forget,
     Done,
@@ -116,7 +119,7 @@ impl Scan {
     fn weight(&self) -> usize {
         match self.phase {
             Phase::Explain | Phase::Prune | Phase::Group | Phase::Done => 4,
-            Phase::Count | Phase::Gather | Phase::Judge | Phase::Forget => AT_A_TIME,
+            Phase::Count | Phase::Gather | Phase::Collect | Phase::Judge | Phase::Forget => AT_A_TIME,
         }
     }
 
@@ -128,6 +131,7 @@ impl Scan {
             Phase::Explain => self.each(|this, at| this.graph.explain(at)),
             Phase::Prune => self.graph.prune_more() || self.each(|this, at| this.graph.prune(at)),
             Phase::Group => self.each(|this, at| this.graph.group(at)),
+            Phase::Collect => self.walk.next().map(|cell| self.collect(cell)).is_some(),
             Phase::Judge => self.judge(system),
             Phase::Forget => self.forget_some(),
             Phase::Done => true,
@@ -144,7 +148,12 @@ impl Scan {
             Phase::Gather => Phase::Explain,
             Phase::Explain => Phase::Prune,
             Phase::Prune => Phase::Group,
-            Phase::Group => Phase::Judge,
+            Phase::Group if self.graph.left() == 0 => Phase::Forget,
+            Phase::Group => {
+                self.walk = Walk::new(system);
+                Phase::Collect
+            }
+            Phase::Collect => Phase::Judge,
             Phase::Judge => Phase::Forget,
             Phase::Forget | Phase::Done => Phase::Done,
         };
@@ -170,12 +179,12 @@ impl Scan {
                 let whole = match found.shared {
                     None => true,
                     Some(shared) => {
-                        let clones = self.clones.entry(shared.at as u64, || 0);
+                        let clones = self.clones.entry(shared.at as u64).0;
                         *clones += 1;
                         *clones == shared.clones
                     }
                 };
-                *self.refs.entry(found.to as u64, || 0) += usize::from(whole);
+                *self.refs.entry(found.to as u64).0 += u32::from(whole);
             }
         }
     }
@@ -183,15 +192,22 @@ impl Scan {
     /// Takes an actor down, if all refs to it may be in fields.
     fn gather(&mut self, cell: Arc<dyn Control>) {
         let address = address_of(&cell);
-        let refs = self.refs.get(address as u64).copied().unwrap_or(0);
-        let Some(handles) = Held::refs_to(&cell).filter(|handles| *handles <= refs) else { return };
+        let refs = self.refs.get(address as u64).unwrap_or(0);
+        let Some(handles) = Held::refs_to(&cell).filter(|handles| *handles <= refs as usize) else { return };
         let Ok(held) = Held::of(cell) else { return };
         self.found.clear();
         if held.trace(&mut self.found) {
-            let suspect = Suspect { cell: held.cell().clone(), handled: held.cell().handled() };
             drop(held);
             self.graph.add(address, handles, &self.found);
-            self.cells.push(Some(suspect));
+        }
+    }
+
+    /// Lists an actor that is left. Another that lies where one did is taken for it: the judge looks for itself.
+    fn collect(&mut self, cell: Arc<dyn Control>) {
+        let at = u32::try_from(self.cells.len() + 1).ok().and_then(NonZeroU32::new);
+        if at.is_some_and(|at| self.graph.list(address_of(&cell), at)) {
+            let handled = cell.handled();
+            self.cells.push(Some(Suspect { cell, handled }));
         }
     }
 
@@ -208,8 +224,8 @@ impl Scan {
     }
 
     fn forget_some(&mut self) -> bool {
-        let cell = self.cells.pop().is_some();
-        cell || self.graph.forget_some()
+        self.cells.pop().is_some()
+            || self.graph.forget_some()
             || self.refs.forget_some()
             || self.clones.forget_some()
             || self.judge.forget_some()
