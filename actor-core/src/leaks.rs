@@ -4,10 +4,12 @@
 //! * [`scan`]: what is done, in which order, in steps; [`walk`]: over all actors;
 //! * [`graph`]: trial deletion, which finds suspects;
 //! * [`judge`]: holds suspects, and says which of them are leaked;
+//! * [`growth`]: kinds of actors of which there are ever more;
 //! * [`table`]: tables that grow in small pieces; [`piece`]: these;
 //! * here: settings, what is said, and when steps are taken.
 
 mod graph;
+pub(crate) mod growth;
 mod judge;
 mod piece;
 mod scan;
@@ -29,6 +31,7 @@ use judge::Known;
 use scan::{Scan, Step};
 use table::Map;
 
+pub use growth::Growth;
 pub(crate) use trace::{Found, Shared};
 pub use trace::{Trace, Tracer};
 
@@ -134,6 +137,8 @@ pub struct LeakCounts {
     pub scans: u64,
     /// Actors that were found to be leaked; those that were only reported once each.
     pub found: u64,
+    /// How often it was said of a kind of actors that there are ever more; see [`Growth`](crate::Growth).
+    pub growing: u64,
     /// The longest step of a scan: in processor time of the thread that takes it, where that is known (on Linux), since
     /// it may have to wait for a processor in between. Interrupts that it is charged for are in it, and on a virtual
     /// machine the times in which the host ran something else.
@@ -147,6 +152,10 @@ pub(crate) struct Seen(Mutex<LeakCounts>);
 impl Seen {
     pub(crate) fn counts(&self) -> LeakCounts {
         *self.0.lock()
+    }
+
+    fn grows(&self) {
+        self.0.lock().growing += 1;
     }
 
     fn leaked(&self, leak: Leak, system: &SystemHandle) {

@@ -103,7 +103,7 @@ pub use context::{Checkpoint, Context, TimerId, TimerKey};
 pub use dead_letter::{DeadLetter, DeadLetterReason, DeadLetters};
 pub use error::{AskError, ChildError, LookupError, SendError, SpawnError, StartError, TellError, TreeError};
 pub use group::{Group, Published, Slow};
-pub use leaks::{Leaks, OnLeak, Trace, Tracer};
+pub use leaks::{Growth, Leaks, OnLeak, Trace, Tracer};
 pub use message::{Envelope, Message};
 pub use monitor::{Down, Monitor, MonitorId};
 pub use reason::{Failure, StopReason};

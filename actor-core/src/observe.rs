@@ -25,6 +25,7 @@ pub(crate) mod trace;
 use std::time::Duration;
 
 pub use crate::asks::{AskCounts, Asking, WaitingAsk};
+pub use crate::leaks::growth::Growing;
 pub use crate::leaks::{Leak, LeakCounts};
 pub use counters::Counters;
 pub(crate) use counters::{Count, add, count};

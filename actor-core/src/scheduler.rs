@@ -336,7 +336,7 @@ impl Scheduler {
     }
 
     /// How many actors of the kind live.
-    fn alive(&self, kind: &'static Kind) -> u64 {
+    pub(crate) fn alive(&self, kind: &'static Kind) -> u64 {
         self.outside.population(self.remotes().map(|remote| &remote.record), kind.index()).0
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actor_core::observe::Event;
 use actor_core::prelude::*;
-use actor_core::{Leaks, OnLeak, Slow, TimerId, Trace, WeakRef};
+use actor_core::{Growth, Leaks, OnLeak, Slow, TimerId, Trace, WeakRef};
 use proptest::prelude::*;
 
 use crate::support::{Gate, LIMIT, builder, eventually};
@@ -436,4 +436,28 @@ proptest! {
         }
         prop_assert_eq!(seen, reached.into_iter().map(|at| ends[at]).collect::<BTreeSet<_>>());
     }
+}
+
+#[test]
+fn a_kind_of_which_there_are_ever_more_is_reported_with_its_spawn_site() {
+    let growth = Growth::new().window(Duration::from_millis(20)).windows(3).by(30);
+    let system = builder(2).growth(growth).build().unwrap();
+    let events = system.events().subscribe(64);
+    let steady: Vec<_> = (0..100).map(|_| node(&system)).collect();
+    let (mut more, line) = (Vec::new(), line!() + 3);
+    let mut growing = Vec::new();
+    eventually("it is said that there are ever more", || {
+        more.extend((0..10).map(|_| system.spawn(Node::default).unwrap()));
+        growing.extend(events.try_iter().filter_map(|event| match event {
+            Event::Growing(growing) => Some(growing),
+            _ => None,
+        }));
+        !growing.is_empty()
+    });
+    let growing = &growing[0];
+    assert_eq!((growing.name, growing.site.line(), growing.alive.len()), ("Node", line, 4));
+    assert!(growing.alive.windows(2).all(|pair| pair[0] < pair[1]), "{growing}");
+    assert!(growing.to_string().contains("in 3 windows of 20ms"), "{growing}");
+    assert!(system.snapshot().leaks.growing > 0);
+    assert_eq!(steady.len(), 100);
 }

@@ -9,6 +9,7 @@ use crossbeam_channel::Receiver;
 use crate::asks::WaitingAsk;
 use crate::cell::ActorId;
 use crate::leaks::Leak;
+use crate::leaks::growth::Growing;
 use crate::observe::topic::Topic;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -143,6 +144,8 @@ pub enum Event {
     AskOverdue(WaitingAsk),
     /// An actor was found that nobody can get at any more; see [`Leaks`](crate::Leaks).
     Leaked(Leak),
+    /// There are ever more actors of a kind; see [`Growth`](crate::Growth).
+    Growing(Growing),
 }
 
 /// The events of a system, for those who subscribe. All but [`SoftPreempted`](Event::SoftPreempted) are `tracing`

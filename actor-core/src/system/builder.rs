@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::actor::{Actor, Settings};
 use crate::asks::{Asks, WatchedAsks};
+use crate::auditor::Audits;
 use crate::auditor::{self, Auditor};
 use crate::blocking::{Limits, Pool};
 use crate::cell::incarnation::Incarnation;
@@ -21,7 +22,7 @@ use crate::clock;
 use crate::dead_letter::DeadLetters;
 use crate::driver::{Driver, MakeDriver, Parker};
 use crate::group::Groups;
-use crate::leaks::{Leaks, Seen};
+use crate::leaks::Seen;
 use crate::observe::trace::{self, Trace};
 use crate::platform;
 use crate::platform::topology::Topology;
@@ -83,7 +84,7 @@ pub struct Builder {
     stop_within: Duration,
     schedtrace: Option<Duration>,
     watched: WatchedAsks,
-    leaks: Option<Leaks>,
+    audits: Audits,
 }
 
 impl Default for Builder {
@@ -109,7 +110,7 @@ impl Default for Builder {
             stop_within: Duration::from_secs(10),
             schedtrace: None,
             watched: WatchedAsks { deadlocks: cfg!(debug_assertions), limit: None },
-            leaks: None,
+            audits: Audits::default(),
         }
     }
 }
@@ -387,7 +388,7 @@ impl Builder {
         let root = root(&handle, move || Supervisor::new(blueprint.clone()));
         handle.0.root.get_or_init(|| Arc::downgrade(&root));
         root.begin();
-        auditor::start(&handle, self.leaks).map_err(BuildError::Thread)?;
+        auditor::start(&handle, self.audits).map_err(BuildError::Thread)?;
         if let Some(period) = trace::period(self.schedtrace) {
             handle.0.trace.begin(handle.clone(), period).map_err(BuildError::Thread)?;
         }
@@ -437,7 +438,7 @@ impl fmt::Debug for Builder {
             .field("stop_within", &self.stop_within)
             .field("schedtrace", &self.schedtrace)
             .field("watched", &self.watched)
-            .field("leaks", &self.leaks)
+            .field("audits", &self.audits)
             .finish_non_exhaustive()
     }
 }

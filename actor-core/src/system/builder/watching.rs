@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::leaks::Leaks;
+use crate::leaks::{Growth, Leaks};
 use crate::system::builder::Builder;
 
 impl Builder {
@@ -39,7 +39,24 @@ impl Builder {
     /// # }
     /// ```
     pub fn leaks(mut self, leaks: Leaks) -> Self {
-        self.leaks = Some(leaks);
+        self.audits.leaks = Some(leaks);
+        self
+    }
+
+    /// Reports kinds of actors of which there are ever more: with an [event](crate::observe::Event::Growing) that has the
+    /// place where they are spawned and how many lived at the end of each window. Not done unless said, and then it
+    /// costs nothing. With it, a thread adds up what is counted anyway, once a window.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use actor_core::{Growth, System};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let system = System::builder().growth(Growth::new().window(Duration::from_secs(60)).windows(10).by(1000)).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn growth(mut self, growth: Growth) -> Self {
+        self.audits.growth = Some(growth);
         self
     }
 }
