@@ -16,6 +16,7 @@ mod aside;
 pub(crate) mod control;
 pub(crate) mod ending;
 pub(crate) mod held;
+mod husk;
 mod inbox;
 pub(crate) mod incarnation;
 pub(crate) mod kind;
@@ -131,7 +132,7 @@ impl<A: Messages> Cell<A> {
         if let Some(name) = plan.name {
             mailbox.rare().name.get_or_init(|| name);
         }
-        Arc::new(Cell {
+        husk::fill(|| Cell {
             header,
             mailbox,
             nursery: plan.nursery,

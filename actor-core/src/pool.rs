@@ -1,5 +1,5 @@
 //! Blocks of memory for what comes and goes with every message: nodes of mailboxes, reply slots,
-//! futures of async handlers.
+//! futures of async handlers; and for what comes and goes with every actor, its incarnation.
 //!
 //! * Each thread has two small stacks of free blocks per class of size, in [`Local`]. What was freed
 //!   last is used first, while it is in the cache.

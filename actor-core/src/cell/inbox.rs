@@ -234,6 +234,12 @@ impl<T> Inbox<T> {
         is_closed(self.head.load(Ordering::SeqCst))
     }
 
+    /// Whether it is closed, and nothing is there that was not taken. For who has the inbox alone.
+    pub(crate) fn is_spent(&self) -> bool {
+        // Relaxed: there is nobody to read from.
+        self.head.load(Ordering::Relaxed).addr() == CLOSED
+    }
+
     /// Takes what has come, if all that was taken before is handed out; false if nothing has. For the holder of the
     /// token.
     #[inline]

@@ -3,7 +3,7 @@
 //!
 //! This is the future slot, one of the files in which unsafe code is allowed: the future borrows
 //! the state and the context that lie beside it, which safe Rust cannot say. All but the future is one
-//! allocation, made when the actor is spawned, apart from the cell.
+//! block of the pool, taken when the actor is spawned, apart from the cell.
 #![allow(unsafe_code)]
 
 use std::future::Future;
@@ -17,6 +17,7 @@ use crate::actor::{Messages, Step};
 use crate::cell::inbox::Handle;
 use crate::cell::pending::Pending;
 use crate::context::Context;
+use crate::pool;
 use crate::reason::{Failure, StopReason};
 
 /// The handler in work: `#[started]` may fail, the others have nothing to say.
@@ -32,7 +33,8 @@ enum Work {
 pub(crate) struct Incarnation<A: Messages> {
     /// Borrows from `body`; always dropped before what is there.
     work: Work,
-    /// Not a box, which would claim to be the only pointer to what `work` points into.
+    /// A block of the pool that this owns. Not as a box, which would claim to be the only pointer to what `work` points
+    /// into.
     body: NonNull<Body<A>>,
 }
 
@@ -80,8 +82,10 @@ impl<A: Messages> Incarnation<A> {
         let vtable =
             const { &Vtable { make: make::<A, F>, free: free::<A, F>, factory: factory_of::<A, F> } };
         let body = Body { vtable, ctx: MaybeUninit::uninit(), why: None, state: MaybeUninit::uninit() };
-        let seed = Box::new(Seed { body, factory });
-        Incarnation { work: Work::Unborn, body: NonNull::from(Box::leak(seed)).cast() }
+        let seed = pool::allocate::<Seed<A, F>>();
+        // SAFETY: the memory is for a seed.
+        unsafe { seed.write(Seed { body, factory }) };
+        Incarnation { work: Work::Unborn, body: seed.cast() }
     }
 
     /// The factory, before the first life.
@@ -244,8 +248,7 @@ impl<A: Messages> Incarnation<A> {
     fn parts(&mut self) -> (&'static mut A, &'static mut Context<A>) {
         assert!(matches!(self.work, Work::Idle), "a handler is in work and has the actor's state");
         let body = self.body.as_ptr();
-        // SAFETY: the body comes from a leaked box that only `drop` frees, and is `Idle`, so both parts
-        // are there. Nothing else refers to them: the only borrows that outlive a call of a method of
+        // SAFETY: the body is in a block that only `drop` frees, and is `Idle`, so both parts are there. Nothing else refers to them: the only borrows that outlive a call of a method of
         // this type are those inside `work` (callers are generic over the lifetime, so they cannot
         // keep one), and there is no handler in work. `work` is dropped before the parts are.
         let state = unsafe { &mut (*body).state };
@@ -299,14 +302,28 @@ unsafe fn make<A: Messages, F: FnMut() -> A>(body: NonNull<Body<A>>) -> A {
 /// # Safety
 /// As for `free`.
 unsafe fn factory_of<A: Messages, F: FnMut() -> A + Send + 'static>(body: NonNull<Body<A>>) -> Make<A> {
+    let seed = body.cast::<Seed<A, F>>();
     // SAFETY: see above.
-    let seed = unsafe { Box::from_raw(body.cast::<Seed<A, F>>().as_ptr()) };
-    Box::new(seed.factory)
+    let factory = unsafe { &raw const (*seed.as_ptr()).factory };
+    // SAFETY: as above. Nothing else in the seed is to be dropped, since there is no life.
+    let factory = unsafe { factory.read() };
+    // SAFETY: as above.
+    unsafe { pool::release(seed) };
+    Box::new(factory)
 }
 
 /// # Safety
-/// `body` is that of a `Seed<A, F>` in a leaked box, and is not used any more; there is no life in it.
+/// `body` is that of a `Seed<A, F>` in a block of the pool, and is not used any more; there is no life in it.
 unsafe fn free<A: Messages, F>(body: NonNull<Body<A>>) {
+    /// Frees the block even if dropping the factory panics.
+    struct Block<S>(NonNull<S>);
+    impl<S> Drop for Block<S> {
+        fn drop(&mut self) {
+            // SAFETY: it comes from the pool, and nobody else has it.
+            unsafe { pool::release(self.0) };
+        }
+    }
+    let seed = Block(body.cast::<Seed<A, F>>());
     // SAFETY: see above.
-    drop(unsafe { Box::from_raw(body.cast::<Seed<A, F>>().as_ptr()) });
+    unsafe { seed.0.drop_in_place() };
 }

@@ -358,8 +358,11 @@ impl<M> Mailbox<M> {
 
 impl<M> Drop for Mailbox<M> {
     fn drop(&mut self) {
-        // Nobody else is left. What was not taken is taken now, to be dropped with the rest.
         let inbox = &self.inbox;
+        if inbox.is_spent() {
+            return;
+        }
+        // Nobody else is left. What was not taken is taken now, to be dropped with the rest.
         // SAFETY: the borrow of the mailbox excludes all others.
         #[allow(unsafe_code)]
         self.taken.with_mut(|taken| inbox.close(unsafe { &mut *taken }));

@@ -13,7 +13,7 @@ use crate::actor::Messages;
 use crate::blocking;
 use crate::cell::kind::Kind;
 use crate::cell::mailbox::Mode;
-use crate::cell::{ActorId, Cell, Control, turn};
+use crate::cell::{ActorId, Cell, Control, husk, turn};
 use crate::platform::prefetch::Hint;
 use crate::scheduler::{Thin, local, soft};
 
@@ -132,7 +132,7 @@ unsafe fn run<A: Messages>(header: NonNull<Header>) {
     let mode = unsafe { turn::run(&cell) };
     local::end_turn();
     if mode == Mode::Ended {
-        drop(ManuallyDrop::into_inner(cell));
+        husk::keep(ManuallyDrop::into_inner(cell));
     }
 }
 
