@@ -16,6 +16,7 @@ mod aside;
 pub(crate) mod control;
 pub(crate) mod ending;
 pub(crate) mod held;
+pub(crate) mod home;
 mod husk;
 mod inbox;
 pub(crate) mod incarnation;

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::actor::{Accepts, Messages};
 use crate::actor_ref::ActorRef;
 use crate::blocking::future::Blocking;
+use crate::cell::home::Home;
 use crate::cell::{ActorId, Cell, Control, Path};
 use crate::error::SpawnError;
 use crate::message::Message;
@@ -33,7 +34,7 @@ use timers::{Due, Timers};
 ///
 /// A context belongs to one incarnation; with it end its timers and monitors.
 pub struct Context<A: Messages> {
-    cell: Arc<Cell<A>>,
+    cell: Home<A>,
     incarnation: u32,
     exit: Exit,
     /// What few actors have, so that the others pay a word for it.
@@ -72,7 +73,7 @@ pub struct TimerId {
 }
 
 impl<A: Messages> Context<A> {
-    pub(crate) fn new(cell: Arc<Cell<A>>, incarnation: u32) -> Self {
+    pub(crate) fn new(cell: Home<A>, incarnation: u32) -> Self {
         Context { cell, incarnation, exit: Exit::No, extras: None }
     }
 
@@ -89,7 +90,7 @@ impl<A: Messages> Context<A> {
     /// A ref to this actor, of the type that all refs are made of.
     #[must_use]
     pub fn actor_ref(&self) -> ActorRef<A> {
-        ActorRef::new(self.cell.clone())
+        ActorRef::new(Arc::clone(&self.cell))
     }
 
     /// The actor's number.
@@ -375,7 +376,7 @@ impl<A: Messages> Context<A> {
     /// again in `#[started]`. Of an actor that is just being restarted it is the next incarnation that is linked.
     /// A link to an actor that has ended is the end of this one, whatever the reason was.
     pub fn link<B: Messages>(&mut self, other: &ActorRef<B>) {
-        let me: Arc<dyn Control> = self.cell.clone();
+        let me: Arc<dyn Control> = Arc::<Cell<A>>::clone(&self.cell);
         let other: Arc<dyn Control> = other.cell().clone();
         if me.id() == other.id() || self.is_revoked() {
             return;
@@ -410,7 +411,7 @@ impl<A: Messages> Context<A> {
         }
         let other: Arc<dyn Control> = other.cell().clone();
         self.extras.get_or_insert_default().monitors.insert(id, Arc::downgrade(&other));
-        let me: Arc<dyn Control> = self.cell.clone();
+        let me: Arc<dyn Control> = Arc::<Cell<A>>::clone(&self.cell);
         other.watch(id, Watcher::Actor { cell: Arc::downgrade(&me), incarnation: self.incarnation() });
         id
     }

@@ -155,6 +155,19 @@ fn one_that_nobody_refers_to_is_leaked() {
 }
 
 #[test]
+fn one_whose_handlers_have_a_limit_is_leaked_as_others_are() {
+    let system = watching(OnLeak::Stop);
+    let limited = system.actor(Node::default).stall(LIMIT).spawn().unwrap();
+    let other = node(&system);
+    add(&limited, &other);
+    add(&other, &limited);
+    two_scans(&system);
+    assert_eq!(alive(&system, "Node"), 2, "there are refs");
+    drop((limited, other));
+    all_but(&system, 0);
+}
+
+#[test]
 fn a_chain_is_reached_from_its_beginning() {
     let system = watching(OnLeak::Stop);
     let chain: Vec<_> = (0..20).map(|_| node(&system)).collect();

@@ -15,8 +15,11 @@ use crate::leaks::{Found, Tracer};
 use crate::port::Ready;
 use crate::sync::{Ordering, fence};
 
-/// What counts a cell of an actor that lives and rests, beside refs: its life, its context, and who holds it.
-const COUNTS: usize = 3;
+/// What counts a cell of an actor that lives and rests, beside refs: its life, who holds it, and where its handlers have a
+/// limit its context (`home`).
+fn counts(cell: &Arc<dyn Control>) -> usize {
+    2 + usize::from(cell.is_limited())
+}
 
 /// An actor that rests, and is run by nobody until this is dropped.
 pub(crate) struct Held {
@@ -32,7 +35,7 @@ impl Held {
 
     /// How many refs there are to an actor, if it lives and rests, and the caller has this one beside them.
     pub(crate) fn refs_to(cell: &Arc<dyn Control>) -> Option<usize> {
-        Arc::strong_count(cell).checked_sub(COUNTS)
+        Arc::strong_count(cell).checked_sub(counts(cell))
     }
 
     pub(crate) fn cell(&self) -> &Arc<dyn Control> {
@@ -63,7 +66,8 @@ impl Held {
     /// count: one that is used up has put what it brought into the mailbox or the control word before its count went
     /// down, and those are looked at last.
     pub(crate) fn is_held_only_by(&self, refs: usize) -> bool {
-        let counted = Arc::strong_count(&self.cell) == COUNTS + refs && Arc::weak_count(&self.cell) == 0;
+        let counted =
+            Arc::strong_count(&self.cell) == counts(&self.cell) + refs && Arc::weak_count(&self.cell) == 0;
         // Acquire: with the releases of the decrements of both counts, for what their owners did before.
         fence(Ordering::Acquire);
         counted && self.cell.is_unstirred()

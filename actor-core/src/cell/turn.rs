@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use crate::actor::Messages;
+use crate::cell::home::Home;
 use crate::cell::inbox::Handle;
 use crate::cell::incarnation::Incarnation;
 use crate::cell::mailbox::{Came, Mode, Signal, Verdict, Work};
@@ -185,7 +186,11 @@ impl<A: Messages> Turn<'_, A> {
         if let Err(why) = self.life.prepare() {
             return self.start_failed(why);
         }
-        let ctx = Context::new(self.cell.clone(), self.life.number);
+        // SAFETY: the actor has begun, or it would have no turn. The context is in the incarnation, which is gone when
+        // the actor has ended.
+        #[allow(unsafe_code)]
+        let home = unsafe { Home::of(self.cell) };
+        let ctx = Context::new(home, self.life.number);
         match self.lend(None, |incarnation| caught(|| incarnation.be_born(ctx))) {
             None => return Next::Rest,
             Some(Err(why)) => return self.start_failed(why),

@@ -49,6 +49,8 @@ pub(crate) trait Control: Send + Sync + 'static {
     fn is_last_straw(&self) -> bool;
     /// Whether there is a kill order that the actor has not come to.
     fn is_killed(&self) -> bool;
+    /// Whether its handlers have a limit.
+    fn is_limited(&self) -> bool;
     /// How many messages have been handed out so far.
     fn handled(&self) -> u64;
     /// Takes the run token of an actor that rests. This and the next three are for [`Held`](crate::cell::held::Held).
@@ -161,6 +163,10 @@ impl<A: Messages> Control for Cell<A> {
         // One that comes too late for the end stays.
         let flags = self.mailbox.control.flags();
         flags.any(Flags::KILL) && !flags.any(Flags::ENDED)
+    }
+
+    fn is_limited(&self) -> bool {
+        self.is_limited()
     }
 
     fn handled(&self) -> u64 {
