@@ -224,6 +224,9 @@ impl<A: Messages> Spawn<A> {
 
     /// Spawns the actor and waits until `#[started]` has run. Await it, or `.wait()` for it on a
     /// plain thread. Dropped before that, the actor goes on without anybody waiting.
+    ///
+    /// If the actor is killed before that, or ends with a linked one, that is the answer and the actor is not restarted,
+    /// whatever its restart type: a start that comes to nothing is its spawner's business, as in OTP's `start_child`.
     pub fn start(self) -> Start<A> {
         Start { state: StartState::Ready(Box::new(self)) }
     }

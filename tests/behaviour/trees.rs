@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use actor_core::prelude::*;
-use actor_core::{Backoff, ChildSpec, ChildState, Strategy, Tree};
+use actor_core::{Backoff, ChildSpec, ChildState, StartError, Strategy, Tree};
 
 use crate::otp_support::{Script, Worker, WorkerRef, counts, is_back, state, states};
 use crate::support::{LIMIT, eventually, system};
@@ -97,6 +98,32 @@ fn a_subtree_shuts_down_with_its_significant_child_and_is_restarted_as_permanent
     assert!(clerk.monitor().wait_within(LIMIT).is_some());
     eventually("it is back", || bank.branch.r#type.get().is_some_and(|new| new != worker));
     eventually("all run", || counts(&supervisor)[1] == 3);
+}
+
+/// Who waits for a first start is told when it comes to nothing, whatever the restart type: a supervisor that starts its
+/// children waits for each, and takes no news of them before it has started.
+#[test]
+fn a_child_that_is_killed_in_its_first_start_has_not_started() {
+    let system = system(2);
+    let script = Script::default();
+    script.hanging.store(true, Ordering::SeqCst);
+    let child = script.child("a");
+    let tree = system.supervisor().child(child.spec("a").start_within(2 * LIMIT));
+    let tree = thread::spawn(move || tree.start().wait());
+    eventually("it is being started", || child.get().is_some());
+    child.get().unwrap().kill();
+    let Err(SpawnError::Failed(StopReason::StartFailed(why))) = tree.join().unwrap() else {
+        panic!("a supervisor started although its child was killed")
+    };
+    assert!(matches!(why.downcast_ref::<StartError>().unwrap().cause, StopReason::Killed), "{why}");
+
+    let worker = Worker { name: "b", script: script.clone() };
+    let worker = system.actor(move || Worker { name: worker.name, script: worker.script.clone() }).name("b");
+    let start = thread::spawn(move || worker.restart(Restart::Permanent).start().wait());
+    eventually("it is being started", || system.lookup::<Worker>("b").is_ok());
+    system.lookup::<Worker>("b").unwrap().kill();
+    assert!(matches!(start.join().unwrap(), Err(SpawnError::Failed(StopReason::Killed))));
+    assert!(system.lookup::<Worker>("b").is_err(), "it is not restarted");
 }
 
 /// A tree by hand is the same.

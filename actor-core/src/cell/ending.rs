@@ -115,8 +115,10 @@ impl<A: Messages> Turn<'_, A> {
     }
 
     fn may_come_back(&self, reason: &StopReason) -> bool {
-        // The first start's failure is the spawner's to handle, as in OTP's start_child.
-        let never_ran = matches!(reason, StopReason::StartFailed(_)) && self.life.number == 1;
+        // The first start's failure is the spawner's to handle, as in OTP's start_child. If the spawner waits for it, so is
+        // any other end before it is there: a supervisor in its own start takes no news of children, but waits for this.
+        let failed = matches!(reason, StopReason::StartFailed(_)) || self.has_spawner();
+        let never_ran = failed && self.life.number <= 1;
         let by_type = match (self.cell.restart, reason) {
             (Restart::Temporary, _) | (_, StopReason::Ignored) => false,
             (Restart::Permanent, _) => true,

@@ -41,7 +41,8 @@ pub(crate) use rest::Mode;
 ///
 /// For an unbounded mailbox, messages that the actor has not taken notice of yet are not counted:
 /// counting them would make each of them dearer. While a handler runs, up to an eighth of a bounded
-/// mailbox's capacity may still be counted as queued although it was given to handlers.
+/// mailbox's capacity may still be counted as queued although it was given to handlers. When the actor has ended the
+/// account is closed: nothing is queued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MailboxStats {
     /// Taken into the mailbox.
@@ -334,13 +335,16 @@ impl<M> Mailbox<M> {
     }
 
     pub(crate) fn stats(&self) -> MailboxStats {
+        // First, since it synchronises with the end: what that has counted is seen.
+        let has_ended = self.done().is_some();
         let (rejected, dead, granted) = self.rare.get().map_or((0, 0, 0), |rare| {
             let counts = (rare.rejected.load(Ordering::Relaxed), rare.dead.load(Ordering::Relaxed));
             (counts.0, counts.1, rare.line.lock().granted() as u64)
         });
         let handled = self.handled.load(Ordering::Relaxed);
         let used = self.used.load(Ordering::Relaxed).min(self.limits.capacity());
-        let queued = u64::from(used).saturating_sub(granted);
+        // After the end, places are those of senders who are about to find that out.
+        let queued = if has_ended { 0 } else { u64::from(used).saturating_sub(granted) };
         MailboxStats { accepted: handled + queued + dead, handled, queued, dead, rejected }
     }
 

@@ -228,6 +228,11 @@ impl<A: Messages> Turn<'_, A> {
         self.handler_done()
     }
 
+    /// Whether somebody waits for the start.
+    pub(crate) fn has_spawner(&self) -> bool {
+        self.life.uncommon.as_ref().is_some_and(|uncommon| uncommon.spawner.is_some())
+    }
+
     /// Who waits for the start, once.
     pub(crate) fn take_spawner(&mut self) -> Option<Reply<(), StopReason>> {
         let uncommon = self.life.uncommon.as_mut()?;

@@ -112,7 +112,11 @@ impl<M> Mailbox<M> {
                     return Pushed::Refused(Refusal::Full(message));
                 }
                 match ring.pop() {
-                    Some(oldest) => dropped = Some(oldest),
+                    // Counted with the lock, so before the end.
+                    Some(oldest) => {
+                        self.rare().dead.fetch_add(1, Ordering::Relaxed);
+                        dropped = Some(oldest);
+                    }
                     // All places are granted: the new one is the oldest of those without.
                     None => {
                         self.rare().dead.fetch_add(1, Ordering::Relaxed);
@@ -125,10 +129,7 @@ impl<M> Mailbox<M> {
         let schedule = self.raise(Flags::RING);
         match dropped {
             None => Pushed::Taken { schedule },
-            Some(of) => {
-                self.rare().dead.fetch_add(1, Ordering::Relaxed);
-                Pushed::Instead { of, schedule }
-            }
+            Some(of) => Pushed::Instead { of, schedule },
         }
     }
 }

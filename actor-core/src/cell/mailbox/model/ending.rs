@@ -4,7 +4,9 @@
 //!
 //! * a look at the flags after the token is given back, as it was once: concurrent load from a freed cell;
 //! * `end` leaves the ring open, or closes it only if it was made by then, as it was once: a message is
-//!   accepted that is neither handled nor left over.
+//!   accepted that is neither handled nor left over;
+//! * `stats` counts the places of one that has ended, as it once did: the account shows one queued, of a sender who
+//!   is about to be refused.
 
 use super::*;
 
@@ -29,6 +31,25 @@ fn each_is_taken_or_refused(settings: Settings, end: fn(&Actor)) {
     });
     assert!(!actor.tell(3), "accepted after the end");
     assert_eq!(actor.mailbox.stats().queued, 0);
+}
+
+/// Nothing is added to the account of one that has ended, not even for a moment.
+#[test]
+fn the_account_of_one_that_has_ended_is_closed() {
+    check(2, || {
+        let actor = Actor::new(Settings::DEFAULT);
+        let sender = {
+            let actor = actor.clone();
+            thread::spawn(move || actor.tell(1))
+        };
+        // SAFETY: the token is ours, and kept.
+        drop(unsafe { actor.mailbox.receiver() }.end());
+        actor.mailbox.mark_done(Done::As(Asked::Kill));
+        let account = actor.mailbox.stats();
+        let accepted = u64::from(sender.join().unwrap());
+        assert_eq!((account.accepted, account.dead), (accepted, accepted));
+        assert_eq!(actor.mailbox.stats(), account);
+    });
 }
 
 #[test]
