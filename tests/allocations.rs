@@ -3,47 +3,11 @@
 //!
 //! A binary of its own, and without the test harness: the allocator is the process's, and whatever else runs
 //! in it would be counted too. There is one worker, so that what happens does not depend on who is quicker.
-#![allow(unsafe_code)]
+mod counted;
 
-use std::alloc::{GlobalAlloc, Layout, System as Allocator};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actor_core::prelude::*;
-
-/// The system's allocator, which is counted.
-struct Counted;
-
-static COUNT: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: all of it is the system's allocator, but for the counting, which allocates nothing.
-unsafe impl GlobalAlloc for Counted {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: passed on from the caller.
-        unsafe { Allocator.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { Allocator.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { Allocator.realloc(block, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { Allocator.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counted = Counted;
 
 /// How many of each operation are counted, after a tenth of it to warm up.
 const N: u64 = 100_000;
@@ -249,9 +213,9 @@ fn timer(system: &System, delay: Duration) -> impl Fn(u64) {
 fn allocations(n: u64, operations: impl Fn(u64)) -> f64 {
     operations(n / 10);
     let round = || {
-        let before = COUNT.load(Ordering::Relaxed);
+        let before = counted::allocations();
         operations(n);
-        COUNT.load(Ordering::Relaxed) - before
+        counted::allocations() - before
     };
     let least = (0..ROUNDS).map(|_| round()).min().expect("there is a round");
     least as f64 / n as f64
