@@ -6,6 +6,7 @@
 
 mod conn;
 mod draining;
+mod frames;
 mod inbox;
 mod port;
 mod queue;
@@ -89,3 +90,6 @@ pub enum HalfClosed {
     /// Go on writing; the actor ends the connection when it has no more to say.
     StayOpen,
 }
+
+#[cfg(test)]
+mod tests;

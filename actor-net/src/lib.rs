@@ -58,7 +58,7 @@ mod driver;
 mod listener;
 mod options;
 
-pub use bytes::Bytes;
+pub use bytes::{Bytes, BytesMut};
 
 pub use client::Client;
 pub use codec::{Codec, Decoded, LineError, Lines};

@@ -23,9 +23,9 @@ use super::{Codec, Decoded};
 /// use actor_net::{Codec, Decoded, Lines};
 ///
 /// let mut lines = Lines::new(80);
-/// let found = lines.decode(b"one\r\ntwo", false);
-/// assert_eq!(found, Decoded::Frame { frame: "one", used: 5 });
-/// assert_eq!(lines.decode(b"two", false), Decoded::Need);
+/// let mut input = *b"one\r\ntwo";
+/// assert_eq!(lines.decode(&mut input, false), Decoded::Frame { frame: "one", used: 5 });
+/// assert_eq!(lines.decode(&mut input[5..], false), Decoded::Need);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Lines {
@@ -69,9 +69,11 @@ impl Lines {
 
 impl Codec for Lines {
     type Frame<'a> = &'a str;
+    type Output<'a> = &'a str;
     type Error = LineError;
 
-    fn decode<'a>(&mut self, input: &'a [u8], eof: bool) -> Decoded<&'a str, LineError> {
+    fn decode<'a>(&'a mut self, input: &'a mut [u8], eof: bool) -> Decoded<&'a str, LineError> {
+        let input: &'a [u8] = input;
         let window = &input[..input.len().min(self.max + 2)];
         let from = self.scanned.min(window.len());
         let Some(found) = memchr(b'\n', &window[from..]) else {

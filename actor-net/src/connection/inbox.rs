@@ -10,8 +10,8 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[self.start..]
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..]
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -12,12 +12,12 @@ use mio::net::TcpStream;
 
 use super::conn::Conn;
 use super::draining::Draining;
+use super::frames::{Found, Frames};
 use super::inbox::Inbox;
 use super::reason::{CloseReason, Ending};
 use super::scratch::{SIZE, Scratch};
 use super::shared::{Progress, Shared};
 use super::{Connection, HalfClosed};
-use crate::codec::{Codec, Decoded};
 use crate::options::Options;
 
 /// The most bytes one turn reads.
@@ -184,7 +184,7 @@ impl<C: Connection, H> ConnectionPort<C, H> {
         }
         if let Phase::Fresh = self.phase {
             self.phase = Phase::Open;
-            self.codec = Some(actor.codec());
+            self.shared.write_replies(self.codec.insert(actor.codec()));
             actor.opened(ctx);
         }
         self.flush();
@@ -230,7 +230,7 @@ impl<C: Connection, H> ConnectionPort<C, H> {
                     let mut used = 0;
                     if self.inbox.is_empty() {
                         let found;
-                        (used, found) = frames.decode(&scratch[..n], false);
+                        (used, found) = frames.decode(&mut scratch[..n], false);
                         self.hungry = found == Found::Need;
                         if found != Found::Need {
                             self.inbox.append(&scratch[used..n]);
@@ -363,58 +363,5 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
 impl<C: Connection, H> Drop for ConnectionPort<C, H> {
     fn drop(&mut self) {
         self.shared.fail();
-    }
-}
-
-/// Hands frames on, as many as are left in the turn's budget.
-struct Frames<'a, C: Connection> {
-    shared: &'a Shared,
-    codec: &'a mut C::Codec,
-    actor: &'a mut C,
-    ctx: &'a mut Context<C>,
-    left: usize,
-}
-
-/// Why no more frames were handed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Found {
-    /// What is left is not a whole frame.
-    Need,
-    /// The budget is spent.
-    Spent,
-    /// The connection has ended.
-    End,
-}
-
-impl<C: Connection> Frames<'_, C> {
-    /// Says how many bytes are used up, and why it went no further.
-    fn decode(&mut self, input: &[u8], eof: bool) -> (usize, Found) {
-        let mut at = 0;
-        loop {
-            if self.left == 0 && (eof || at < input.len()) {
-                return (at, Found::Spent);
-            }
-            match self.codec.decode(&input[at..], eof) {
-                Decoded::Need => return (at, Found::Need),
-                Decoded::Frame { frame, used } => {
-                    at += used;
-                    self.actor.frame(frame, self.ctx);
-                }
-                Decoded::Refused { error, used } => {
-                    at += used;
-                    tracing::debug!(peer = %self.shared.peer(), %error, "refused what the peer sent");
-                    self.actor.refused(&error, self.ctx);
-                }
-                Decoded::Fatal(error) => {
-                    self.actor.refused(&error, self.ctx);
-                    self.shared.end(CloseReason::Protocol(error.to_string()));
-                    return (at, Found::End);
-                }
-            }
-            self.left = self.left.saturating_sub(1);
-            if self.shared.has_ended() || self.ctx.is_stopping() {
-                return (at, Found::End);
-            }
-        }
     }
 }

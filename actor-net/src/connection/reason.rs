@@ -7,7 +7,7 @@ use std::{fmt, io};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// The peer sent all it had to send and closed.
+    /// The peer sent all it had to send and closed, or has said that it does in the way of its protocol.
     Eof,
     /// The peer, or something on the way, broke the connection off. What was sent last may be lost.
     Reset,

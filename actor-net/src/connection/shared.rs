@@ -14,6 +14,7 @@ use mio::net::TcpStream;
 use super::Pressure;
 use super::queue::{Flush, Queue};
 use super::reason::{CloseReason, Ending};
+use crate::codec::Codec;
 use crate::driver::Source;
 use crate::options::Options;
 
@@ -148,6 +149,13 @@ impl Shared {
             return Pressure::Closed;
         }
         if state.queue.push(write, &self.options) { Pressure::High } else { Pressure::Low }
+    }
+
+    /// Queues what the codec has to say by itself.
+    pub(super) fn write_replies(&self, codec: &mut impl Codec) {
+        if let Some(replies) = codec.replies() {
+            self.write(replies);
+        }
     }
 
     /// Ends the connection, logs it and says true, unless it has ended already.

@@ -11,9 +11,10 @@ pub(crate) struct Raw;
 
 impl Codec for Raw {
     type Frame<'a> = &'a [u8];
+    type Output<'a> = &'a [u8];
     type Error = Infallible;
 
-    fn decode<'a>(&mut self, input: &'a [u8], _eof: bool) -> Decoded<&'a [u8], Infallible> {
+    fn decode<'a>(&'a mut self, input: &'a mut [u8], _eof: bool) -> Decoded<&'a [u8], Infallible> {
         match input.len() {
             0 => Decoded::Need,
             used => Decoded::Frame { frame: input, used },
@@ -32,7 +33,7 @@ mod tests {
 
     #[test]
     fn a_frame_is_what_has_come() {
-        assert_eq!(Raw.decode(b"abc", false), Decoded::Frame { frame: &b"abc"[..], used: 3 });
-        assert_eq!(Raw.decode(b"", true), Decoded::Need);
+        assert_eq!(Raw.decode(&mut b"abc".to_vec(), false), Decoded::Frame { frame: &b"abc"[..], used: 3 });
+        assert_eq!(Raw.decode(&mut [], true), Decoded::Need);
     }
 }

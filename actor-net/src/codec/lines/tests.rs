@@ -2,6 +2,7 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 
 use super::{LineError, Lines};
+use crate::codec::feed::{self, Found};
 use crate::codec::{Codec, Decoded};
 
 /// What a decoder made of a stream, with nothing borrowed.
@@ -14,39 +15,13 @@ enum Seen {
 
 /// Feeds the stream in pieces of the given sizes, as reads from a socket would.
 fn feed(max: usize, stream: &[u8], sizes: &[usize]) -> Vec<Seen> {
-    let mut lines = Lines::new(max);
-    let mut seen = Vec::new();
-    let mut kept: Vec<u8> = Vec::new();
-    let mut rest = stream;
-    let mut sizes = sizes.iter().copied();
-    loop {
-        let size = sizes.next().unwrap_or(rest.len()).min(rest.len());
-        let eof = rest.is_empty();
-        kept.extend_from_slice(&rest[..size]);
-        rest = &rest[size..];
-        let mut at = 0;
-        loop {
-            match lines.decode(&kept[at..], eof) {
-                Decoded::Need => break,
-                Decoded::Frame { frame, used } => {
-                    seen.push(Seen::Line(frame.to_owned()));
-                    at += used;
-                }
-                Decoded::Refused { error, used } => {
-                    seen.push(Seen::Refused(error));
-                    at += used;
-                }
-                Decoded::Fatal(error) => {
-                    seen.push(Seen::Fatal(error));
-                    return seen;
-                }
-            }
-        }
-        kept.drain(..at);
-        if eof {
-            return seen;
-        }
-    }
+    let own = |found: Found<&str, LineError>| match found {
+        Found::Frame(line) => Seen::Line(line.to_owned()),
+        Found::Refused(error) => Seen::Refused(error),
+        Found::Fatal(error) => Seen::Fatal(error),
+        Found::End => unreachable!("lines have no end"),
+    };
+    feed::feed(&mut Lines::new(max), stream, sizes, own).found
 }
 
 fn whole(max: usize, stream: &[u8]) -> Vec<Seen> {
@@ -79,8 +54,8 @@ fn the_maximum_does_not_count_the_terminator() {
 #[test]
 fn a_line_without_end_is_refused_before_it_is_kept() {
     let mut lines = Lines::new(3);
-    assert_eq!(lines.decode(b"abc\r", false), Decoded::Need);
-    assert_eq!(lines.decode(b"abcd", false), Decoded::Fatal(LineError::TooLong { limit: 3 }));
+    assert_eq!(lines.decode(&mut b"abc\r".to_vec(), false), Decoded::Need);
+    assert_eq!(lines.decode(&mut b"abcd".to_vec(), false), Decoded::Fatal(LineError::TooLong { limit: 3 }));
 }
 
 #[test]

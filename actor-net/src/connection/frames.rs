@@ -1,0 +1,100 @@
+//! From bytes to the actor's methods, by way of its codec.
+
+use actor_core::Context;
+
+use super::Connection;
+use super::reason::CloseReason;
+use super::shared::Shared;
+use crate::codec::{Codec, Decoded};
+
+/// Hands frames on, as many as are left in the turn's budget.
+pub(super) struct Frames<'a, C: Connection> {
+    pub(super) shared: &'a Shared,
+    pub(super) codec: &'a mut C::Codec,
+    pub(super) actor: &'a mut C,
+    pub(super) ctx: &'a mut Context<C>,
+    pub(super) left: usize,
+}
+
+/// Why no more frames were handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// What is left is not a whole frame.
+    Need,
+    /// The budget is spent.
+    Spent,
+    /// The connection has ended.
+    End,
+}
+
+/// What one call of the codec has led to.
+enum Step<E> {
+    Need,
+    Handed,
+    Refused(E),
+    Fatal(E),
+    End,
+}
+
+impl<C: Connection> Frames<'_, C> {
+    /// Says how many bytes are used up, and why it went no further.
+    pub(super) fn decode(&mut self, input: &mut [u8], eof: bool) -> (usize, Found) {
+        let mut at = 0;
+        let found = loop {
+            if self.left == 0 && (eof || at < input.len()) {
+                break Found::Spent;
+            }
+            match self.step(&mut at, input, eof) {
+                Step::Need => break Found::Need,
+                Step::Handed => {}
+                Step::Refused(error) => {
+                    tracing::debug!(peer = %self.shared.peer(), %error, "refused what the peer sent");
+                    self.refuse(&error);
+                }
+                Step::Fatal(error) => {
+                    self.refuse(&error);
+                    self.shared.end(CloseReason::Protocol(error.to_string()));
+                    return (at, Found::End);
+                }
+                Step::End => {
+                    self.shared.write_replies(self.codec);
+                    self.shared.end(CloseReason::Eof);
+                    return (at, Found::End);
+                }
+            }
+            self.left = self.left.saturating_sub(1);
+            if self.shared.has_ended() || self.ctx.is_stopping() {
+                break Found::End;
+            }
+        };
+        self.shared.write_replies(self.codec);
+        (at, found)
+    }
+
+    /// Asks the codec once, and hands on what it finds. After this nothing is borrowed from it.
+    fn step(&mut self, at: &mut usize, input: &mut [u8], eof: bool) -> Step<<C::Codec as Codec>::Error> {
+        match self.codec.decode(&mut input[*at..], eof) {
+            Decoded::Need => Step::Need,
+            Decoded::Frame { frame, used } => {
+                *at += used;
+                self.actor.frame(frame, self.ctx);
+                Step::Handed
+            }
+            Decoded::Used(used) => {
+                *at += used;
+                Step::Handed
+            }
+            Decoded::Refused { error, used } => {
+                *at += used;
+                Step::Refused(error)
+            }
+            Decoded::Fatal(error) => Step::Fatal(error),
+            Decoded::End => Step::End,
+        }
+    }
+
+    fn refuse(&mut self, error: &<C::Codec as Codec>::Error) {
+        self.shared.write_replies(self.codec);
+        self.actor.refused(error, self.ctx);
+    }
+}
