@@ -5,10 +5,12 @@
 
 #[cfg(test)]
 pub(crate) mod feed;
+mod length;
 mod lines;
 
 use bytes::{Bytes, BytesMut};
 
+pub use length::{LengthDelimited, LengthError};
 pub use lines::{LineError, Lines};
 
 /// Finds frames in bytes, and makes bytes of frames.

@@ -47,7 +47,8 @@
 //! | [`Listener`], [`Server`], [`Drained`] | accept connections, and stop in good order |
 //! | [`Client`] | make a connection |
 //! | [`Connection`], [`Conn`], [`Pressure`], [`HalfClosed`], [`CloseReason`] | what an actor does with a connection |
-//! | [`Codec`], [`Decoded`], [`Lines`], [`LineError`] | frames in bytes |
+//! | [`Codec`], [`Decoded`] | frames in bytes |
+//! | [`Lines`], [`LineError`], [`LengthDelimited`], [`LengthError`] | those that end with a line break, or begin with their length |
 //! | [`Options`] | limits and socket options |
 #![forbid(unsafe_code)]
 
@@ -61,7 +62,7 @@ mod options;
 pub use bytes::{Bytes, BytesMut};
 
 pub use client::Client;
-pub use codec::{Codec, Decoded, LineError, Lines};
+pub use codec::{Codec, Decoded, LengthDelimited, LengthError, LineError, Lines};
 pub use connection::{CloseReason, Conn, Connection, HalfClosed, Pressure};
 pub use driver::{MioDriver, builder, driver};
 pub use listener::{Drained, Listener, Server};
