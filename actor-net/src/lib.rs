@@ -49,6 +49,7 @@
 //! | [`Connection`], [`Conn`], [`Pressure`], [`HalfClosed`], [`CloseReason`] | what an actor does with a connection |
 //! | [`Codec`], [`Decoded`] | frames in bytes |
 //! | [`Lines`], [`LineError`], [`LengthDelimited`], [`LengthError`] | those that end with a line break, or begin with their length |
+//! | [`http`] | HTTP/1.1 as a server speaks it |
 //! | [`Options`] | limits and socket options |
 #![forbid(unsafe_code)]
 
@@ -56,6 +57,7 @@ mod client;
 mod codec;
 mod connection;
 mod driver;
+pub mod http;
 mod listener;
 mod options;
 

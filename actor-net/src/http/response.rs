@@ -1,0 +1,207 @@
+//! Responses, and what a request asks of the one that answers it.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::date;
+use super::error::Error;
+use super::fields::{is_token, is_value};
+use super::status;
+use crate::connection::{Conn, Pressure};
+
+/// Bodies from here on are written as they are, not copied behind their head.
+const COPIED: usize = 4 << 10;
+
+/// A response as its maker sees it: a status, headers and a body. What frames it in the stream,
+/// `Content-Length`, `Connection` and `Date`, the encoder adds.
+///
+/// ```
+/// use actor_net::http::Response;
+///
+/// let response = Response::new(200).header("Content-Type", "text/plain").body("hello");
+/// # let _ = response;
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a response does nothing until it is sent"]
+pub struct Response {
+    status: u16,
+    /// As they go out, each with its line break.
+    headers: Vec<u8>,
+    body: Bytes,
+    close: bool,
+    wrong: Option<&'static str>,
+}
+
+impl Response {
+    /// A response with this status, 200 to 599, and nothing else.
+    pub fn new(status: u16) -> Response {
+        let wrong = (!(200..600).contains(&status)).then_some("its status is not 200 to 599");
+        Response { status, headers: Vec::new(), body: Bytes::new(), close: false, wrong }
+    }
+
+    /// Adds a header.
+    ///
+    /// One that breaks the grammar, such as a value with a line break in it, and one that is the
+    /// encoder's own (`Connection`, `Content-Length`, `Date`, `Transfer-Encoding`, `Upgrade`) makes
+    /// the response one that cannot be sent; [`Answer::send`] tells what happens then.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Response {
+        const OURS: [&str; 5] = ["connection", "content-length", "date", "transfer-encoding", "upgrade"];
+        let value = value.as_ref();
+        if name.is_empty() || !name.bytes().all(is_token) {
+            self.wrong = Some("the name of a header is none");
+        } else if !value.iter().all(|byte| is_value(*byte)) {
+            self.wrong = Some("the value of a header has a control character in it");
+        } else if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+            self.wrong = Some("a header is the encoder's own");
+        } else {
+            put_header(&mut self.headers, name, value);
+        }
+        self
+    }
+
+    /// The body. Where there must be none it is not sent: in answer to `HEAD`, and with the statuses
+    /// 204, 205 and 304.
+    pub fn body(mut self, body: impl Into<Bytes>) -> Response {
+        self.body = body.into();
+        self
+    }
+
+    /// Makes it the last of its connection.
+    pub fn close(mut self) -> Response {
+        self.close = true;
+        self
+    }
+}
+
+fn put_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What a request asks of its response: whether it may have a body, and whether the connection goes
+/// on. Small and independent of the request, to be kept until the response is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "each request is to be answered, in the order they came in"]
+pub struct Answer {
+    minor: u8,
+    head: bool,
+    last: bool,
+}
+
+impl Answer {
+    pub(super) fn new(minor: u8, head: bool, last: bool) -> Answer {
+        Answer { minor, head, last }
+    }
+
+    /// Whether the connection ends after the response, since the client has said so.
+    #[must_use]
+    pub fn is_last(self) -> bool {
+        self.last
+    }
+
+    /// Appends the response to `out`. Does nothing else: whether the connection is to be closed
+    /// behind it, [`is_last`](Self::is_last) and the response know.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsendable`] if the response breaks the grammar; `out` is as it was.
+    pub fn encode(self, response: &Response, out: &mut BytesMut) -> Result<(), Error> {
+        let body = self.encode_head(response, out)?;
+        out.put_slice(body);
+        Ok(())
+    }
+
+    /// Writes the response, and closes the connection behind it if it is the last. Says what
+    /// [`Conn::write`] does.
+    ///
+    /// A response that cannot be sent is a bug of who made it: the client gets a bare 500 instead,
+    /// and the log an error that says what is wrong.
+    pub fn send(self, response: Response, conn: &mut Conn) -> Pressure {
+        let mut out = BytesMut::new();
+        let sent = self.encode_head(&response, &mut out).cloned();
+        let (mut body, close) = (Bytes::new(), self.last || response.close);
+        match sent {
+            Ok(sent) => body = sent,
+            Err(error) => {
+                tracing::error!(peer = %conn.peer_addr(), %error, "answered with 500 instead");
+                let bare = Response { close: response.close, ..Response::new(500) };
+                if self.encode_head(&bare, &mut out).is_err() {
+                    conn.abort();
+                }
+            }
+        }
+        if body.len() < COPIED {
+            out.put_slice(&body);
+            body = Bytes::new();
+        }
+        conn.write(out);
+        let pressure = conn.write(body);
+        if close {
+            conn.close();
+        }
+        pressure
+    }
+
+    /// Appends all but the body, and gives that of it which is to follow.
+    fn encode_head<'a>(self, response: &'a Response, out: &mut BytesMut) -> Result<&'a Bytes, Error> {
+        static NOTHING: Bytes = Bytes::new();
+        if let Some(wrong) = response.wrong {
+            return Err(Error::Unsendable(wrong));
+        }
+        let status = response.status;
+        let body = if let 204 | 205 | 304 = status { &NOTHING } else { &response.body };
+        let copied = if body.len() < COPIED { body.len() } else { 0 };
+        out.reserve(160 + response.headers.len() + copied);
+        put_status(out, status);
+        out.put_slice(b"Date: ");
+        out.put_slice(&date::now());
+        out.put_slice(b"\r\n");
+        out.put_slice(&response.headers);
+        // These two never have a body, and must not say that it has a length.
+        if !matches!(status, 204 | 304) {
+            out.put_slice(b"Content-Length: ");
+            put_decimal(out, body.len());
+            out.put_slice(b"\r\n");
+        }
+        if self.last || response.close {
+            out.put_slice(b"Connection: close\r\n");
+        } else if self.minor == 0 {
+            out.put_slice(b"Connection: keep-alive\r\n");
+        }
+        out.put_slice(b"\r\n");
+        Ok(if self.head { &NOTHING } else { body })
+    }
+}
+
+fn put_status(out: &mut BytesMut, status: u16) {
+    out.put_slice(b"HTTP/1.1 ");
+    put_decimal(out, usize::from(status));
+    out.put_u8(b' ');
+    out.put_slice(status::reason(status).as_bytes());
+    out.put_slice(b"\r\n");
+}
+
+fn put_decimal(out: &mut BytesMut, mut n: usize) {
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            break;
+        }
+    }
+    out.put_slice(&digits[at..]);
+}
+
+/// Appends the response that tells of an error and ends the connection.
+pub(super) fn refusal(error: &Error, to_head: bool, out: &mut BytesMut) {
+    let response = Response::new(error.status()).close();
+    let response = response.header("Content-Type", "text/plain").body(format!("{error}\n"));
+    let answer = Answer::new(1, to_head, true);
+    // It has been made of nothing but what is known here.
+    let encoded = answer.encode(&response, out);
+    debug_assert_eq!(encoded, Ok(()));
+}
