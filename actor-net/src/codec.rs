@@ -131,3 +131,17 @@ pub enum Decoded<F, E> {
     /// order, and the codec not asked again.
     End,
 }
+
+impl<F, E> Decoded<F, E> {
+    /// The same with another frame and another error.
+    pub(crate) fn map<G, D>(self, frame: impl FnOnce(F) -> G, error: impl FnOnce(E) -> D) -> Decoded<G, D> {
+        match self {
+            Decoded::Need => Decoded::Need,
+            Decoded::Frame { frame: found, used } => Decoded::Frame { frame: frame(found), used },
+            Decoded::Used(used) => Decoded::Used(used),
+            Decoded::Refused { error: wrong, used } => Decoded::Refused { error: error(wrong), used },
+            Decoded::Fatal(wrong) => Decoded::Fatal(error(wrong)),
+            Decoded::End => Decoded::End,
+        }
+    }
+}

@@ -83,5 +83,11 @@ pub use request::Request;
 pub use response::{Answer, Response};
 pub use server::Server;
 
+// What else of this WebSocket begins with.
+pub(crate) use fields::{is_token, is_value, list};
+pub(crate) use head::Scan as HeadScan;
+pub(crate) use limits::{Limits, MOST_HEADERS};
+pub(crate) use response::refusal;
+
 #[cfg(test)]
 mod tests;

@@ -50,6 +50,7 @@
 //! | [`Codec`], [`Decoded`] | frames in bytes |
 //! | [`Lines`], [`LineError`], [`LengthDelimited`], [`LengthError`] | those that end with a line break, or begin with their length |
 //! | [`http`] | HTTP/1.1 as a server speaks it |
+//! | [`websocket`] | WebSocket, at either end, and the HTTP before it |
 //! | [`Options`] | limits and socket options |
 #![forbid(unsafe_code)]
 
@@ -60,6 +61,7 @@ mod driver;
 pub mod http;
 mod listener;
 mod options;
+pub mod websocket;
 
 pub use bytes::{Bytes, BytesMut};
 

@@ -40,6 +40,10 @@ pub enum Error {
     Version,
     /// The stream ended before the request did.
     Truncated,
+    /// It is a request for an upgrade from a page that is not allowed to make one.
+    Forbidden(&'static str),
+    /// It is a request for an upgrade to a version of WebSocket that is not 13.
+    UpgradeVersion,
     /// Only from encoding: the response says what only the encoder may, or breaks the grammar.
     Unsendable(&'static str),
 }
@@ -50,9 +54,11 @@ impl Error {
     pub const fn status(&self) -> u16 {
         match self {
             Error::Malformed(_) | Error::Truncated => 400,
+            Error::Forbidden(_) => 403,
             Error::BodyTooLong { .. } => 413,
             Error::TargetTooLong { .. } => 414,
             Error::Expectation => 417,
+            Error::UpgradeVersion => 426,
             Error::HeadTooLong { .. } | Error::TooManyHeaders { .. } => 431,
             Error::Unsendable(_) => 500,
             Error::Unsupported(_) => 501,
@@ -73,6 +79,8 @@ impl fmt::Display for Error {
             Error::Unsupported(what) => write!(f, "not supported: {what}"),
             Error::Version => f.write_str("the version is neither HTTP/1.0 nor HTTP/1.1"),
             Error::Truncated => f.write_str("the stream ended in the middle of a request"),
+            Error::Forbidden(what) => write!(f, "forbidden: {what}"),
+            Error::UpgradeVersion => f.write_str("the version of WebSocket that is spoken here is 13"),
             Error::Unsendable(what) => write!(f, "the response cannot be sent: {what}"),
         }
     }

@@ -65,8 +65,13 @@ impl<'a> Headers<'a> {
     }
 
     /// The values of all headers of this name.
-    pub fn all(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    pub fn all<'n>(self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.filter_map(move |(other, value)| other.eq_ignore_ascii_case(name).then_some(value))
+    }
+
+    /// Whether one of the headers of this name, which are lists, has this member.
+    pub(crate) fn lists(self, name: &str, member: &str) -> bool {
+        self.all(name).flat_map(list).any(|other| other.eq_ignore_ascii_case(member.as_bytes()))
     }
 }
 

@@ -17,7 +17,7 @@ const LONGEST_METHOD: usize = 32;
 
 /// Looks for the end of a head that comes in pieces, and at each byte once.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Scan {
+pub(crate) struct Scan {
     /// Where the line begins that is not complete.
     line: u32,
     /// How far has been looked.
@@ -27,7 +27,7 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    pub(super) const fn new() -> Scan {
+    pub(crate) const fn new() -> Scan {
         Scan { line: 0, at: 0, lines: 0 }
     }
 
@@ -37,7 +37,7 @@ impl Scan {
     }
 
     /// How long the head is, once it is there.
-    pub(super) fn advance(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Error> {
+    pub(crate) fn advance(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Error> {
         // Another protocol is told apart by its first byte as a rule, and some would wait for an answer.
         if input.first().is_some_and(|byte| !fields::is_token(*byte)) {
             return Err(Error::Malformed("no method begins like this"));

@@ -1,11 +1,11 @@
 //! How much a peer may send before it is refused.
 
 /// The most headers that can be allowed: they are parsed into an array on the stack.
-pub(super) const MOST_HEADERS: usize = 128;
+pub(crate) const MOST_HEADERS: usize = 128;
 
 /// What a request may have. In four bytes each, since every connection has them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     pub(super) head: u32,
     pub(super) target: u32,
     pub(super) headers: u32,
@@ -13,7 +13,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) const fn new(body: usize) -> Limits {
+    pub(crate) const fn new(body: usize) -> Limits {
         Limits { head: 16 << 10, target: 8 << 10, headers: 100, body: narrow(body) }
     }
 }

@@ -197,9 +197,12 @@ fn put_decimal(out: &mut BytesMut, mut n: usize) {
 }
 
 /// Appends the response that tells of an error and ends the connection.
-pub(super) fn refusal(error: &Error, to_head: bool, out: &mut BytesMut) {
-    let response = Response::new(error.status()).close();
-    let response = response.header("Content-Type", "text/plain").body(format!("{error}\n"));
+pub(crate) fn refusal(error: &Error, to_head: bool, out: &mut BytesMut) {
+    let mut response = Response::new(error.status()).close();
+    if let Error::UpgradeVersion = error {
+        response = response.header("Sec-WebSocket-Version", "13");
+    }
+    response = response.header("Content-Type", "text/plain").body(format!("{error}\n"));
     let answer = Answer::new(1, to_head, true);
     // It has been made of nothing but what is known here.
     let encoded = answer.encode(&response, out);

@@ -82,7 +82,7 @@ impl Server {
     }
 
     /// Queues the response that says why a request is refused.
-    pub(crate) fn refuse(&mut self, error: &Error, to_head: bool) {
+    fn refuse(&mut self, error: &Error, to_head: bool) {
         response::refusal(error, to_head, &mut self.replies);
         self.stage = Stage::Last;
     }
