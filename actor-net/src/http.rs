@@ -52,9 +52,40 @@
 //!
 //! [`Request::answer`] is what is needed to answer. Requests that come one behind the other
 //! (pipelining) are handed out as they come, 16 a turn, and must be answered in this order. An actor
-//! that answers in [`frame`](crate::Connection::frame) does so, and one that leaves the answers to an
-//! async handler of its own as well, since its messages are handled one after the other. What waits
-//! for a client that does not read is bounded by the [cap](crate::Options::cap).
+//! that answers in [`frame`](crate::Connection::frame) does so. One that must ask others first
+//! [pauses](crate::Conn::pause), and resumes when it has answered; then the next request is looked at, and
+//! if that is to be refused, this is said behind the answers to those before it. What waits for a client
+//! that does not read is bounded by the [cap](crate::Options::cap).
+//!
+//! ```
+//! # use actor_core::prelude::*;
+//! # use actor_net::http::{self, Answer, Request, Response};
+//! # use actor_net::{Conn, Connection};
+//! # #[derive(Actor)]
+//! # struct Site { conn: Conn }
+//! # async fn look_up(_: String) -> String { String::new() }
+//! #[messages]
+//! impl Site {
+//!     #[message]
+//!     async fn serve(&mut self, path: String, answer: Answer) {
+//!         let page = look_up(path).await;
+//!         answer.send(Response::new(200).body(page), &mut self.conn);
+//!         self.conn.resume();
+//!     }
+//! }
+//!
+//! impl Connection for Site {
+//! #   type Codec = http::Server;
+//! #   fn codec(&self) -> http::Server { http::Server::new(0) }
+//!     // ...
+//!     fn frame(&mut self, request: Request<'_>, ctx: &mut Context<Self>) {
+//!         self.conn.pause();
+//!         if ctx.me().serve(request.path().to_owned(), request.answer()).tell().is_err() {
+//!             request.answer().send(Response::new(503).close(), &mut self.conn);
+//!         }
+//!     }
+//! }
+//! ```
 //!
 //! # What is refused
 //!

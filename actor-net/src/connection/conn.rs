@@ -59,6 +59,25 @@ impl Conn {
         self.shared.queued()
     }
 
+    /// Hands on no more frames, and reads no more, until [`resume`](Self::resume). What the peer sends
+    /// meanwhile waits in the kernel, as much as there is room for; then the peer has to wait. That it
+    /// has closed is noticed when what came before is read.
+    ///
+    /// For what must be done in order and takes a while: a request that is answered later, before the
+    /// next one is looked at.
+    pub fn pause(&mut self) {
+        if !is_condemned() {
+            self.shared.pause();
+        }
+    }
+
+    /// Goes on after [`pause`](Self::pause). Without one it does nothing.
+    pub fn resume(&mut self) {
+        if !is_condemned() {
+            self.shared.resume();
+        }
+    }
+
     /// Ends the connection in good order: no more is read, what was written so far is sent, then
     /// it is closed. The actor hears [`closed`](crate::Connection::closed) and stops.
     pub fn close(&mut self) {

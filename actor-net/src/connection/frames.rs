@@ -23,7 +23,7 @@ pub(super) enum Found {
     Need,
     /// The budget is spent.
     Spent,
-    /// The connection has ended.
+    /// The actor wants no more, for now or for ever.
     End,
 }
 
@@ -63,7 +63,7 @@ impl<C: Connection> Frames<'_, C> {
                 }
             }
             self.left = self.left.saturating_sub(1);
-            if self.shared.has_ended() || self.ctx.is_stopping() {
+            if self.shared.wants_no_more() || self.ctx.is_stopping() {
                 break Found::End;
             }
         };

@@ -191,7 +191,17 @@ impl<C: Connection, H> ConnectionPort<C, H> {
         if !ctx.is_stopping() && self.shared.eased() {
             actor.writable(ctx);
         }
-        if ctx.is_stopping() || self.shared.has_ended() { Again::No } else { self.read(actor, ctx) }
+        if ctx.is_stopping() {
+            return Again::No;
+        }
+        if self.shared.may_read() {
+            return self.read(actor, ctx);
+        }
+        // An actor that has paused may never read what came before a write failed.
+        if let Some(broken) = self.shared.broken() {
+            self.shared.end(broken);
+        }
+        Again::No
     }
 
     /// Reads and decodes until the socket has no more, the budget is spent or the end has come.

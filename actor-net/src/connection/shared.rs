@@ -33,6 +33,18 @@ struct State {
     /// The socket has not refused bytes since it last said that it takes some.
     writable: bool,
     status: Status,
+    reading: Reading,
+}
+
+/// Whether what comes in is looked at.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Reading {
+    #[default]
+    On,
+    /// The actor wants no more for now.
+    Paused,
+    /// It does again, and the port does not know that there may be something.
+    Resumed,
 }
 
 #[derive(Default)]
@@ -208,7 +220,33 @@ impl Shared {
     /// Whether the port has something to tell the actor that only a turn of its own can.
     pub(super) fn needs_turn(&self) -> bool {
         let state = self.lock();
-        state.is_closed() || state.queue.has_eased(&self.options)
+        state.is_closed() || state.queue.has_eased(&self.options) || state.reading == Reading::Resumed
+    }
+
+    pub(super) fn pause(&self) {
+        self.lock().reading = Reading::Paused;
+    }
+
+    pub(super) fn resume(&self) {
+        let mut state = self.lock();
+        if state.reading == Reading::Paused {
+            state.reading = Reading::Resumed;
+        }
+    }
+
+    /// Whether the port may read; the port knows then that there may be something.
+    pub(super) fn may_read(&self) -> bool {
+        let mut state = self.lock();
+        if state.reading == Reading::Resumed {
+            state.reading = Reading::On;
+        }
+        state.reading == Reading::On && !matches!(state.status, Status::Ended(_))
+    }
+
+    /// Whether no more frames are to be handed on.
+    pub(super) fn wants_no_more(&self) -> bool {
+        let state = self.lock();
+        state.reading == Reading::Paused || matches!(state.status, Status::Ended(_))
     }
 
     /// Gives the socket a client has made, and takes it.

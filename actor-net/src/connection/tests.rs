@@ -75,7 +75,21 @@ struct Session {
 }
 
 #[messages]
-impl Session {}
+impl Session {
+    /// Answers a frame that was left for later.
+    #[message]
+    async fn later(&mut self, ctx: &mut Context<Self>) {
+        ctx.system().sleep(Duration::from_millis(1)).await;
+        self.conn.write("(later)");
+        self.conn.resume();
+    }
+
+    #[message]
+    fn go_on_writing(&mut self, ctx: &mut Context<Self>) {
+        self.conn.write("x");
+        ctx.after_keyed("write", Duration::from_millis(1), SessionGoOnWriting);
+    }
+}
 
 impl Connection for Session {
     type Codec = Talkative;
@@ -88,8 +102,19 @@ impl Connection for Session {
         self.conn.write(">");
     }
 
-    fn frame(&mut self, byte: u8, _ctx: &mut Context<Self>) {
+    fn frame(&mut self, byte: u8, ctx: &mut Context<Self>) {
         self.conn.write(vec![byte]);
+        match byte {
+            b'L' => {
+                self.conn.pause();
+                ctx.me().later().tell().expect("room for a message");
+            }
+            b'Z' => {
+                self.conn.pause();
+                ctx.me().go_on_writing().tell().expect("room for a message");
+            }
+            _ => {}
+        }
     }
 
     fn refused(&mut self, _error: &Nonsense, _ctx: &mut Context<Self>) {
@@ -118,6 +143,7 @@ fn answer(input: &str) -> (String, CloseReason) {
     let mut client = TcpStream::connect(server.local_addr()).expect("a connection");
     client.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     client.write_all(input.as_bytes()).expect("the server reads");
+    client.shutdown(Shutdown::Write).expect("the server is there");
     let mut answer = String::new();
     client.read_to_string(&mut answer).expect("an answer and an end");
     (answer, ended.recv_timeout(PATIENCE).expect("an end"))
@@ -155,4 +181,27 @@ fn who_makes_the_codec_answer_and_does_not_read_is_a_slow_consumer() {
         why => panic!("closed for another reason: {why}"),
     }
     let _ = client.shutdown(Shutdown::Both);
+}
+
+#[test]
+fn a_frame_that_is_answered_later_keeps_the_next_waiting() {
+    let (text, why) = answer("albll!c");
+    assert_eq!(text, "<>AL(later)BL(later)L(later)#refused");
+    assert_eq!(why, CloseReason::Protocol(Nonsense.to_string()));
+    let (text, why) = answer("al");
+    assert_eq!(text, "<>AL(later)");
+    assert_eq!(why, CloseReason::Eof);
+}
+
+#[test]
+fn a_peer_that_goes_while_nothing_is_read_is_missed_when_it_is_written_to() {
+    let (_system, server, ended) = serve();
+    let mut client = TcpStream::connect(server.local_addr()).expect("a connection");
+    client.write_all(b"z").expect("the server reads");
+    let mut answer = [0; 5];
+    client.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"<>Zxx");
+    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("an option");
+    drop(client);
+    assert_eq!(ended.recv_timeout(PATIENCE).expect("an end"), CloseReason::Reset);
 }
