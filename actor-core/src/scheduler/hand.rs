@@ -1,6 +1,9 @@
 //! A thread that runs workers, as others see it: what it is about, its claim, and what it is ordered to do next.
 #![allow(unsafe_code)]
 
+#[cfg(all(test, loom))]
+mod model;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
@@ -13,7 +16,7 @@ use crate::observe::{Stack, StackError};
 use crate::platform::thread::{self as platform, ThreadId, Usage};
 use crate::scheduler::claim::Claim;
 use crate::scheduler::local;
-use crate::sync::{AtomicPtr, AtomicU64, Condvar, Mutex, OnceLock, Ordering};
+use crate::sync::{AtomicPtr, AtomicU64, Condvar, Mutex, OnceLock, Ordering, fence};
 
 /// What a thread is to do next.
 pub(super) enum Order {
@@ -213,7 +216,11 @@ impl Doing {
 
     /// Whose turn it was a moment ago, if `turn` still runs.
     pub(super) fn subject(&self, turn: u64) -> Option<Subject> {
-        // Relaxed, all three: see `set_subject`.
+        // What was noted for this turn, or later.
+        if self.claim.turn_with_all_before() != turn {
+            return None;
+        }
+        // Relaxed, all three: see the fence.
         let actor = ActorId(self.actor.load(Ordering::Relaxed));
         let kind = self.kind.load(Ordering::Relaxed);
         // SAFETY: it was made of a static reference, whoever reads it.
@@ -221,16 +228,25 @@ impl Doing {
         let message = self.message.load(Ordering::Relaxed);
         // SAFETY: as above.
         let message = unsafe { message.as_ref() }.copied();
+        // Acquire: with the fence in `note`. Who has read what was noted for a later turn sees here that this one has ended.
+        fence(Ordering::Acquire);
         Some(Subject { actor, kind, message }).filter(|_| self.turn() == turn)
     }
 
     /// Notes whose turn it is.
     #[inline]
     pub(super) fn set_subject(&self, task: &Task) {
-        // Relaxed: what is read is for people to look at, and for sysmon, which asks about turns of a millisecond and more:
-        // the stores of an earlier turn are long past then. Who is wrong all the same has taken one actor for another, once.
-        self.actor.store(task.actor().0, Ordering::Relaxed);
-        self.kind.store(ptr::from_ref(task.kind()).cast_mut(), Ordering::Relaxed);
+        self.note(task.actor(), task.kind());
+    }
+
+    #[inline]
+    fn note(&self, actor: ActorId, kind: *const Kind) {
+        // Release: the end of the turn before is seen by who sees any of this, and of the message that is noted later.
+        fence(Ordering::Release);
+        // Relaxed: see the fence, and the release in `Claim::leave`. The subject of a turn is noted once, before it begins,
+        // but for a task around another one, which is seen for a moment, by nobody who has seen the turn twice.
+        self.actor.store(actor.0, Ordering::Relaxed);
+        self.kind.store(kind.cast_mut(), Ordering::Relaxed);
         self.message.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
@@ -260,7 +276,7 @@ impl Doing {
     /// Notes which message's handler runs.
     #[inline]
     pub(super) fn set_message(&self, label: &'static &'static str) {
-        // Relaxed: as above; and what it points at has always been there.
+        // Relaxed: see the fence in `note`; and what it points at has always been there.
         self.message.store(ptr::from_ref(label).cast_mut(), Ordering::Relaxed);
     }
 }
