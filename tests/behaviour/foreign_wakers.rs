@@ -167,9 +167,12 @@ fn a_drop_does_not_hold_up_the_end_of_a_system_without_threads() {
         let sleep = system.sleep(HOUR);
         thread::spawn(move || pollster::block_on(sleep))
     };
-    let held = on_worker.clone();
-    let holder = system.spawn(move || Holder(held.clone())).unwrap();
-    holder.hold().tell().unwrap();
+    let [first_holder, next_holder] = [(); 2].map(|()| {
+        let held = on_worker.clone();
+        system.spawn(move || Holder(held.clone())).unwrap()
+    });
+    // The worker is taken over once more for the end; the next one holds up that thread, too.
+    first_holder.hold_with(next_holder).tell().unwrap();
     assert!(matches!(system.wait(), StopReason::OutOfThreads { .. }));
     in_drop.somebody_waits();
     eventually("who sleeps is woken", || sleeper.is_finished());
@@ -186,6 +189,13 @@ struct Holder(Gate);
 impl Holder {
     #[message]
     fn hold(&mut self) {
+        self.0.pass();
+    }
+
+    /// Has another hold the next thread that runs this worker.
+    #[message]
+    fn hold_with(&mut self, next: HolderRef) {
+        next.hold().tell().unwrap();
         self.0.pass();
     }
 }

@@ -157,12 +157,12 @@ fn reset_exponential_backoff_count_after_reset_timeout() {
     let child = script.child("a");
     let backoff = Backoff::new(Duration::from_millis(20), LIMIT).reset_after(Duration::from_millis(60));
     let spec = child.spec("a").backoff(backoff);
-    let supervisor = system.supervisor().intensity(100, LIMIT).child(spec).start().wait().unwrap();
+    system.supervisor().intensity(100, LIMIT).child(spec).start().wait().unwrap();
     let worker = child.get().unwrap();
     let crash = |incarnation| {
         let start = std::time::Instant::now();
+        // That it is delayed shows for 20 ms only at first, in which a thread that looks may have no processor.
         worker.crash().tell().unwrap();
-        eventually("it shows", || state(&supervisor, "a") == Some(ChildState::Delayed));
         is_back(&worker, incarnation);
         start.elapsed()
     };
