@@ -182,8 +182,8 @@ impl Scheduler {
         if wait::is_of_thread(&waker) { wait::wake(waker) } else { self.schedule(Task::wakeup(waker)) }
     }
 
-    /// Puts a task into the global queue; if `urgent`, for a worker to come to it at once, even if it naps. What a handler
-    /// schedules that has lost its worker is not, unless there is much of it: it may have more in a moment.
+    /// Puts a task into the global queue; if `urgent`, for a worker to come to it at once, even if it naps. What comes
+    /// from afar is not, unless there is much of it: there may be more in a moment.
     fn push_global(&self, task: Task, urgent: bool) {
         self.global.push(task);
         if self.is_stopping() && *self.live.lock() == 0 && !sysmon::is_here() {
@@ -217,6 +217,7 @@ impl Scheduler {
         let worker = if urgent { worker.or_else(|| self.sleep.napper_to_wake()) } else { worker };
         if let Some(worker) = worker {
             self.outside.wake_sent(local::is_worker_of(self));
+            local::has_woken(self);
             self.unpark(worker);
         }
     }
@@ -282,7 +283,7 @@ impl Scheduler {
     #[cold]
     #[inline(never)]
     pub(crate) fn divert(&self, task: Task, actor: ActorId, kind: &'static Kind) -> Result<(), Task> {
-        let for_workers = local::is_worker_of(self) || crew::is_courier_of(self);
+        let for_workers = local::is_worker_of(self) || crew::helps(self, crew::Helper::Courier);
         if !for_workers || self.is_stopping() || !self.background.conduct.is_slow(actor, kind) {
             return Err(task);
         }
@@ -381,7 +382,7 @@ impl Scheduler {
 
     /// Whether workers other than one that searches have something to run.
     fn others_run(&self) -> bool {
-        self.sleep.idle() + 1 < self.parallelism() || self.crew.any_lost()
+        self.sleep.idle() + 1 < self.parallelism() || self.crew.any_afar()
     }
 
     fn has_work(&self) -> bool {

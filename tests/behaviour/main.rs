@@ -3,6 +3,8 @@
 mod accounting;
 mod ask;
 mod async_handlers;
+#[cfg(target_os = "linux")]
+mod background;
 mod blocking;
 mod chat_binary;
 mod chat_crowd;

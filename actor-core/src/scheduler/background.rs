@@ -14,6 +14,7 @@ use crate::cell::task::Task;
 use crate::clock;
 use crate::scheduler::Scheduler;
 use crate::scheduler::hand::{Hand, Order};
+use crate::scheduler::local;
 use crate::sync::{Condvar, Mutex};
 use crate::system::SystemHandle;
 use conduct::Conduct;
@@ -159,6 +160,7 @@ pub(super) fn run(system: &SystemHandle, hand: &Arc<Hand>) {
 fn run_turn(scheduler: &Scheduler, hand: &Hand, task: Task) {
     let begun = clock::now();
     let subject = hand.run_turn(task);
+    local::ends_afar(scheduler);
     scheduler.tallies.background.count();
     scheduler.background.turn_ended();
     if let Some(subject) = subject {

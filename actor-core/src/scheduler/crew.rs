@@ -26,8 +26,8 @@ const SPARES: usize = 2;
 pub(super) struct Crew {
     state: Mutex<State>,
     ended: Condvar,
-    /// How many threads are in a turn for which they have lost their worker, and have scheduled something since.
-    lost: AtomicUsize,
+    /// How many threads are in long turns beside the workers, and have scheduled something in them.
+    afar: AtomicUsize,
     /// How many threads have the lowest priority.
     demoted: AtomicUsize,
 }
@@ -58,8 +58,8 @@ pub(super) enum NoSpare {
 impl Crew {
     pub(super) fn new(max: usize) -> Self {
         let state = State { max, hands: Vec::new(), spares: Vec::new(), started: 0, over: false };
-        let (lost, demoted) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Crew { state: Mutex::new(state), ended: Condvar::new(), lost, demoted }
+        let (afar, demoted) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Crew { state: Mutex::new(state), ended: Condvar::new(), afar, demoted }
     }
 
     /// A thread that has nothing to do, for one order. Not for threads that were demoted.
@@ -111,20 +111,20 @@ impl Crew {
         }
     }
 
-    /// A thread has scheduled something, and found that it has lost its worker.
-    pub(super) fn loses(&self) {
+    /// A thread has scheduled something in a long turn that no worker runs.
+    pub(super) fn begins_afar(&self) {
         // Relaxed, as below: a hint, whether more is to be expected from one.
-        self.lost.fetch_add(1, Ordering::Relaxed);
+        self.afar.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// That thread's turn has ended.
-    pub(super) fn returned(&self) {
-        self.lost.fetch_sub(1, Ordering::Relaxed);
+    /// That turn has ended.
+    pub(super) fn ends_afar(&self) {
+        self.afar.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Whether there is such a thread, which may schedule more.
-    pub(super) fn any_lost(&self) -> bool {
-        self.lost.load(Ordering::Relaxed) > 0
+    pub(super) fn any_afar(&self) -> bool {
+        self.afar.load(Ordering::Relaxed) > 0
     }
 
     /// Gives a thread the lowest priority, if it still is in this turn. True if it did.
@@ -261,10 +261,9 @@ pub(super) fn helper() -> Option<Helper> {
     HELPER.get()
 }
 
-/// Whether this thread is the courier of `scheduler`.
-pub(super) fn is_courier_of(scheduler: &Scheduler) -> bool {
-    helper() == Some(Helper::Courier)
-        && helped(|system| std::ptr::eq(system.scheduler(), scheduler)) == Some(true)
+/// Whether this thread helps `scheduler` so.
+pub(super) fn helps(scheduler: &Scheduler, so: Helper) -> bool {
+    helper() == Some(so) && helped(|system| std::ptr::eq(system.scheduler(), scheduler)) == Some(true)
 }
 
 /// The driver of one of the active workers, for an actor that opens a socket on a thread that helps them.

@@ -19,6 +19,10 @@ use crate::scheduler::hand::{Doing, Hand};
 use crate::scheduler::{Queue, Remote, Scheduler, pinned};
 use crate::sync::thread_local;
 
+/// So many times a turn of the background lane has a worker woken for what it schedules at once. Where the two share a
+/// processor, each time interrupts it for a message or two.
+const WAKES_OF_A_TURN: u32 = 32;
+
 thread_local! {
     /// Whether turns on this thread have taken long of late.
     static SLOW: Cell<bool> = const { Cell::new(false) };
@@ -132,8 +136,6 @@ pub(super) struct Post<'a> {
     pub(super) index: usize,
     /// Whether the worker runs actors, and so takes what is scheduled.
     pub(super) active: Cell<bool>,
-    /// Whether the thread has scheduled something after it had lost the worker.
-    pub(super) afar: Cell<bool>,
     /// How many turns, at the present pace, are worth stealing.
     pub(super) much: Cell<usize>,
 }
@@ -143,6 +145,10 @@ thread_local! {
     static POST: Cell<*const Post<'static>> = const { Cell::new(ptr::null()) };
     /// What this thread notes for others of the turns that it runs.
     static DOING: Cell<*const Doing> = const { Cell::new(ptr::null()) };
+    /// Whether the turn on this thread has scheduled something from afar.
+    static AFAR: Cell<bool> = const { Cell::new(false) };
+    /// How many times the turn that the background lane runs on this thread has woken a worker.
+    static WAKES: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Makes `post` this thread's, while `f` runs.
@@ -248,17 +254,31 @@ pub(super) fn is_worker_of(scheduler: &Scheduler) -> bool {
     with_post(|post| post.is_of(scheduler)) == Some(true)
 }
 
-/// Whether what this thread schedules comes from a handler that has lost its worker; more may come from there. Called
-/// when it could not be pushed here.
+/// Whether what this thread schedules comes from a long turn beside the workers, and more may come from there: it has lost
+/// its worker, or it is run by the background lane and has woken workers often. Called when it could not be pushed here.
 pub(super) fn schedules_from_afar(scheduler: &Scheduler) -> bool {
-    let afar = with_post(|post| {
-        let lost = post.is_of(scheduler) && post.hand.doing.claim.inside().is_none();
-        if lost && !post.afar.replace(true) {
-            scheduler.crew.loses();
-        }
-        lost
-    });
-    afar == Some(true)
+    let lost = with_post(|post| post.is_of(scheduler) && post.hand.doing.claim.inside().is_none());
+    let afar =
+        lost.unwrap_or_else(|| WAKES.get() >= WAKES_OF_A_TURN && crew::helps(scheduler, Helper::Background));
+    if afar && !AFAR.replace(true) {
+        scheduler.crew.begins_afar();
+    }
+    afar
+}
+
+/// This thread has woken a worker. Counted where the background lane runs a turn.
+pub(super) fn has_woken(scheduler: &Scheduler) {
+    if crew::helps(scheduler, Helper::Background) {
+        WAKES.set(WAKES.get().saturating_add(1));
+    }
+}
+
+/// A turn beside the workers has ended, which may have scheduled something from afar.
+pub(super) fn ends_afar(scheduler: &Scheduler) {
+    WAKES.set(0);
+    if AFAR.replace(false) {
+        scheduler.crew.ends_afar();
+    }
 }
 
 /// Calls `f` with the number of the worker that this thread runs, while nobody else can take it over; `None` if

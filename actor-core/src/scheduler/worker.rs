@@ -31,15 +31,7 @@ pub(super) fn run(system: &SystemHandle, index: usize, hand: &Arc<Hand>) {
     system.placement().settle(system.placement().core(index));
     let scheduler = system.scheduler();
     let remote = scheduler.remote(index);
-    let post = Post {
-        scheduler,
-        remote,
-        hand,
-        index,
-        active: Cell::new(true),
-        afar: Cell::new(false),
-        much: Cell::new(1),
-    };
+    let post = Post { scheduler, remote, hand, index, active: Cell::new(true), much: Cell::new(1) };
     // SAFETY: this thread has just got the claim on the worker, and is inside. From here on the queue is used between
     // turns only, and not after the claim was found to be lost.
     #[allow(unsafe_code)]
@@ -64,9 +56,7 @@ pub(super) fn run(system: &SystemHandle, index: usize, hand: &Arc<Hand>) {
     match outcome {
         Outcome::Stopped => scheduler.worker_ended(index),
         Outcome::Lost => {
-            if post.afar.get() {
-                scheduler.crew.returned();
-            }
+            local::ends_afar(scheduler);
             scheduler.outside.add_counted();
         }
     }
