@@ -50,7 +50,7 @@ use crew::Crew;
 use doze::Doze;
 use global::Global;
 use hand::Hand;
-use local::Pushed;
+use local::{Post, Pushed};
 use near::Near;
 pub use parallelism::ParallelismError;
 use parallelism::{Active, Recipe};
@@ -267,14 +267,14 @@ impl Scheduler {
     /// The number of the worker that this thread runs, if it runs one. Another thread may run it by the time that
     /// this is used.
     pub(crate) fn current_worker(&self) -> Option<usize> {
-        self.as_worker(|worker| worker).ok()
+        local::inside_as(self, |post| post.index)
     }
 
     /// Calls `f` with the number of the worker that this thread runs, which no other thread takes over meanwhile.
     /// Gives `f` back if it runs none.
     pub(crate) fn as_worker<R, F: FnOnce(usize) -> R>(&self, f: F) -> Result<R, F> {
         let mut f = Some(f);
-        let done = local::inside_as(self, |worker| f.take().map(|f| f(worker)));
+        let done = local::inside_as(self, |post| f.take().map(|f| f(post.index)));
         done.flatten().ok_or_else(|| f.expect("it was not called"))
     }
 
@@ -322,16 +322,16 @@ impl Scheduler {
 
     /// Counts an actor that begins.
     pub(crate) fn actor_started(&self, kind: &'static Kind) {
-        let count = |worker| self.outside.actor_started(Some(self.record(worker)), kind);
-        if self.as_worker(count).is_err() {
+        let count = |post: &Post<'_>| self.outside.actor_started(Some(&post.remote.record), kind);
+        if local::inside_as(self, count).is_none() {
             self.outside.actor_started(None, kind);
         }
     }
 
     /// Counts an actor that has ended.
     pub(crate) fn actor_ended(&self, kind: &'static Kind) {
-        let count = |worker| self.outside.actor_ended(Some(self.record(worker)), kind);
-        if self.as_worker(count).is_err() {
+        let count = |post: &Post<'_>| self.outside.actor_ended(Some(&post.remote.record), kind);
+        if local::inside_as(self, count).is_none() {
             self.outside.actor_ended(None, kind);
         }
     }

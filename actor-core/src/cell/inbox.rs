@@ -442,7 +442,9 @@ impl<T> Taken<T> {
 
 impl<T> Drop for Taken<T> {
     fn drop(&mut self) {
-        self.clear();
+        if self.first.addr() != SPENT {
+            self.clear();
+        }
     }
 }
 

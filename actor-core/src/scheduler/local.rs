@@ -281,10 +281,10 @@ pub(super) fn ends_afar(scheduler: &Scheduler) {
     }
 }
 
-/// Calls `f` with the number of the worker that this thread runs, while nobody else can take it over; `None` if
-/// it runs none of this system.
-pub(super) fn inside_as<R>(scheduler: &Scheduler, f: impl FnOnce(usize) -> R) -> Option<R> {
-    with_post(|post| post.is_of(scheduler).then(|| post.inside(|| f(post.index))).flatten()).flatten()
+/// Calls `f` with this thread's post, while nobody else can take its worker over; `None` if it runs none of this system.
+#[inline]
+pub(super) fn inside_as<R>(scheduler: &Scheduler, f: impl FnOnce(&Post<'_>) -> R) -> Option<R> {
+    with_post(|post| post.is_of(scheduler).then(|| post.inside(|| f(post))).flatten()).flatten()
 }
 
 pub(crate) fn current_driver() -> Option<Arc<dyn Driver>> {

@@ -281,7 +281,9 @@ impl Children {
     pub(crate) fn nursery_here(&self) -> &Arc<Nursery> {
         let outside = self.nurseries.len() - 2;
         let system = &self.nurseries[outside].system;
-        let here = system.scheduler().current_worker().map_or(outside, |worker| worker % outside);
+        // There may be more workers now than there were tables for. Without a division where there are not.
+        let table_of = |worker| if worker < outside { worker } else { worker % outside };
+        let here = system.scheduler().current_worker().map_or(outside, table_of);
         &self.nurseries[here]
     }
 
