@@ -5,18 +5,17 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::scheduler::{local, soft};
 
-/// The most messages of one turn. What a turn costs beside its messages is 3% of so many, and an actor to which much
-/// comes at once passes it on in parts, which others can take.
-const MESSAGES: u32 = 24;
+/// The most messages of one turn; a power of two, see [`Budget::look`]. What a turn costs beside its messages is 5% of so
+/// many, and an actor to which much comes at once passes it on in parts, which others can take.
+const MESSAGES: u32 = 16;
 /// The longest turn; looked at between messages, so a handler may exceed it.
 const TIME: Duration = Duration::from_micros(200);
-/// How many steps there are, at most, between two looks at the coarse clock.
-const LOOK_EVERY: u32 = 16;
 
 /// What is left of a turn.
 pub(super) struct Budget {
     steps: u32,
-    /// After how many the coarse clock is looked at next.
+    /// After how many is looked next whether there may be more: twice as many as the last time, so that it comes to
+    /// `MESSAGES`.
     look: u32,
     /// Where turns have taken long of late the clock is read after each step, since that costs little
     /// then: when this turn has to end. Elsewhere the coarse clock is looked at, after few steps at
@@ -45,10 +44,30 @@ impl Budget {
         self.steps < self.look || self.allows_more()
     }
 
-    /// Looks at the soft flag and at the coarse clock: often at first, then after each few steps.
+    /// Looks at the count, the soft flag, and the coarse clock: often at first, then after each few steps.
     #[inline(never)]
     fn allows_more(&mut self) -> bool {
-        self.look += self.look.min(LOOK_EVERY);
+        self.look *= 2;
         self.steps < MESSAGES && !soft::raised() && !local::turn_is_long()
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    /// How many steps a turn takes that has no end by itself, and begins now.
+    fn steps() -> u32 {
+        local::turn_begins();
+        let mut budget = Budget::new();
+        while budget.allows_another() {}
+        budget.steps()
+    }
+
+    #[test]
+    fn a_turn_has_so_many_messages_and_no_more() {
+        // The coarse clock may tick in a turn, which ends it sooner.
+        let turns: Vec<_> = (0..1000).map(|_| steps()).collect();
+        assert_eq!(turns.into_iter().max(), Some(MESSAGES));
     }
 }
