@@ -11,6 +11,7 @@ use crate::message::{Envelope, Message};
 use crate::monitor::Down;
 use crate::reason::{Failure, StopReason};
 use crate::reply::Reply;
+use crate::silence::OnSilence;
 
 /// A type that can be spawned: its ref type and its settings.
 ///
@@ -126,6 +127,10 @@ pub struct Settings {
     pub clear_on_restart: bool,
     /// How long a handler may take; `None` for no limit. See [`Spawn::stall`](crate::Spawn::stall).
     pub stall: Option<Duration>,
+    /// How long it may hear of nobody; `None` for no limit. See [`Spawn::silence`](crate::Spawn::silence).
+    pub silence: Option<Duration>,
+    /// What becomes of it then.
+    pub on_silence: OnSilence,
 }
 
 impl Settings {
@@ -133,7 +138,7 @@ impl Settings {
     pub const UNBOUNDED: usize = usize::MAX;
 
     /// A mailbox of 1024 messages that rejects what finds it full and outlives restarts, the system's quanta, and
-    /// no limit for handlers.
+    /// no limit for handlers or for silence.
     pub const DEFAULT: Settings = Settings {
         mailbox: 1024,
         overflow: Overflow::Reject,
@@ -141,10 +146,15 @@ impl Settings {
         hard_quantum: None,
         clear_on_restart: false,
         stall: None,
+        silence: None,
+        on_silence: OnSilence::Stop,
     };
 
     /// What turns are looked at after: no quantum and no limit is less.
     pub(crate) const SHORTEST_QUANTUM: Duration = Duration::from_millis(1);
+
+    /// It is looked four times within the limit, by timers, which are kept to a millisecond.
+    pub(crate) const SHORTEST_SILENCE: Duration = Duration::from_millis(4);
 
     /// The same settings with room for `capacity` messages (at least one).
     #[must_use]
@@ -164,6 +174,21 @@ impl Settings {
     #[must_use]
     pub const fn stall(mut self, limit: Duration) -> Self {
         self.stall = Some(Self::possible(limit));
+        self
+    }
+
+    /// The same settings with a limit for silence (at least 4 ms); see [`Spawn::silence`](crate::Spawn::silence).
+    #[must_use]
+    pub const fn silence(mut self, limit: Duration) -> Self {
+        let shortest = Self::SHORTEST_SILENCE;
+        self.silence = Some(if limit.as_nanos() < shortest.as_nanos() { shortest } else { limit });
+        self
+    }
+
+    /// The same settings, and what becomes of an actor that exceeds its limit for silence.
+    #[must_use]
+    pub const fn on_silence(mut self, done: OnSilence) -> Self {
+        self.on_silence = done;
         self
     }
 

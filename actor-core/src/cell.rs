@@ -9,6 +9,7 @@
 //! * [`watching`]: who is told of the end, and [`links`]: who shares it;
 //! * [`path`]: its number, and where it stands in the tree;
 //! * [`untyped`]: a cell seen without its actor's type;
+//! * [`silence`]: actors that hear of nobody for too long;
 //! * [`held`]: an actor that rests, held by one who looks at its state;
 //! * [`ending`]: from a handler's failure or a stop to the restart or the end.
 
@@ -30,6 +31,7 @@ pub(crate) mod pending;
 mod rare;
 mod receiver;
 mod ring;
+mod silence;
 pub(crate) mod task;
 pub(crate) mod turn;
 mod untyped;

@@ -25,6 +25,7 @@ use crate::cell::ActorId;
 use crate::clock;
 use crate::observe::Event;
 use crate::platform;
+use crate::silence::Silence;
 use crate::sync::Mutex;
 use crate::system::SystemHandle;
 use judge::Known;
@@ -139,6 +140,8 @@ pub struct LeakCounts {
     pub found: u64,
     /// How often it was said of a kind of actors that there are ever more; see [`Growth`](crate::Growth).
     pub growing: u64,
+    /// How often actors were silent for longer than their limits; see [`Spawn::silence`](crate::Spawn::silence).
+    pub silent: u64,
     /// The longest step of a scan: in processor time of the thread that takes it, where that is known (on Linux), since
     /// it may have to wait for a processor in between. Interrupts that it is charged for are in it, and on a virtual
     /// machine the times in which the host ran something else.
@@ -156,6 +159,12 @@ impl Seen {
 
     fn grows(&self) {
         self.0.lock().growing += 1;
+    }
+
+    pub(crate) fn silent(&self, silence: Silence, system: &SystemHandle) {
+        self.0.lock().silent += 1;
+        tracing::warn!(%silence, done = ?silence.done, "an actor is silent");
+        system.events().publish(|| Event::Silent(silence));
     }
 
     fn leaked(&self, leak: Leak, system: &SystemHandle) {

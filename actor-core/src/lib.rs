@@ -80,6 +80,7 @@ pub mod prelude;
 mod reason;
 mod reply;
 mod scheduler;
+mod silence;
 mod slab;
 mod spawn;
 mod supervisor;
@@ -111,6 +112,7 @@ pub use reply::Reply;
 #[doc(hidden)]
 pub use reply::guard::Guard;
 pub use scheduler::{OutOfThreads, ParallelismError, TooManyCondemned};
+pub use silence::OnSilence;
 pub use spawn::{Spawn, Start};
 pub use supervisor::{
     AutoShutdown, Backoff, Child, ChildCount, ChildInfo, ChildSpec, ChildState, Children, ChildrenSpec,

@@ -27,6 +27,7 @@ use std::time::Duration;
 pub use crate::asks::{AskCounts, Asking, WaitingAsk};
 pub use crate::leaks::growth::Growing;
 pub use crate::leaks::{Leak, LeakCounts};
+pub use crate::silence::Silence;
 pub use counters::Counters;
 pub(crate) use counters::{Count, add, count};
 pub use histogram::Histogram;

@@ -112,6 +112,12 @@ pub enum StopReason {
         /// The limit.
         limit: Duration,
     },
+    /// It has heard of nobody for longer than its limit, and is to be restarted for that; see
+    /// [`Spawn::silence`](crate::Spawn::silence).
+    Silent {
+        /// The limit.
+        limit: Duration,
+    },
     /// A supervisor gave up: its children failed more often than its intensity allows.
     Escalated {
         /// The path of the child whose failure was one too many.
@@ -158,6 +164,7 @@ impl fmt::Display for StopReason {
                 write!(f, "monitors {actor}, which has ended, and has no #[down]")
             }
             StopReason::Stalled { limit } => write!(f, "stalled: a handler took longer than {limit:?}"),
+            StopReason::Silent { limit } => write!(f, "silent: it has heard of nobody for {limit:?}"),
             StopReason::Escalated { child, cause } => {
                 write!(f, "gave up on {child}, which {cause}")
             }

@@ -20,6 +20,7 @@ use crate::port::MakePort;
 use crate::reason::StopReason;
 use crate::reply::{self, Answer, Outcome, Reply};
 use crate::scheduler::{PinnedThread, local, soft, stalls};
+use crate::silence::OnSilence;
 use crate::supervisor::children::Room;
 use crate::supervisor::{ChildSpec, Restart, STOP_WITHIN, SupervisorRef};
 use crate::wait;
@@ -162,6 +163,29 @@ impl<A: Messages> Spawn<A> {
         self
     }
 
+    /// How long the actor may hear of nobody (at least 4 ms); kept to a quarter of it. It hears when it handles a message
+    /// of its mailbox, or its port is readable: so a connection hears of its peer, and of those who tell it to write. What
+    /// it does by itself does not count: its timers, and what it is asked to write by nobody. Neither does the time in which
+    /// a handler runs or waits, for which there is [`stall`](Self::stall). Unless said here or by
+    /// `#[actor(silence = "30s")]` there is no limit.
+    ///
+    /// An actor that exceeds it is *silent*: that is an [event](crate::observe::Event::Silent), and it is stopped for good,
+    /// unless [`on_silence`](Self::on_silence) says otherwise. A limit costs four turns in its time, whatever the number
+    /// of messages, and nothing with a message.
+    ///
+    /// The semantics are of this project's own, as a receive with `after` is of Erlang's; there each message starts a
+    /// timer anew.
+    pub fn silence(mut self, limit: Duration) -> Self {
+        self.settings = self.settings.silence(limit);
+        self
+    }
+
+    /// What becomes of the actor when it has exceeded its limit for silence; [`OnSilence::Stop`] unless said.
+    pub fn on_silence(mut self, done: OnSilence) -> Self {
+        self.settings = self.settings.on_silence(done);
+        self
+    }
+
     /// When the supervisor starts the actor again; [`Restart::Transient`] unless said.
     pub fn restart(mut self, restart: Restart) -> Self {
         self.restart = restart;
@@ -272,7 +296,8 @@ impl<A: Messages> Spawn<A> {
             settings: self.settings,
             pinned,
             site: self.site,
-            life: Life::unborn(self.incarnation, self.make_port, spawner, self.settings.stall),
+            life: Life::unborn(self.incarnation, self.make_port, spawner, self.settings.stall)
+                .limit_silence(&self.settings),
         });
         if let Some(room) = self.room {
             cell.mailbox.rare().room.get_or_init(|| room);

@@ -45,6 +45,8 @@ pub(crate) enum Target {
         /// Where the context has what it says.
         entry: Hint,
     },
+    /// Time to look how long an actor has been silent.
+    Silence { cell: Weak<dyn Control>, incarnation: u32 },
     /// A timer of a port.
     Ready(Weak<dyn Control>),
     /// A deadline of a future that an actor's own turn polls, with the actor's own waker.
@@ -68,6 +70,11 @@ impl Target {
             Target::Actor { cell, timer, incarnation, .. } => {
                 if let Some(cell) = cell.upgrade() {
                     cell.timer_due(timer, incarnation.into());
+                }
+            }
+            Target::Silence { cell, incarnation } => {
+                if let Some(cell) = cell.upgrade() {
+                    cell.look_for_silence(incarnation.into());
                 }
             }
             Target::Ready(cell) => {
@@ -196,7 +203,7 @@ impl TimerQueue {
             match target {
                 Target::Wake(waker) => wait::wake(waker),
                 Target::WakeOther(waker, _) => others.push(waker),
-                Target::Actor { .. } | Target::Ready(_) => {}
+                Target::Actor { .. } | Target::Silence { .. } | Target::Ready(_) => {}
             }
         }
         others

@@ -45,6 +45,8 @@ use proc_macro::TokenStream;
 /// | `soft_quantum` | after how long a turn is asked to end, such as `"2ms"`   | the system's |
 /// | `hard_quantum` | after how long its worker is taken over, such as `"50ms"`| the system's |
 /// | `stall`        | how long a handler may take, such as `"1s"`              | no limit     |
+/// | `silence`      | how long it may hear of nobody, such as `"30s"`          | no limit     |
+/// | `on_silence`   | then: `"report"`, `"stop"` or `"restart"`                | `"stop"`     |
 /// | `clear_on_restart` | stands alone: a restart makes what is queued dead letters | the next incarnation goes on with it |
 ///
 /// A length of time is a whole number and `ns`, `us`, `ms`, `s`, `min` or `h`. A quantum and a limit for handlers are a
@@ -120,11 +122,13 @@ pub fn derive_trace(input: TokenStream) -> TokenStream {
 /// | `shutdown = "5s"`                   | how long it may take to stop; also `"kill"` and `"infinity"`       |
 /// | `start = "30s"`                     | how long it may take to start; also `"infinity"`                   |
 /// | `stall = "1s"`                      | how long a handler of it may take                                  |
+/// | `silence = "30s"`                   | how long it may hear of nobody                                     |
+/// | `on_silence = "restart"`            | what becomes of it then; also `"report"` and `"stop"`              |
 /// | `name = "audit"`                    | a name to look it up by                                            |
 /// | `dynamic`                           | it is any number of children; says no more than the type does      |
 /// | `max = 100_000`                     | the most of them at a time                                         |
 ///
-/// For a `Children` field, the restart type, the backoff, `shutdown` and `stall` are those of each child in it.
+/// For a `Children` field, the restart type, the backoff, `shutdown`, `stall` and `silence` are those of each child in it.
 ///
 /// Times are a whole number and a unit: `ns`, `us`, `ms`, `s`, `min` or `h`.
 ///

@@ -451,6 +451,23 @@ proptest! {
     }
 }
 
+/// What an actor with a limit has beside, and that its handlers ran on a leash, keeps nobody from seeing that it is leaked.
+#[test]
+fn one_that_has_a_limit_for_its_handlers_is_leaked_as_others_are() {
+    let system = watching(OnLeak::Stop);
+    let limited = || system.actor(Node::default).stall(LIMIT).spawn().unwrap();
+    let circle = [limited(), node(&system), limited()];
+    let live = [limited(), limited()];
+    add(&live[0], &live[1]);
+    for at in 0..3 {
+        add(&circle[at], &circle[(at + 1) % 3]);
+    }
+    drop(circle);
+    all_but(&system, 2);
+    assert_eq!(system.snapshot().leaks.found, 3);
+    assert!(live.iter().all(|node| node.clear().within(LIMIT).wait().is_ok()));
+}
+
 #[test]
 fn a_kind_of_which_there_are_ever_more_is_reported_with_its_spawn_site() {
     let growth = Growth::new().window(Duration::from_millis(20)).windows(3).by(30);

@@ -55,6 +55,7 @@ mod redelivery;
 mod safepoints;
 mod scheduling;
 mod shutdown;
+mod silence;
 mod stacks;
 mod stalled;
 mod stalled_children;

@@ -78,6 +78,7 @@ impl<A: Messages> Turn<'_, A> {
 
     /// Drops port and state, and asks the supervisor if the actor may come back.
     pub(crate) fn finish(&mut self, reason: StopReason) -> Next {
+        self.life.forget_silence();
         if let Some(port) = self.life.take_port() {
             quietly(&**self.cell, "dropping the port", || drop(port));
         }

@@ -69,6 +69,10 @@ pub(crate) enum Signal<M> {
         incarnation: u64,
         down: Down,
     },
+    /// It is time to look how long the actor has been silent.
+    Silence {
+        incarnation: u64,
+    },
     /// A message that is made when it is handled; none is made if the actor has ended.
     Made(MakeMessage<M>),
 }

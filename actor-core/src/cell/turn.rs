@@ -221,6 +221,7 @@ impl<A: Messages> Turn<'_, A> {
         }
         self.life.phase = self.life.running();
         self.tell_supervisor_of_start();
+        self.watch_silence();
         tracing::debug!(incarnation = self.life.number, "started");
         if let Some(spawner) = self.take_spawner() {
             spawner.send(());
@@ -284,6 +285,7 @@ impl<A: Messages> Turn<'_, A> {
                     Some(begun) => self.begun(begun),
                 }
             }
+            Work::Signal(Signal::Silence { incarnation }) => self.look_for_silence(incarnation),
             Work::Stop(asked) => self.stop(asked.into()),
             Work::Kill(reason) => self.finish(reason),
         }

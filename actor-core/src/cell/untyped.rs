@@ -30,6 +30,8 @@ pub(crate) trait Control: Send + Sync + 'static {
     fn set_ready(self: Arc<Self>, ready: Ready);
     fn timer_due(self: Arc<Self>, timer: Key, incarnation: u64);
     fn down(self: Arc<Self>, incarnation: u64, down: Down);
+    /// Has an actor with a limit for silence look how long it has been silent.
+    fn look_for_silence(self: Arc<Self>, incarnation: u64);
     fn stop(self: Arc<Self>, order: Order);
     fn kill(self: Arc<Self>, order: Order);
     fn decide(self: Arc<Self>, verdict: Verdict);
@@ -106,6 +108,10 @@ impl<A: Messages> Control for Cell<A> {
 
     fn down(self: Arc<Self>, incarnation: u64, down: Down) {
         self.schedule_if(self.mailbox.down(incarnation, down));
+    }
+
+    fn look_for_silence(self: Arc<Self>, incarnation: u64) {
+        self.schedule_if(self.mailbox.signal(Signal::Silence { incarnation }));
     }
 
     fn stop(self: Arc<Self>, order: Order) {

@@ -11,6 +11,7 @@ use crate::cell::ActorId;
 use crate::leaks::Leak;
 use crate::leaks::growth::Growing;
 use crate::observe::topic::Topic;
+use crate::silence::Silence;
 use crate::sync::{AtomicU64, Ordering};
 
 /// A turn that takes long, or took long.
@@ -146,6 +147,8 @@ pub enum Event {
     Leaked(Leak),
     /// There are ever more actors of a kind; see [`Growth`](crate::Growth).
     Growing(Growing),
+    /// An actor has heard of nobody for longer than its limit; see [`Spawn::silence`](crate::Spawn::silence).
+    Silent(Silence),
 }
 
 /// The events of a system, for those who subscribe. All but [`SoftPreempted`](Event::SoftPreempted) are `tracing`

@@ -10,6 +10,7 @@ use crate::cell::Control;
 use crate::error::{SpawnError, TreeError};
 use crate::reason::StopReason;
 use crate::reply::Reply;
+use crate::silence::OnSilence;
 use crate::spawn::{Spawn, valid_name};
 use crate::supervisor::slots::Rules;
 use crate::supervisor::{Backoff, Restart, STOP_WITHIN, Supervisor, SupervisorBuilder, SupervisorRef};
@@ -38,6 +39,8 @@ pub(super) struct Overrides {
     mailbox: Option<usize>,
     overflow: Option<Overflow>,
     stall: Option<Duration>,
+    silence: Option<Duration>,
+    on_silence: Option<OnSilence>,
     clear_on_restart: bool,
 }
 
@@ -149,6 +152,19 @@ impl ChildSpec {
         self
     }
 
+    /// How long it may hear of nobody; what the type says, or no limit, unless said. See [`Spawn::silence`]. Not for
+    /// supervisors.
+    pub fn silence(mut self, limit: Duration) -> Self {
+        self.settings.silence = Some(limit);
+        self
+    }
+
+    /// What becomes of it when it has exceeded that; what the type says unless said. Not for supervisors.
+    pub fn on_silence(mut self, done: OnSilence) -> Self {
+        self.settings.on_silence = Some(done);
+        self
+    }
+
     /// A restart makes the messages that are queued then dead letters; unless said, the next incarnation goes on
     /// with them. Not for supervisors.
     pub fn clear_on_restart(mut self) -> Self {
@@ -248,6 +264,12 @@ impl<A: Messages> Make for Child<A> {
         }
         if let Some(limit) = spec.settings.stall {
             spawn = spawn.stall(limit);
+        }
+        if let Some(limit) = spec.settings.silence {
+            spawn = spawn.silence(limit);
+        }
+        if let Some(done) = spec.settings.on_silence {
+            spawn = spawn.on_silence(done);
         }
         if spec.settings.clear_on_restart {
             spawn = spawn.clear_on_restart();

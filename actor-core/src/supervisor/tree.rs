@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::actor::Messages;
 use crate::error::SpawnError;
+use crate::silence::OnSilence;
 use crate::spawn::Spawn;
 use crate::supervisor::spec::MakeSupervisor;
 use crate::supervisor::{Backoff, Child, ChildSpec, Restart, STOP_WITHIN, SupervisorBuilder, SupervisorRef};
@@ -68,11 +69,19 @@ struct Each {
     restart: Restart,
     stop_within: Duration,
     stall: Option<Duration>,
+    silence: Option<Duration>,
+    on_silence: Option<OnSilence>,
 }
 
 impl Default for Each {
     fn default() -> Self {
-        Each { restart: Restart::Permanent, stop_within: STOP_WITHIN, stall: None }
+        Each {
+            restart: Restart::Permanent,
+            stop_within: STOP_WITHIN,
+            stall: None,
+            silence: None,
+            on_silence: None,
+        }
     }
 }
 
@@ -96,12 +105,18 @@ impl<A: Messages> Children<A> {
     /// A child to be spawned, with settings of its own.
     #[track_caller]
     pub fn actor(&self, factory: impl FnMut() -> A + Send + 'static) -> Spawn<A> {
-        let Each { restart, stop_within, stall } = *self.0.each.lock();
-        let spawn = Spawn::new(self.supervisor(), factory).restart(restart).stop_within(stop_within);
-        match stall {
-            Some(limit) => spawn.stall(limit),
-            None => spawn,
+        let Each { restart, stop_within, stall, silence, on_silence } = *self.0.each.lock();
+        let mut spawn = Spawn::new(self.supervisor(), factory).restart(restart).stop_within(stop_within);
+        if let Some(limit) = stall {
+            spawn = spawn.stall(limit);
         }
+        if let Some(limit) = silence {
+            spawn = spawn.silence(limit);
+        }
+        if let Some(done) = on_silence {
+            spawn = spawn.on_silence(done);
+        }
+        spawn
     }
 
     /// The supervisor in the slot; `None` before it is started and when it has ended.
@@ -179,6 +194,18 @@ impl ChildrenSpec {
     /// How long a handler of each child may take; what the type says, or no limit, unless said. See [`Spawn::stall`].
     pub fn stall(mut self, limit: Duration) -> Self {
         self.each.stall = Some(limit);
+        self
+    }
+
+    /// How long each child may hear of nobody; what the type says, or no limit, unless said. See [`Spawn::silence`].
+    pub fn silence(mut self, limit: Duration) -> Self {
+        self.each.silence = Some(limit);
+        self
+    }
+
+    /// What becomes of a child that has exceeded that; what the type says unless said.
+    pub fn on_silence(mut self, done: OnSilence) -> Self {
+        self.each.on_silence = Some(done);
         self
     }
 

@@ -104,8 +104,10 @@ fn settings(settings: &Settings) -> TokenStream {
     let soft = time("soft_quantum", settings.soft_quantum);
     let hard = time("hard_quantum", settings.hard_quantum);
     let stall = time("stall", settings.stall);
+    let silence = time("silence", settings.silence);
+    let on_silence = settings.on_silence.map(super::on_silence);
     let clears = settings.clear_on_restart.then(|| quote!(.clear_on_restart()));
-    quote!(#mailbox #overflow #soft #hard #stall #clears)
+    quote!(#mailbox #overflow #soft #hard #stall #silence #on_silence #clears)
 }
 
 impl Newtype {

@@ -81,6 +81,11 @@ fn add(child: &Child, intensity: &Option<TokenStream>) -> TokenStream {
         let limit = time(limit);
         quote!(.stall(#limit))
     });
+    let silence = child.silence.map(|limit| {
+        let limit = time(limit);
+        quote!(.silence(#limit))
+    });
+    let on_silence = child.on_silence.map(super::on_silence);
     let name = child.name.as_ref().map(|name| quote!(.name(#name)));
     let max = child.max.map(|max| {
         let max = Literal::u32_unsuffixed(max);
@@ -92,7 +97,7 @@ fn add(child: &Child, intensity: &Option<TokenStream>) -> TokenStream {
     let spec = quote_spanned!(spanned=> ::actor_core::Slot::spec);
     quote_spanned! {Span::mixed_site()=>
         .child(#spec(&self.#field, #id, |settings| {
-            settings #restart #backoff #significant #stop #start #stall #name #max #intensity
+            settings #restart #backoff #significant #stop #start #stall #silence #on_silence #name #max #intensity
         }))
     }
 }

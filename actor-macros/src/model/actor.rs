@@ -25,6 +25,28 @@ pub(crate) struct Settings {
     pub(crate) hard_quantum: Option<Duration>,
     pub(crate) clear_on_restart: bool,
     pub(crate) stall: Option<Duration>,
+    pub(crate) silence: Option<Duration>,
+    pub(crate) on_silence: Option<OnSilence>,
+}
+
+/// What becomes of an actor that is silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnSilence {
+    Report,
+    Stop,
+    Restart,
+}
+
+impl OnSilence {
+    /// The policies as users write them, in the order of [`ALL`](Self::ALL).
+    pub(crate) const NAMES: [&str; 3] = ["report", "stop", "restart"];
+
+    const ALL: [OnSilence; 3] = [OnSilence::Report, OnSilence::Stop, OnSilence::Restart];
+
+    pub(crate) fn named(name: &str) -> Option<OnSilence> {
+        let place = Self::NAMES.iter().position(|known| *known == name)?;
+        Some(Self::ALL[place])
+    }
 }
 
 /// How many messages may wait.

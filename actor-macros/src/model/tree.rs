@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use syn::{Generics, Ident, Type};
 
+use crate::model::OnSilence;
+
 /// A struct whose fields are children.
 pub(crate) struct Tree {
     pub(crate) name: Ident,
@@ -24,6 +26,8 @@ pub(crate) struct Child {
     pub(crate) stop: Option<Stop>,
     pub(crate) start: Option<Stop>,
     pub(crate) stall: Option<Duration>,
+    pub(crate) silence: Option<Duration>,
+    pub(crate) on_silence: Option<OnSilence>,
     pub(crate) name: Option<String>,
     pub(crate) max: Option<u32>,
 }
@@ -104,6 +108,8 @@ impl Child {
             stop: None,
             start: None,
             stall: None,
+            silence: None,
+            on_silence: None,
             name: None,
             max: None,
         }

@@ -8,15 +8,26 @@ use syn::ext::IdentExt;
 use syn::{Expr, ExprLit, ExprUnary, Lit, LitInt, LitStr, UnOp};
 
 use crate::errors::Errors;
-use crate::model::{Mailbox, Overflow, Settings};
+use crate::model::{Mailbox, OnSilence, Overflow, Settings};
 use crate::names;
 use crate::parse::Setting;
 use crate::validate::duration;
 
-const KEYS: [&str; 6] = ["mailbox", "overflow", "soft_quantum", "hard_quantum", "stall", "clear_on_restart"];
+const KEYS: [&str; 8] = [
+    "mailbox",
+    "overflow",
+    "soft_quantum",
+    "hard_quantum",
+    "stall",
+    "silence",
+    "on_silence",
+    "clear_on_restart",
+];
 
 /// What the system looks at turns after: no quantum and no limit can be less.
 const SHORTEST: Duration = Duration::from_millis(1);
+/// What timers can tell four times within.
+const SHORTEST_SILENCE: Duration = Duration::from_millis(4);
 
 /// What the settings say, as far as they say anything.
 pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
@@ -42,6 +53,8 @@ pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
             Some(value) if name == "mailbox" => settings.mailbox = mailbox(&value, errors),
             Some(value) if name == "overflow" => settings.overflow = overflow(&value, errors),
             Some(value) if name == "stall" => settings.stall = stall(&value, errors),
+            Some(value) if name == "silence" => settings.silence = silence(&value, errors),
+            Some(value) if name == "on_silence" => settings.on_silence = on_silence(&value, errors),
             Some(value) if name == "soft_quantum" => settings.soft_quantum = quantum(&name, &value, errors),
             Some(value) => {
                 settings.hard_quantum = quantum(&name, &value, errors);
@@ -81,6 +94,8 @@ fn example(name: &str) -> &'static str {
             "write how long a turn may take before it is asked to end, as `soft_quantum = \"2ms\"`"
         }
         "stall" => "write how long a handler may take, as `stall = \"1s\"`",
+        "silence" => SILENCE,
+        "on_silence" => ON_SILENCE,
         _ => "write how long a turn may take before its worker is taken over, as `hard_quantum = \"50ms\"`",
     }
 }
@@ -92,6 +107,36 @@ fn quantum(name: &str, value: &Expr, errors: &mut Errors) -> Option<Duration> {
 /// How long a handler may take.
 pub(super) fn stall(value: &Expr, errors: &mut Errors) -> Option<Duration> {
     watched("stall", "a limit for handlers", value, errors)
+}
+
+pub(super) const SILENCE: &str = "write how long it may hear of nobody, as `silence = \"30s\"`";
+pub(super) const ON_SILENCE: &str =
+    "write what becomes of it, as `on_silence = \"stop\"`: \"report\", \"stop\" or \"restart\"";
+
+/// How long an actor may hear of nobody.
+pub(super) fn silence(value: &Expr, errors: &mut Errors) -> Option<Duration> {
+    let limit = duration::read("silence", value, errors)?;
+    if limit < SHORTEST_SILENCE {
+        errors.report(
+            value,
+            "a limit for silence is 4 ms at least",
+            "it is looked four times within it: write `silence = \"4ms\"` or more",
+        );
+        return None;
+    }
+    Some(limit)
+}
+
+/// What becomes of an actor that is silent.
+pub(super) fn on_silence(value: &Expr, errors: &mut Errors) -> Option<OnSilence> {
+    let policy = match literal(value) {
+        Some(Lit::Str(word)) => OnSilence::named(&word.value()),
+        _ => None,
+    };
+    if policy.is_none() {
+        errors.report(value, format_args!("`on_silence` cannot be `{}`", shown(value)), ON_SILENCE);
+    }
+    policy
 }
 
 /// A time whose end somebody has to see.
@@ -293,6 +338,12 @@ mod tests {
 
     #[test]
     fn bad_limits_are_refused() {
+        let (settings, _) = checked(parse_quote!(#[actor(silence = "30s", on_silence = "report")]));
+        assert_eq!(settings.silence, Some(Duration::from_secs(30)));
+        assert_eq!(settings.on_silence, Some(OnSilence::Report));
+        assert_refused(parse_quote!(#[actor(silence = "3ms")]), "4 ms at least");
+        assert_refused(parse_quote!(#[actor(silence)]), "needs one value");
+        assert_refused(parse_quote!(#[actor(on_silence = "die")]), "cannot be");
         assert_refused(parse_quote!(#[actor(stall = "soon")]), "`soon` is no length of time");
         assert_refused(parse_quote!(#[actor(stall = "10us")]), "a millisecond at least");
         assert_refused(parse_quote!(#[actor(stall = 1)]), "in quotes");

@@ -7,6 +7,7 @@ use crate::cell::aside::Aside;
 use crate::cell::control::Done;
 use crate::cell::incarnation::Incarnation;
 use crate::cell::limited::Limited;
+use crate::cell::silence::Silent;
 use crate::port::{MakePort, Port};
 use crate::reason::StopReason;
 use crate::reply::Reply;
@@ -33,18 +34,28 @@ pub(crate) struct Uncommon<A: Messages> {
     pub(crate) aside: Option<Aside<A::Message>>,
     /// What an actor with a limit has beside.
     pub(crate) limited: Option<Box<Limited<A>>>,
+    /// What one with a limit for silence has.
+    pub(crate) silent: Option<Box<Silent>>,
 }
 
 impl<A: Messages> Default for Uncommon<A> {
     fn default() -> Self {
-        Uncommon { make_port: None, port: None, spawner: None, in_work: None, aside: None, limited: None }
+        Uncommon {
+            make_port: None,
+            port: None,
+            spawner: None,
+            in_work: None,
+            aside: None,
+            limited: None,
+            silent: None,
+        }
     }
 }
 
 impl<A: Messages> Uncommon<A> {
     /// Whether there is nothing that is still needed when the actor has started.
     pub(super) fn is_empty(&self) -> bool {
-        self.make_port.is_none() && self.aside.is_none() && self.limited.is_none()
+        self.make_port.is_none() && self.aside.is_none() && self.limited.is_none() && self.silent.is_none()
     }
 }
 
@@ -76,7 +87,7 @@ impl<A: Messages> Life<A> {
     /// Whether there is nothing of the actor but its state and its context, and no handler in work.
     pub(crate) fn is_plain(&self) -> bool {
         let common = self.uncommon.as_deref().is_none_or(|uncommon| {
-            let Uncommon { make_port, port, spawner, in_work, aside, limited: _ } = uncommon;
+            let Uncommon { make_port, port, spawner, in_work, aside, limited: _, silent: _ } = uncommon;
             make_port.is_none() && port.is_none() && spawner.is_none() && in_work.is_none() && aside.is_none()
         });
         common && self.incarnation.as_ref().is_some_and(|life| life.is_alive() && !life.is_busy())

@@ -34,6 +34,7 @@ impl<A: Messages> Turn<'_, A> {
         if ready.is_empty() {
             return true;
         }
+        self.note_heard(ready);
         let Some(mut port) = self.life.take_port() else { return true };
         let called = move |incarnation: &mut Incarnation<A>| {
             let outcome = caught(|| incarnation.with(|state, ctx| port.ready(ready, state, ctx)));

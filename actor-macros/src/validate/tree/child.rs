@@ -9,7 +9,7 @@ use crate::parse::{self, Setting};
 use crate::validate::settings::{literal, shown};
 use crate::validate::{duration, rates, settings};
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "permanent",
     "transient",
     "temporary",
@@ -18,6 +18,8 @@ const KEYS: [&str; 11] = [
     "shutdown",
     "start",
     "stall",
+    "silence",
+    "on_silence",
     "name",
     "dynamic",
     "max",
@@ -77,7 +79,10 @@ impl Keys {
 /// Whether the key stands alone, or has its value, as it has to.
 #[allow(clippy::option_option)]
 fn flag_or_value(key: &Ident, name: &str, value: Option<Expr>, errors: &mut Errors) -> Option<Option<Expr>> {
-    let takes_value = matches!(name, "backoff" | "shutdown" | "start" | "stall" | "name" | "max");
+    let takes_value = matches!(
+        name,
+        "backoff" | "shutdown" | "start" | "stall" | "silence" | "on_silence" | "name" | "max"
+    );
     match (takes_value, value) {
         (true, None) => {
             errors.report(key, format_args!("`{name}` needs one value"), example(name));
@@ -101,6 +106,8 @@ fn example(name: &str) -> &'static str {
         "shutdown" => "write a time, as `shutdown = \"5s\"`, or `\"kill\"` or `\"infinity\"`",
         "start" => "write a time, as `start = \"30s\"`, or `\"infinity\"`",
         "stall" => "write how long a handler may take, as `stall = \"1s\"`",
+        "silence" => settings::SILENCE,
+        "on_silence" => settings::ON_SILENCE,
         "name" => "write a name in quotes, as `name = \"audit\"`",
         _ => "write a number, as `max = 100_000`",
     }
@@ -126,6 +133,14 @@ fn read(child: &mut Child, name: &str, value: &Expr, errors: &mut Errors) {
         "stall" => {
             child.stall = settings::stall(value, errors);
             child.stall.is_some()
+        }
+        "silence" => {
+            child.silence = settings::silence(value, errors);
+            child.silence.is_some()
+        }
+        "on_silence" => {
+            child.on_silence = settings::on_silence(value, errors);
+            child.on_silence.is_some()
         }
         "name" => {
             child.name = text.filter(|name| is_name(name)).map(str::to_owned);
@@ -200,6 +215,16 @@ fn contradictions(child: &Child, keys: &Keys, shuts_down: bool, errors: &mut Err
             "a supervisor has no handlers that could stall",
             "write `stall` on the fields of the tree, or leave it out",
         );
+    }
+    for name in ["silence", "on_silence"] {
+        if let Some(key) = keys.get(name).filter(|_| child.type_name().is_some_and(|name| name == "Subtree"))
+        {
+            errors.report(
+                key,
+                "a supervisor is not looked at for silence",
+                format_args!("write `{name}` on the fields of the tree, or leave it out"),
+            );
+        }
     }
     if let Some(key) = keys.get("start").filter(|_| child.is_dynamic()) {
         errors.report(

@@ -1,0 +1,176 @@
+//! Actors that hear of nobody for longer than their limit are reported, stopped or restarted; others are not touched.
+
+use std::time::{Duration, Instant};
+
+use actor_core::observe::{Event, Silence};
+use actor_core::prelude::*;
+use actor_core::{ChildSpec, OnSilence, StopReason};
+use actor_net::{Conn, Connection, Lines, Listener};
+
+use crate::net_support::Client;
+use crate::support::{Gate, LIMIT, Log, eventually, system};
+
+const SILENCE: Duration = Duration::from_millis(40);
+
+#[derive(Actor, Default)]
+#[actor(silence = "40ms")]
+struct Listening {
+    stopped: Log<String>,
+    gate: Gate,
+}
+
+#[messages]
+impl Listening {
+    #[message]
+    fn hear(&mut self) {}
+
+    #[message]
+    fn block(&mut self) {
+        self.gate.pass();
+    }
+
+    /// Waits for another that does not answer.
+    #[message]
+    async fn wait_for(&mut self, other: ListeningRef) {
+        let _ = other.block().await;
+    }
+
+    /// Tells itself something all the time.
+    #[message]
+    fn tick(&mut self, ctx: &mut Context<Self>) {
+        ctx.every(Duration::from_millis(5), || ListeningTock {});
+    }
+
+    #[message]
+    fn tock(&mut self) {}
+
+    #[stopped]
+    fn ended(&mut self, why: &StopReason) {
+        self.stopped.push(why.to_string());
+    }
+}
+
+fn silences(events: impl Iterator<Item = Event>) -> impl Iterator<Item = Silence> {
+    events.filter_map(|event| match event {
+        Event::Silent(silence) => Some(silence),
+        _ => None,
+    })
+}
+
+#[test]
+fn who_is_silent_is_stopped_for_good_unless_said() {
+    let system = system(2);
+    let events = system.events().subscribe(16);
+    let (log, begin) = (Log::default(), Instant::now());
+    let stopped = log.clone();
+    let line = line!() + 1;
+    let actor = system.actor(move || Listening { stopped: stopped.clone(), ..Listening::default() });
+    let actor = actor.restart(actor_core::Restart::Permanent).spawn().unwrap();
+    eventually("it has ended", || !actor.is_alive());
+    assert!(begin.elapsed() >= SILENCE);
+    assert_eq!(log.entries(), ["shutdown"]);
+    let silence = silences(events.try_iter()).next().unwrap();
+    assert_eq!((silence.actor, silence.site.line()), (actor.id(), line));
+    assert_eq!((silence.limit, silence.done), (SILENCE, OnSilence::Stop));
+    assert!(silence.to_string().ends_with("for 40ms"), "{silence}");
+    assert_eq!(system.snapshot().leaks.silent, 1);
+}
+
+#[test]
+fn who_is_only_reported_is_so_once_for_each_silence() {
+    let system = system(2);
+    let events = system.events().subscribe(16);
+    let actor = system.actor(Listening::default).on_silence(OnSilence::Report).spawn().unwrap();
+    let silent = || system.snapshot().leaks.silent;
+    eventually("it is reported", || silent() == 1);
+    // Others fall silent meanwhile, and it is not said again.
+    for _ in 0..3 {
+        let other = system.spawn(Listening::default).unwrap();
+        eventually("the other has ended", || !other.is_alive());
+    }
+    assert_eq!(silences(events.try_iter()).filter(|silence| silence.actor == actor.id()).count(), 1);
+    actor.hear().wait().unwrap();
+    eventually("it is reported again", || silent() == 5);
+    assert_eq!(silences(events.try_iter()).filter(|silence| silence.actor == actor.id()).count(), 1);
+}
+
+#[test]
+fn who_is_to_be_restarted_fails_as_silent() {
+    let system = system(2);
+    let log = Log::default();
+    let stopped = log.clone();
+    let child =
+        ChildSpec::new("listening", move || Listening { stopped: stopped.clone(), ..Listening::default() })
+            .silence(Duration::from_millis(10))
+            .on_silence(OnSilence::Restart);
+    let tree = system.supervisor().intensity(1000, LIMIT).child(child).start().wait().unwrap();
+    eventually("it was restarted twice", || log.len() >= 2);
+    assert!(log.entries()[0].starts_with("silent: it has heard of nobody for 10ms"), "{:?}", log.entries());
+    assert!(tree.is_alive());
+}
+
+#[test]
+fn who_hears_or_has_something_in_work_is_not_silent() {
+    let system = system(2);
+    let limit = Duration::from_millis(400);
+    let hearing = system.actor(Listening::default).silence(limit).spawn().unwrap();
+    let gate = Gate::default();
+    let held = gate.clone();
+    let working =
+        system.actor(move || Listening { gate: held.clone(), ..Listening::default() }).spawn().unwrap();
+    let waiting = system.spawn(Listening::default).unwrap();
+    let begin = Instant::now();
+    waiting.wait_for(working.clone()).tell().unwrap();
+    gate.somebody_waits();
+    while begin.elapsed() < 3 * limit {
+        hearing.hear().wait().unwrap();
+    }
+    assert_eq!(system.snapshot().leaks.silent, 0);
+    gate.open();
+    eventually("all are silent", || ![&hearing, &working, &waiting].iter().any(|actor| actor.is_alive()));
+}
+
+#[test]
+fn an_actors_own_timers_are_not_heard() {
+    let system = system(2);
+    let actor = system.spawn(Listening::default).unwrap();
+    actor.tick().wait().unwrap();
+    eventually("it has ended", || !actor.is_alive());
+}
+
+#[derive(Actor)]
+#[actor(silence = "200ms")]
+struct Session {
+    conn: Conn,
+}
+
+#[messages]
+impl Session {}
+
+impl Connection for Session {
+    type Codec = Lines;
+
+    fn codec(&self) -> Lines {
+        Lines::new(1024)
+    }
+
+    fn frame(&mut self, line: &str, _: &mut Context<Self>) {
+        self.conn.write(format!("{line}\n"));
+    }
+}
+
+#[test]
+fn a_connection_whose_peer_is_silent_is_closed_and_one_that_hears_is_not() {
+    let system = actor_net::builder().workers(2).build().unwrap();
+    let server = Listener::bind("127.0.0.1:0").unwrap().spawn(&system, |conn| Session { conn }).unwrap();
+    let mut silent = Client::connect(server.local_addr());
+    let mut talking = Client::connect(server.local_addr());
+    assert_eq!(silent.ask("a"), "a");
+    let closed = std::thread::spawn(move || silent.line());
+    while !closed.is_finished() {
+        assert_eq!(talking.ask("b"), "b");
+    }
+    assert_eq!(closed.join().unwrap(), None, "it was closed");
+    assert_eq!(talking.ask("c"), "c");
+    assert_eq!(system.snapshot().leaks.silent, 1);
+}
