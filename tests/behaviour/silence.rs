@@ -138,6 +138,31 @@ fn an_actors_own_timers_are_not_heard() {
     eventually("it has ended", || !actor.is_alive());
 }
 
+#[derive(Supervisor)]
+struct House {
+    #[child(temporary, silence = "10ms", on_silence = "report")]
+    one: Child<Listening>,
+    #[child(temporary, silence = "10ms", on_silence = "report")]
+    many: Children<Listening>,
+}
+
+#[test]
+fn what_a_tree_says_of_its_children_counts_instead_of_their_type() {
+    let system = system(2);
+    let events = system.events().subscribe(16);
+    let house = House { one: Child::new(Listening::default), many: Children::new() };
+    let _supervisor = system.supervisor().tree(&house).start().wait().unwrap();
+    house.many.spawn(Listening::default).unwrap();
+    let mut seen = Vec::new();
+    eventually("both are reported", || {
+        seen.extend(silences(events.try_iter()));
+        seen.len() == 2
+    });
+    assert!(seen.iter().all(|silence| silence.limit == Duration::from_millis(10)));
+    assert!(seen.iter().all(|silence| silence.done == OnSilence::Report));
+    assert!(house.one.get().is_some_and(|one| one.is_alive()));
+}
+
 #[derive(Actor)]
 #[actor(silence = "200ms")]
 struct Session {
