@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use actor_core::prelude::*;
 use actor_core::{SupervisorBuilder, SystemHandle};
 
-use crate::latency::Pings;
+use crate::latency::{Pinged, Pings};
 use crate::probe::Samples;
 use crate::report::Extra;
 use crate::signal::{Done, Finish, finish, sure};
+use crate::work::{spin, spins_in};
 
 /// How many actors crash in `restartstorm` unless the command line says so.
 pub(crate) const CRASHERS: u64 = 100;
@@ -52,7 +53,7 @@ impl Phoenix {
     }
 }
 
-/// Crashes with each message.
+/// Crashes with each message, or does as it should for as long as a crash takes.
 #[derive(Actor)]
 #[actor(mailbox = "unbounded")]
 struct Crasher {
@@ -65,11 +66,24 @@ impl Crasher {
     /// Panics.
     #[message]
     fn crash(&mut self) {
+        self.count();
+        panic!("on purpose")
+    }
+
+    /// Computes.
+    #[message]
+    fn work(&mut self, steps: u64) {
+        spin(steps);
+        self.count();
+    }
+}
+
+impl Crasher {
+    fn count(&self) {
         // Relaxed: it is counted, and nothing else.
         if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.done.fire();
         }
-        panic!("on purpose")
     }
 }
 
@@ -112,7 +126,8 @@ fn supervisor(system: &SystemHandle) -> SupervisorBuilder {
     system.supervisor().intensity(u32::MAX, Duration::from_millis(1))
 }
 
-/// Pings for `secs`, then for as long as `crashers` actors take for `n` crashes. With the time of the latter.
+/// Pings for `secs`; then for as long as `crashers` actors take for `n` crashes; then for as long as they take for `n` messages
+/// that cost as much and do no harm. With the time of the crashes.
 pub(crate) fn restartstorm(
     system: &SystemHandle,
     n: u64,
@@ -120,18 +135,36 @@ pub(crate) fn restartstorm(
     secs: Duration,
 ) -> Result<(Duration, Extra), Box<dyn Error>> {
     panic::set_hook(Box::new(|_| ()));
-    storm(system, n / 10, crashers)?.wait()?;
+    storm(system, n / 10, crashers, |crasher| crasher.crash().tell())?.wait()?;
     let quiet = Pings::new(system, PINGED, secs)?.run()?;
-    let pings = Pings::new(system, PINGED, secs)?;
-    let begin = Instant::now();
-    let storm = storm(system, n, crashers)?;
-    let stormy = pings.run_while(|| storm.goes_on())?;
-    let took = storm.wait()? - begin;
-    let extra = Extra::default().number("pings", stormy.late().len() as f64);
-    Ok((took, extra.latencies("quiet_", quiet.late()).latencies("", stormy.late())))
+    let (took, stormy) = pinged(system, n, crashers, secs, |crasher| crasher.crash().tell())?;
+    let cost = took * system.workers() as u32 / n.max(1) as u32;
+    let steps = spins_in(cost);
+    let (worked, busy) = pinged(system, n, crashers, secs, |crasher| crasher.work(steps).tell())?;
+    let extra = Extra::default()
+        .number("pings", stormy.late().len() as f64)
+        .number("busy_secs", worked.as_secs_f64())
+        .latencies("quiet_", quiet.late())
+        .latencies("busy_", busy.late());
+    Ok((took, extra.latencies("", stormy.late())))
 }
 
-/// Crashes under way.
+/// Pings for as long as `crashers` actors take for what they are told, `n` times in all, and how long that is.
+fn pinged<E: Error + 'static>(
+    system: &SystemHandle,
+    n: u64,
+    crashers: u64,
+    secs: Duration,
+    tell: impl Fn(&CrasherRef) -> Result<(), E>,
+) -> Result<(Duration, Pinged), Box<dyn Error>> {
+    let pings = Pings::new(system, PINGED, secs)?;
+    let begin = Instant::now();
+    let storm = storm(system, n, crashers, tell)?;
+    let pinged = pings.run_while(|| storm.goes_on())?;
+    Ok((storm.wait()? - begin, pinged))
+}
+
+/// Crashes under way, or work.
 struct Storm {
     left: Arc<AtomicU64>,
     finish: Finish,
@@ -139,7 +172,7 @@ struct Storm {
 
 impl Storm {
     fn goes_on(&self) -> bool {
-        // Relaxed: see `Crasher::crash`.
+        // Relaxed: see `Crasher::count`.
         self.left.load(Ordering::Relaxed) > 0
     }
 
@@ -148,7 +181,12 @@ impl Storm {
     }
 }
 
-fn storm(system: &SystemHandle, n: u64, crashers: u64) -> Result<Storm, Box<dyn Error>> {
+fn storm<E: Error + 'static>(
+    system: &SystemHandle,
+    n: u64,
+    crashers: u64,
+    tell: impl Fn(&CrasherRef) -> Result<(), E>,
+) -> Result<Storm, Box<dyn Error>> {
     let each = (n / crashers).max(1);
     let left = Arc::new(AtomicU64::new(each * crashers));
     let (done, finish) = finish();
@@ -161,7 +199,7 @@ fn storm(system: &SystemHandle, n: u64, crashers: u64) -> Result<Storm, Box<dyn 
         }
     }
     for _ in 0..each {
-        refs.iter().try_for_each(|crasher| crasher.crash().tell())?;
+        refs.iter().try_for_each(&tell)?;
     }
     Ok(Storm { left, finish })
 }
