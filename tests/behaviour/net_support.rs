@@ -283,6 +283,18 @@ impl Client {
         rest
     }
 
+    /// The same, as bytes.
+    pub fn rest_bytes(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.read.read_to_end(&mut rest).expect("the end of the stream");
+        rest
+    }
+
+    /// Exactly so many bytes.
+    pub fn read_exact(&mut self, bytes: &mut [u8]) {
+        self.read.read_exact(bytes).expect("more bytes");
+    }
+
     /// Waits until the server has ended the connection, in whatever way.
     pub fn is_over(&mut self) {
         let mut sink = [0; 4096];
