@@ -113,6 +113,14 @@ fn many_fragments_do_not_make_a_message_slow_or_large() {
     assert!(fed.kept < 200, "{} bytes are kept", fed.kept);
 }
 
+/// Of the kilobyte that an idle connection may cost, the codec has a part; what it needs for a while it
+/// keeps in allocations that go again.
+#[test]
+fn an_idle_codec_is_small() {
+    let sizes = [size_of::<http::Server>(), size_of::<Server>(), size_of::<Client>()];
+    assert!(sizes.iter().all(|size| *size <= 192), "{sizes:?}");
+}
+
 /// A message, and how it is cut into fragments.
 fn message() -> impl Strategy<Value = (Said, Vec<u8>)> {
     let text = "[a\u{e4}\u{20ac}\u{1d11e}]{0,20}"
