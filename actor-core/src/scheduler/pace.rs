@@ -14,6 +14,10 @@ const STEPS_LIKE_A_TURN: u32 = 8;
 const COARSE_EVERY: u32 = 4;
 /// How long a busy worker does without a look at its timers and its driver, if turns are short.
 const OUTSIDE_WITHIN: Duration = Duration::from_micros(100);
+/// How long a busy worker does without a look at the clock, and at the global queue, if turns are short.
+const CLOCK_WITHIN: Duration = Duration::from_micros(25);
+/// A worker's own queue with so much in it is long: what is taken from the global queue is run at once, one by one.
+const LONG_QUEUE: Duration = Duration::from_micros(20);
 /// The most cells that are taken from the global queue at once.
 const MOST_AT_ONCE: usize = 128;
 /// So many times as long as a turn of the global queue, the others come first after it.
@@ -41,6 +45,8 @@ pub(super) struct Pace {
     outside: Instant,
     /// How long a turn took, of the last few.
     pub(super) turn_nanos: u32,
+    /// How many actors that were scheduled last may go before the queue.
+    in_a_row: u32,
     /// When that was measured.
     measured: Instant,
     /// How long the last turn took that was measured of those from the global queue. Apart from the others: while
@@ -68,6 +74,7 @@ impl Pace {
             read: now,
             outside: now,
             turn_nanos: u32::MAX,
+            in_a_row: NEXT_IN_A_ROW,
             measured: now,
             global_nanos: u32::MAX,
             batch: 1,
@@ -88,7 +95,7 @@ impl Pace {
     /// How many actors that were scheduled last may go before the queue.
     #[inline]
     pub(super) fn most_in_a_row(&self) -> u32 {
-        (self.every / 2).clamp(NEXT_IN_A_ROW, SHORT_IN_A_ROW)
+        self.in_a_row
     }
 
     /// Looks at the clock; the time, if it is time to look outside. `global` is the turn that has just ended, if that was
@@ -124,10 +131,12 @@ impl Pace {
         self.measured = self.read;
         let turns = u128::from(turns);
         self.turn_nanos = u32::try_from(took.as_nanos() / turns).unwrap_or(u32::MAX).max(1);
-        let fitting = OUTSIDE_WITHIN.as_nanos() * turns / took.as_nanos().max(1);
+        let fitting = CLOCK_WITHIN.as_nanos() * turns / took.as_nanos().max(1);
         self.every = fitting.clamp(1, u128::from(CLOCK_EVERY)) as u32;
         self.left = self.every;
-        local::set_slow(self.every == 1);
+        let half = OUTSIDE_WITHIN.as_nanos() as u32 / 2;
+        self.in_a_row = (half / self.turn_nanos).clamp(NEXT_IN_A_ROW, SHORT_IN_A_ROW);
+        local::set_slow(self.is_slow());
     }
 
     /// Whether the global queue comes first, as of the last look at the clock, which comes right after a turn of it, if
@@ -144,13 +153,23 @@ impl Pace {
         self.read >= self.others_until
     }
 
+    /// Whether turns are so long that each is most of what may pass without a look outside.
+    fn is_slow(&self) -> bool {
+        self.turn_nanos > OUTSIDE_WITHIN.as_nanos() as u32 / 2
+    }
+
+    /// Whether what goes behind so many turns waits for long.
+    fn is_long(&self, queued: usize) -> bool {
+        queued as u128 * u128::from(self.turn_nanos) > LONG_QUEUE.as_nanos()
+    }
+
     /// How much to take from the global queue at once: not more than what keeps others waiting for a moment
     /// that come into this worker's own queue meanwhile, by the first of what was taken before; and not more
-    /// than twice as much as then, since that is but one. One by one where the worker's own turns are long: they would
-    /// come first, if what is taken went behind them.
-    pub(super) fn batch(&mut self) -> usize {
+    /// than twice as much as then, since that is but one. One by one where the worker's own turns are long, or those
+    /// that are `queued` take long together: they would come first, if what is taken went behind them.
+    pub(super) fn batch(&mut self, queued: usize) -> usize {
         let fitting = OUTSIDE_WITHIN.as_nanos() as usize / self.global_nanos.max(1) as usize;
-        let most = if self.every == 1 { 1 } else { MOST_AT_ONCE.min(2 * self.batch) };
+        let most = if self.is_slow() || self.is_long(queued) { 1 } else { MOST_AT_ONCE.min(2 * self.batch) };
         self.batch = fitting.clamp(1, most);
         self.batch
     }

@@ -166,7 +166,7 @@ impl Worker<'_> {
             return None;
         }
         let before = self.queue.len();
-        let first = self.scheduler.steal_global(self.queue, self.pace.batch())?;
+        let first = self.scheduler.steal_global(self.queue, self.pace.batch(before))?;
         let behind = self.queue.len().saturating_sub(before);
         self.from_global = Some(FromGlobal { began: clock::now(), behind: behind as u32 });
         Some(first)
