@@ -248,9 +248,10 @@ impl<A: Messages> Incarnation<A> {
     fn parts(&mut self) -> (&'static mut A, &'static mut Context<A>) {
         assert!(matches!(self.work, Work::Idle), "a handler is in work and has the actor's state");
         let body = self.body.as_ptr();
-        // SAFETY: the body is in a block that only `drop` frees, and is `Idle`, so both parts are there. Nothing else refers to them: the only borrows that outlive a call of a method of
-        // this type are those inside `work` (callers are generic over the lifetime, so they cannot
-        // keep one), and there is no handler in work. `work` is dropped before the parts are.
+        // SAFETY: the body is in a block that only `drop` frees, and is `Idle`, so both parts are there. Nothing else
+        // refers to them: the only borrows that outlive a call of a method of this type are those inside `work`
+        // (callers are generic over the lifetime, so they cannot keep one), and there is no handler in work. `work`
+        // is dropped before the parts are.
         let state = unsafe { &mut (*body).state };
         // SAFETY: as above.
         let ctx = unsafe { &mut (*body).ctx };

@@ -8,7 +8,7 @@ use httparse::Status;
 use super::error::Error;
 use super::handshake::{self, ACCEPT};
 use super::message::Message;
-use super::messages::{FRAGMENTS, Limits, Messages};
+use super::messages::{Limits, Messages};
 use super::random;
 use crate::codec::{Codec, Decoded};
 use crate::http::{self, HeadScan, Headers, is_token, is_value};
@@ -119,8 +119,7 @@ impl Client {
         head.extend_from_slice(format!("Sec-WebSocket-Key: {key}\r\n\r\n").as_bytes());
         let protocols = request.protocols.clone();
         let handshake = Handshake { request: head, accept, protocols, scan: HeadScan::new() };
-        let limits = Limits { message: max_message.min(isize::MAX as usize), fragments: FRAGMENTS };
-        Client { stage: Stage::Handshake(Box::new(handshake)), limits }
+        Client { stage: Stage::Handshake(Box::new(handshake)), limits: Limits::new(max_message) }
     }
 
     /// The most fragments that a message may come in.

@@ -8,7 +8,7 @@ use super::wire::{self, Header, Opcode};
 use crate::codec::Decoded;
 
 /// The most fragments of a message, if nobody says how many.
-pub(super) const FRAGMENTS: usize = 4096;
+const FRAGMENTS: usize = 4096;
 
 /// What a peer may send.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,13 @@ pub(super) struct Limits {
     /// Bytes of a message.
     pub(super) message: usize,
     pub(super) fragments: usize,
+}
+
+impl Limits {
+    /// Messages of at most `max_message` bytes, with the usual number of fragments.
+    pub(super) fn new(max_message: usize) -> Limits {
+        Limits { message: max_message.min(isize::MAX as usize), fragments: FRAGMENTS }
+    }
 }
 
 /// The stream of a peer, once it speaks WebSocket.

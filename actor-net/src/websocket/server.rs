@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::error::Error;
 use super::handshake::{self, ACCEPT, Origins};
 use super::message::Message;
-use super::messages::{FRAGMENTS, Limits, Messages};
+use super::messages::{Limits, Messages};
 use crate::codec::{Codec, Decoded};
 use crate::http::{self, Request};
 
@@ -62,7 +62,7 @@ impl Server {
             stage: Stage::Http(http),
             accepted: false,
             origins: Origins::Same,
-            limits: Limits { message: max_message.min(isize::MAX as usize), fragments: FRAGMENTS },
+            limits: Limits::new(max_message),
             refusal: BytesMut::new(),
         }
     }
