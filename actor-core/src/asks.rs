@@ -10,8 +10,11 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
+use tracing::Level;
+
 use crate::cell::ActorId;
 use crate::clock;
+use crate::log;
 use crate::observe::{Event, Events};
 use crate::sync::{AtomicU64, Mutex, Ordering, StaticBool};
 
@@ -162,7 +165,10 @@ impl Asks {
         let path: Vec<_> = std::iter::once(ask).chain(circle).collect();
         // Relaxed, here and below: these are counts.
         self.deadlocks.fetch_add(1, Ordering::Relaxed);
-        tracing::error!(path = %Circle(&path), "an ask could never be answered: it is refused");
+        log::say(Level::ERROR, || {
+            let path = Circle(&path).to_string();
+            move || tracing::error!(path, "an ask could never be answered: it is refused")
+        });
         events.publish(|| Event::Deadlock(path));
         None
     }
@@ -178,7 +184,10 @@ impl Asks {
         let overdue = self.table.lock().overdue(now, limit);
         for ask in overdue {
             self.overdue.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(%ask, waited = ?ask.waited, "an ask is overdue");
+            log::say(Level::WARN, || {
+                let ask = ask.clone();
+                move || tracing::warn!(%ask, waited = ?ask.waited, "an ask is overdue")
+            });
             events.publish(|| Event::AskOverdue(ask));
         }
     }

@@ -20,7 +20,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
+use tracing::Level;
+
 use crate::cell::task::Task;
+use crate::log;
 use crate::observe::BlockingSnapshot;
 use crate::scheduler::{Scheduler, local, stalls};
 use crate::sync::{Condvar, Mutex};
@@ -134,7 +137,10 @@ impl Pool {
     pub(crate) fn run_turn(system: &SystemHandle, task: Task) {
         if let Err((job, why)) = system.blocking_pool().submit(system, Job::Turn(task)) {
             if !matches!(why, BlockingError::Closed) {
-                tracing::error!(%why, "a blocking handler holds a worker up");
+                log::say(
+                    Level::ERROR,
+                    || move || tracing::error!(%why, "a blocking handler holds a worker up"),
+                );
             }
             thread::blocking_here(|| job.run());
         }

@@ -5,7 +5,10 @@ use std::fmt;
 
 use crossbeam_channel::Receiver;
 
+use tracing::Level;
+
 use crate::cell::{ActorId, Control};
+use crate::log;
 use crate::observe::topic::Topic;
 use crate::reason::StopReason;
 use crate::sync::{AtomicU64, Ordering};
@@ -82,7 +85,10 @@ impl DeadLetters {
         // Relaxed: it orders nothing.
         self.count.fetch_add(1, Ordering::Relaxed);
         if matches!(reason, DeadLetterReason::HandlerFailed(_)) {
-            tracing::warn!(path = %cell.path(), message, %reason, "dead letter");
+            log::say(Level::WARN, || {
+                let (path, reason) = (cell.path().to_string(), reason.to_string());
+                move || tracing::warn!(path, message, reason, "dead letter")
+            });
         } else {
             tracing::debug!(path = %cell.path(), message, %reason, "dead letter");
         }

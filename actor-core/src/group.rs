@@ -9,12 +9,15 @@ use std::sync::{Arc, Weak};
 
 use dashmap::DashMap;
 
+use tracing::Level;
+
 use crate::actor::{Accepts, Messages};
 use crate::actor_ref::ActorRef;
 use crate::cell::control::Asked;
 use crate::cell::mailbox::{Fate, Order, Refusal};
 use crate::cell::{ActorId, Cell, Control};
 use crate::error::LookupError;
+use crate::log;
 use crate::message::Message;
 use crate::monitor::{MonitorId, Watcher};
 use crate::reply::Reply;
@@ -232,7 +235,10 @@ impl<M: Message> Shared<M> {
         let Some(actor) = member.actor.control() else { return };
         actor.unwatch(member.monitor);
         if member.slow == Slow::Kill {
-            tracing::warn!(group = %self.name, actor = %actor.path(), "a slow member is killed");
+            log::say(Level::WARN, || {
+                let (group, actor) = (self.name.clone(), actor.path().to_string());
+                move || tracing::warn!(%group, actor, "a slow member is killed")
+            });
             actor.kill(Order { why: Asked::Kill, fate: Fate::ByType });
         }
     }

@@ -21,8 +21,11 @@ use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+use tracing::Level;
+
 use crate::cell::ActorId;
 use crate::clock;
+use crate::log;
 use crate::observe::Event;
 use crate::platform;
 use crate::silence::Silence;
@@ -163,13 +166,19 @@ impl Seen {
 
     pub(crate) fn silent(&self, silence: Silence, system: &SystemHandle) {
         self.0.lock().silent += 1;
-        tracing::warn!(%silence, done = ?silence.done, "an actor is silent");
+        log::say(Level::WARN, || {
+            let silence = silence.clone();
+            move || tracing::warn!(%silence, done = ?silence.done, "an actor is silent")
+        });
         system.events().publish(|| Event::Silent(silence));
     }
 
     fn leaked(&self, leak: Leak, system: &SystemHandle) {
         self.0.lock().found += 1;
-        tracing::warn!(%leak, done = ?leak.done, "an actor is leaked");
+        log::say(Level::WARN, || {
+            let leak = leak.clone();
+            move || tracing::warn!(%leak, done = ?leak.done, "an actor is leaked")
+        });
         system.events().publish(|| Event::Leaked(leak));
     }
 }

@@ -66,6 +66,7 @@ pub mod driver;
 mod error;
 mod group;
 mod leaks;
+mod log;
 mod message;
 mod monitor;
 pub mod observe;

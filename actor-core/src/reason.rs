@@ -7,6 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Level;
+
+use crate::log;
 use crate::observe::LongTurn;
 
 /// The error behind a failure, shared by all who are told of it.
@@ -26,7 +29,10 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let error = self.error.take();
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(error))) {
-            tracing::error!(failure = %self.text, "panicked while dropping an error");
+            log::say(Level::ERROR, || {
+                let failure = self.text.clone();
+                move || tracing::error!(failure, "panicked while dropping an error")
+            });
             std::mem::forget(payload);
         }
     }

@@ -33,7 +33,10 @@ pub(crate) use scheduled::LocalKey;
 pub(crate) use starting::failing;
 pub(crate) use starting::start;
 /// What is in a static, which a model checker cannot have: what it checks ends with each run.
-pub(crate) use std::sync::atomic::{AtomicBool as StaticBool, AtomicU64 as StaticU64};
+pub(crate) use std::sync::{
+    OnceLock as StaticOnce,
+    atomic::{AtomicBool as StaticBool, AtomicU64 as StaticU64},
+};
 
 use std::sync::{PoisonError, TryLockError};
 

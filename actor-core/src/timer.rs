@@ -15,10 +15,13 @@ use std::sync::Weak;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use tracing::Level;
+
 use crate::cell::Control;
 use crate::cell::task;
 use crate::cell::turn::caught;
 use crate::clock;
+use crate::log;
 use crate::observe::{self, Count};
 use crate::platform::prefetch::Hint;
 use crate::port::Ready;
@@ -181,7 +184,10 @@ impl TimerQueue {
                 targets.as_slice().get(AHEAD).inspect(|later| later.fetch());
                 // The others must not suffer from a waker that panics.
                 if let Err(why) = caught(|| target.fire()) {
-                    tracing::error!(%why, "panicked while firing a timer");
+                    log::say(Level::ERROR, || {
+                        let why = why.to_string();
+                        move || tracing::error!(why, "panicked while firing a timer")
+                    });
                 }
             }
         }

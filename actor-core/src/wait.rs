@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use tracing::Level;
+
 use crate::clock;
+use crate::log;
 use crate::observe::sample;
 use crate::sync::{Condvar, Mutex, MutexGuard, thread_local};
 
@@ -70,7 +73,7 @@ pub(crate) fn wait_while<'a, T>(
 /// Wakes a task, which may be anybody's: if its waker panics, that is not for those who go on from here.
 pub(crate) fn wake(waker: Waker) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-        tracing::error!("a waker panicked");
+        log::say(Level::ERROR, || move || tracing::error!("a waker panicked"));
         std::mem::forget(payload);
     }
 }

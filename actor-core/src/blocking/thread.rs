@@ -5,8 +5,11 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use tracing::Level;
+
 use crate::blocking::Pool;
 use crate::driver::Driver;
+use crate::log;
 use crate::scheduler::{local, stalls};
 use crate::sync::{self, thread_local};
 use crate::system::SystemHandle;
@@ -35,7 +38,9 @@ pub(super) fn blocking_here(f: impl FnOnce()) {
     let outcome = catch_unwind(AssertUnwindSafe(f));
     MAY_BLOCK.set(before);
     if outcome.is_err() {
-        tracing::error!("a job of the blocking pool panicked: a bug in the runtime");
+        log::say(Level::ERROR, || {
+            move || tracing::error!("a job of the blocking pool panicked: a bug in the runtime")
+        });
     }
 }
 

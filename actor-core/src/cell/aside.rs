@@ -7,11 +7,14 @@
 //! as all others do, nothing is borrowed across threads, and a kill, which waits for its return there, finds
 //! state and mailbox in order.
 
+use tracing::Level;
+
 use crate::actor::Messages;
 use crate::blocking;
 use crate::cell::incarnation::Incarnation;
 use crate::cell::turn::{Life, Next, Turn, Way, quietly};
 use crate::dead_letter::DeadLetterReason;
+use crate::log;
 use crate::message::Envelope;
 use crate::reason::StopReason;
 
@@ -73,7 +76,10 @@ impl<A: Messages> Turn<'_, A> {
             quietly(&**self.cell, "dropping a message", || drop(message));
             return false;
         };
-        tracing::warn!(message = message.name(), %why, left, "delivering again");
+        log::say(Level::WARN, || {
+            let (message, why) = (message.name(), why.to_string());
+            move || tracing::warn!(message, why, left, "delivering again")
+        });
         self.life.uncommon.get_or_insert_default().aside = Some(Aside { message, by, again: Some(left) });
         true
     }

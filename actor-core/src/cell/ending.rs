@@ -4,11 +4,14 @@
 //! and state → either the supervisor is asked ([`Phase::Failed`]) or `end` closes everything:
 //! mailbox, name, monitors, in this order.
 
+use tracing::Level;
+
 use crate::actor::Messages;
 use crate::cell::control::Done;
 use crate::cell::incarnation::Incarnation;
 use crate::cell::turn::{Next, Phase, Turn, Way, caught, quietly};
 use crate::dead_letter::DeadLetterReason;
+use crate::log;
 use crate::reason::{Failure, StopReason};
 use crate::supervisor::{Event, Restart};
 use crate::sync::Ordering;
@@ -27,7 +30,10 @@ impl<A: Messages> Turn<'_, A> {
     /// A handler has failed: its message becomes a dead letter, then the incarnation ends.
     pub(crate) fn failed(&mut self, reason: StopReason) -> Next {
         let message = self.in_work.map_or("(none)", |work| *work.message);
-        tracing::error!(message, %reason, incarnation = self.life.number, "failed");
+        log::say(Level::ERROR, || {
+            let (reason, incarnation) = (reason.to_string(), self.life.number);
+            move || tracing::error!(message, reason, incarnation, "failed")
+        });
         self.message_failed(DeadLetterReason::HandlerFailed(reason.clone()));
         self.stop(reason)
     }
@@ -59,7 +65,10 @@ impl<A: Messages> Turn<'_, A> {
 
     /// There is no incarnation, or its `#[started]` has failed, so `#[stopped]` does not run.
     pub(crate) fn start_failed(&mut self, why: Failure) -> Next {
-        tracing::error!(%why, incarnation = self.life.number, "failed to start");
+        log::say(Level::ERROR, || {
+            let (why, incarnation) = (why.to_string(), self.life.number);
+            move || tracing::error!(why, incarnation, "failed to start")
+        });
         self.finish(StopReason::StartFailed(why))
     }
 
@@ -152,7 +161,10 @@ impl<A: Messages> Turn<'_, A> {
 
     /// A turn has panicked where nothing of a user's is called.
     pub(crate) fn broken(&mut self, why: Failure) {
-        tracing::error!(%why, "a turn panicked outside of any handler");
+        log::say(Level::ERROR, || {
+            let why = why.to_string();
+            move || tracing::error!(why, "a turn panicked outside of any handler")
+        });
         let parts = (self.life.take_port(), self.life.incarnation.take());
         quietly(&**self.cell, "dropping the state", || drop(parts));
         self.cell.orphan_children();

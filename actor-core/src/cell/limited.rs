@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use tracing::Level;
+
 use crate::actor::Messages;
 use crate::cell::Cell;
 use crate::cell::incarnation::{Incarnation, Make};
@@ -21,6 +23,7 @@ use crate::cell::turn::{InWork, Life, Next, Phase, Turn, quietly};
 use crate::cell::waker;
 use crate::clock;
 use crate::dead_letter::DeadLetterReason;
+use crate::log;
 use crate::message::Envelope;
 use crate::observe::Stall;
 use crate::reason::{Failure, StopReason};
@@ -384,7 +387,10 @@ impl<A: Messages> Turn<'_, A> {
             (None, None) if lent.is_running() => StopReason::Stalled { limit },
             (None, None) => StopReason::StartFailed(late_start(limit)),
         };
-        tracing::error!(%reason, incarnation = self.life.number, "goes on without a condemned handler");
+        log::say(Level::ERROR, || {
+            let (reason, incarnation) = (reason.to_string(), self.life.number);
+            move || tracing::error!(reason, incarnation, "goes on without a condemned handler")
+        });
         self.message_failed(DeadLetterReason::HandlerFailed(reason.clone()));
         self.finish(reason)
     }

@@ -16,6 +16,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
+use tracing::Level;
+
 use crate::actor::Messages;
 use crate::cell::home::Home;
 use crate::cell::inbox::Handle;
@@ -25,6 +27,7 @@ use crate::cell::receiver::Receiver;
 use crate::cell::waker;
 use crate::cell::{Cell, Control};
 use crate::context::Context;
+use crate::log;
 use crate::message::Envelope;
 use crate::port::{Readiness, Ready};
 use crate::reason::{Failure, StopReason};
@@ -372,7 +375,10 @@ impl<A: Messages> Turn<'_, A> {
         match self.life.phase {
             Phase::Starting => self.start_failed(why),
             Phase::Stopping(_) => {
-                tracing::error!(%why, "#[stopped] panicked");
+                log::say(Level::ERROR, || {
+                    let why = why.to_string();
+                    move || tracing::error!(why, "#[stopped] panicked")
+                });
                 self.stopped()
             }
             _ => self.failed(StopReason::Panicked(why)),
@@ -425,6 +431,9 @@ pub(crate) fn caught<R>(f: impl FnOnce() -> R) -> Result<R, Failure> {
 /// Runs a user's code whose panic changes nothing any more, such as the drop of a dead state.
 pub(crate) fn quietly(cell: &dyn Control, what: &str, f: impl FnOnce()) {
     if let Err(why) = caught(f) {
-        tracing::error!(path = %cell.path(), %why, "panicked while {what}");
+        log::say(Level::ERROR, || {
+            let (path, why, what) = (cell.path().to_string(), why.to_string(), what.to_owned());
+            move || tracing::error!(path, why, "panicked while {what}")
+        });
     }
 }

@@ -8,8 +8,11 @@ use std::fmt;
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
+use tracing::Level;
+
 use crate::cell::kind::Kind;
 use crate::clock;
+use crate::log;
 use crate::observe::Event;
 use crate::system::SystemHandle;
 
@@ -156,7 +159,10 @@ impl Counts {
             if series.add(alive, self.growth) {
                 let (name, site, window) = (kind.name(), kind.site(), self.growth.window);
                 let growing = Growing { name, site, alive: series.alive.iter().copied().collect(), window };
-                tracing::warn!(%growing, "there are ever more actors of a kind");
+                log::say(Level::WARN, || {
+                    let growing = growing.clone();
+                    move || tracing::warn!(%growing, "there are ever more actors of a kind")
+                });
                 system.leaks_seen().grows();
                 system.events().publish(|| Event::Growing(growing));
             }

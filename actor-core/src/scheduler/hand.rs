@@ -8,9 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 
+use tracing::Level;
+
 use crate::cell::ActorId;
 use crate::cell::kind::Kind;
 use crate::cell::task::Task;
+use crate::log;
 #[cfg(feature = "stacks")]
 use crate::observe::{Stack, StackError};
 use crate::platform::thread::{self as platform, ThreadId, Usage};
@@ -130,7 +133,9 @@ impl Hand {
         local::turn_begins();
         self.doing.begin(&task);
         if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {
-            tracing::error!("a turn panicked outside of any handler: a bug in the runtime");
+            log::say(Level::ERROR, || {
+                move || tracing::error!("a turn panicked outside of any handler: a bug in the runtime")
+            });
         }
         let subject = self.doing.subject(self.doing.turn());
         self.doing.end();

@@ -11,9 +11,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use tracing::Level;
+
 use crate::cell::task::Task;
 use crate::driver::Driver;
 use crate::error::SpawnError;
+use crate::log;
 use crate::observe::sample;
 use crate::scheduler::local;
 use crate::sync::{Condvar, Mutex, thread, thread_local};
@@ -252,7 +255,9 @@ fn run(system: &SystemHandle, seat: &Seat) {
     while let Some(task) = seat.next() {
         local::turn_begins();
         if catch_unwind(AssertUnwindSafe(|| task.run())).is_err() {
-            tracing::error!("a turn panicked outside of any handler: a bug in the runtime");
+            log::say(Level::ERROR, || {
+                move || tracing::error!("a turn panicked outside of any handler: a bug in the runtime")
+            });
         }
     }
 }

@@ -38,8 +38,11 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Level;
+
 use crate::blocking;
 use crate::cell::Control;
+use crate::log;
 use crate::observe::{Event, Stall};
 use crate::reply::guard::Guard;
 use crate::scheduler::Scheduler;
@@ -367,11 +370,20 @@ impl Watch {
         if over && !std::mem::replace(&mut self.leashed[at].reported, true) {
             let thread = &self.leashed[at].thread;
             scheduler.tallies.too_many_condemned.count();
-            tracing::error!(%thread, max, "a handler has stalled, and there are as many condemned as there may be");
+            log::say(Level::ERROR, || {
+                let thread = thread.to_string();
+                move || {
+                    tracing::error!(
+                        thread,
+                        max,
+                        "a handler has stalled, and there are as many condemned as there may be"
+                    )
+                }
+            });
             let event = || Event::TooManyCondemned { thread: thread.to_string(), limit: stint.limit, max };
             scheduler.events.publish(event);
             if too_many == TooManyCondemned::Abort {
-                std::process::abort();
+                log::then_abort();
             }
         }
         if over && too_many == TooManyCondemned::Report {
@@ -419,7 +431,10 @@ impl Watch {
     fn go_on(&mut self, condemnation: Condemnation, now: Duration) {
         let Condemnation { cell, incarnation, last_straw } = &condemnation;
         if let Err(error) = cell.clone().go_on(*incarnation, *last_straw) {
-            tracing::error!(path = %cell.path(), %error, "no other thread for a pinned actor that has stalled");
+            log::say(Level::ERROR, || {
+                let (path, error) = (cell.path().to_string(), error.to_string());
+                move || tracing::error!(path, error, "no other thread for a pinned actor that has stalled")
+            });
             self.not_before = now + AFTER_FAILURE;
             self.homeless.push(condemnation);
         }
@@ -430,7 +445,10 @@ impl Watch {
         let leashed = &mut self.leashed[at];
         if leashed.stall.is_some() && leashed.leash.has_returned() {
             let stall = leashed.stall.take().expect("it was looked at");
-            tracing::warn!(%stall, "a condemned handler has returned");
+            log::say(Level::WARN, || {
+                let stall = stall.clone();
+                move || tracing::warn!(%stall, "a condemned handler has returned")
+            });
             system.scheduler().events.publish(|| Event::CondemnedReturned(stall));
             system.scheduler().stalls.condemned.fetch_sub(1, Ordering::Relaxed);
         }
@@ -444,7 +462,10 @@ impl Scheduler {
         if stall.thread.is_some() {
             self.tallies.condemned.count();
         }
-        tracing::error!(%stall, "stalled");
+        log::say(Level::ERROR, || {
+            let stall = stall.clone();
+            move || tracing::error!(%stall, "stalled")
+        });
         self.events.publish(|| Event::Stalled(stall));
     }
 

@@ -17,8 +17,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::Level;
+
 use crate::cell::kind::Kind;
 use crate::clock;
+use crate::log;
 use crate::observe::{Event, LongTurn};
 use crate::scheduler::Scheduler;
 use crate::scheduler::crew::NoSpare;
@@ -336,7 +339,10 @@ impl<'a> Watcher<'a> {
     /// Says that a turn has cost its thread what that was there for, and watches it until it returns.
     fn is_replaced(&mut self, hand: Arc<Hand>, mut seen: Seen) {
         if let Some(turn) = seen.describe(&hand, None) {
-            tracing::warn!(%turn, "a turn takes long: another thread takes the place of its own");
+            log::say(Level::WARN, || {
+                let turn = turn.clone();
+                move || tracing::warn!(%turn, "a turn takes long: another thread takes the place of its own")
+            });
             self.scheduler.events.publish(|| Event::Replaced(turn));
         }
         self.stuck.push(Stuck { hand, seen });
@@ -360,7 +366,10 @@ impl<'a> Watcher<'a> {
             Err(NoSpare::Failed(error)) => {
                 self.not_before = now + AFTER_FAILURE;
                 self.scheduler.tallies.no_thread.count();
-                tracing::error!(%error, "no thread can be started to take a worker over");
+                log::say(Level::ERROR, || {
+                    let error = error.to_string();
+                    move || tracing::error!(error, "no thread can be started to take a worker over")
+                });
                 self.scheduler.events.publish(|| Event::NoThread { error: error.to_string() });
             }
             Err(NoSpare::AtLimit { max }) => {
@@ -381,11 +390,14 @@ impl<'a> Watcher<'a> {
         let hand = self.scheduler.remote(worker).hand.lock().clone();
         let turn = hand.and_then(|hand| seen.describe(&hand, Some(worker)));
         if let Some(turn) = &turn {
-            tracing::error!(%turn, max, "a turn takes long, and there are as many threads as there may be");
+            log::say(Level::ERROR, || {
+                let turn = turn.clone();
+                move || tracing::error!(%turn, max, "a turn takes long, and there are as many threads as there may be")
+            });
             self.scheduler.events.publish(|| Event::OutOfThreads { turn: turn.clone(), max });
         }
         match (self.scheduler.sysmon.out_of_threads, turn) {
-            (OutOfThreads::Abort, _) => std::process::abort(),
+            (OutOfThreads::Abort, _) => log::then_abort(),
             (OutOfThreads::Escalate, Some(turn)) if self.escalation.is_none() => {
                 self.escalation = Some(Escalation::begin(self.system, turn, max, now));
             }
@@ -424,7 +436,10 @@ impl<'a> Watcher<'a> {
         }
         if let Err(error) = self.system.blocking_pool().tend(self.system) {
             self.not_before = now + AFTER_FAILURE;
-            tracing::error!(%error, "no thread can be started for the blocking pool");
+            log::say(Level::ERROR, || {
+                let error = error.to_string();
+                move || tracing::error!(error, "no thread can be started for the blocking pool")
+            });
         }
     }
 
@@ -449,7 +464,10 @@ impl<'a> Watcher<'a> {
                 scheduler.tallies.demoted.count();
                 seen.was_demoted();
                 if let Some(turn) = seen.describe(hand, None) {
-                    tracing::warn!(%turn, "a turn burns processor time: its thread has the lowest priority now");
+                    log::say(Level::WARN, || {
+let turn = turn.clone();
+move || tracing::warn!(%turn, "a turn burns processor time: its thread has the lowest priority now")
+});
                     scheduler.events.publish(|| Event::Demoted(turn));
                 }
             }

@@ -5,9 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tracing::Level;
+
 use crate::cell::task::Task;
 use crate::clock;
 use crate::driver::Driver;
+use crate::log;
 use crate::observe::{self, Count, Watch};
 use crate::reply;
 use crate::scheduler::hand::Hand;
@@ -99,7 +102,11 @@ impl Worker<'_> {
             match catch_unwind(AssertUnwindSafe(|| self.run_turns())) {
                 Ok(outcome) => break outcome,
                 Err(_) => {
-                    tracing::error!("a turn panicked outside of any handler: a bug in the runtime");
+                    log::say(Level::ERROR, || {
+                        move || {
+                            tracing::error!("a turn panicked outside of any handler: a bug in the runtime")
+                        }
+                    });
                     if self.post.hand.doing.is_in_turn() && !self.come_back() {
                         break Outcome::Lost;
                     }

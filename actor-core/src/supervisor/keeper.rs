@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tracing::Level;
+
 use crate::cell::control::Asked as Cause;
 use crate::cell::mailbox::{Fate, Order, Verdict};
 use crate::cell::{ActorId, Control};
 use crate::clock;
 use crate::context::Context;
 use crate::error::ChildError;
+use crate::log;
 use crate::reason::{Failure, StopReason};
 use crate::reply::Reply;
 use crate::supervisor::backoff::Chance;
@@ -152,7 +155,10 @@ impl Keeper {
             _ => Why::Abnormal,
         };
         if why == Why::Abnormal {
-            tracing::warn!(child = %child.path(), %reason, "a child has ended");
+            log::say(Level::WARN, || {
+                let (child, reason) = (child.path().to_string(), reason.to_string());
+                move || tracing::warn!(child, reason, "a child has ended")
+            });
         }
         self.note_exit(key, reason.clone(), waits);
         if waits && child.is_last_straw() && !child.is_last() {
@@ -183,7 +189,10 @@ impl Keeper {
         }
         let at = moment();
         if !child.is_last_straw() && self.slots.intensity().allows(at.now) {
-            tracing::warn!(child = %child.path(), %reason, "restarting");
+            log::say(Level::WARN, || {
+                let (child, reason) = (child.path().to_string(), reason.to_string());
+                move || tracing::warn!(child, reason, "restarting")
+            });
             return self.crowd.restart(child, self.blueprint.backoff, at);
         }
         Crowd::give_up(&child, reason.clone());
@@ -208,8 +217,11 @@ impl Keeper {
     }
 
     fn escalate(&self, ctx: &mut Context<Supervisor>, child: String, reason: StopReason) {
-        let limit = format_args!("{} in {:?}", self.blueprint.restarts, self.blueprint.window);
-        tracing::error!(child, %reason, %limit, "giving up");
+        log::say(Level::ERROR, || {
+            let limit = format!("{} in {:?}", self.blueprint.restarts, self.blueprint.window);
+            let (child, reason) = (child.clone(), reason.to_string());
+            move || tracing::error!(child, reason, limit, "giving up")
+        });
         ctx.exit_because(StopReason::Escalated { child, cause: Arc::new(reason) });
     }
 
@@ -248,7 +260,9 @@ impl Keeper {
                 self.escalate(ctx, child, self.why(key));
             }
             Action::Shutdown => {
-                tracing::info!("a significant child has ended: shutting down");
+                log::say(Level::INFO, || {
+                    move || tracing::info!("a significant child has ended: shutting down")
+                });
                 ctx.exit_because(StopReason::Shutdown);
             }
         }
@@ -270,7 +284,10 @@ impl Keeper {
         let Some(kept) = self.kept.get_mut(&key) else { return };
         let Some(actor) = kept.actor.take() else { return };
         self.actors.remove(&actor.id());
-        tracing::error!(child = %actor.path(), "does not end although it was killed: going on without it");
+        log::say(Level::ERROR, || {
+            let child = actor.path().to_string();
+            move || tracing::error!(child, "does not end although it was killed: going on without it")
+        });
         if let Some(name) = &kept.spec.name {
             ctx.system().names().release(name, actor.id());
         }

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use tracing::Level;
+
 use crate::cell::ActorId;
 use crate::cell::control::Asked;
 use crate::cell::mailbox::{Fate, Order};
 use crate::clock;
+use crate::log;
 use crate::supervisor::children::{Children, Place};
 use crate::supervisor::slots::AFTER_KILL;
 use crate::system::SystemHandle;
@@ -77,7 +80,10 @@ impl Stopping<'_> {
             let ended_by_kill = self.ends_by(place, deadline).await;
             if was_asked || !ended_by_kill {
                 let late = Late { path: child.path().to_string(), ended_by_kill };
-                tracing::warn!(path = late.path, ended_by_kill, "did not stop within its deadline");
+                log::say(Level::WARN, || {
+                    let path = late.path.clone();
+                    move || tracing::warn!(path, ended_by_kill, "did not stop within its deadline")
+                });
                 self.system.report_late(late);
             }
             self.children.forget(place);

@@ -23,6 +23,7 @@ use crate::dead_letter::DeadLetters;
 use crate::driver::{Driver, MakeDriver, Parker};
 use crate::group::Groups;
 use crate::leaks::Seen;
+use crate::log;
 use crate::observe::trace::{self, Trace};
 use crate::platform;
 use crate::platform::topology::Topology;
@@ -332,6 +333,7 @@ impl Builder {
         if self.quanta.hard < self.quanta.soft {
             return Err(BuildError::Quanta { soft: self.quanta.soft, hard: self.quanta.hard });
         }
+        log::begin();
         let mask = platform::affinity::allowed();
         let placement = Placement::plan(&self.pinning, workers, max, mask.as_deref())
             .knowing(|| Topology::read(Path::new("/")));

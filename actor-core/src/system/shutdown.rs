@@ -4,12 +4,15 @@ use std::fmt;
 use std::task::Waker;
 use std::time::Duration;
 
+use tracing::Level;
+
 use crate::blocking::Closure;
 use crate::cell::Control;
 use crate::cell::control::Asked;
 use crate::cell::mailbox::{Fate, Order};
 use crate::cell::turn::caught;
 use crate::clock;
+use crate::log;
 use crate::monitor::Monitor;
 use crate::observe::LongTurn;
 use crate::reason::StopReason;
@@ -84,7 +87,10 @@ impl Last {
         self.wakers.into_iter().for_each(wait::wake);
         for closure in self.closures {
             if let Err(why) = caught(|| drop(closure)) {
-                tracing::error!(%why, "panicked while dropping a closure");
+                log::say(Level::ERROR, || {
+                    let why = why.to_string();
+                    move || tracing::error!(why, "panicked while dropping a closure")
+                });
             }
         }
     }
@@ -110,6 +116,7 @@ impl System {
             self.wait_for_root();
             let until = clock::now() + GRACE;
             stuck_workers = self.scheduler().wait_for_threads(until) + self.blocking_pool().wait(until);
+            log::flush();
         }
         let ended = self.0.ended.lock().clone();
         let late = self.0.late.lock().clone();

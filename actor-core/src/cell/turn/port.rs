@@ -1,8 +1,11 @@
 //! The port's part of a turn: readiness before the messages, what goes out after them, and draining at the end.
 
+use tracing::Level;
+
 use crate::actor::Messages;
 use crate::cell::incarnation::Incarnation;
 use crate::cell::turn::{Life, Next, Phase, Turn, caught, quietly};
+use crate::log;
 use crate::port::{Again, Drain, Port};
 use crate::reason::StopReason;
 
@@ -78,7 +81,10 @@ impl<A: Messages> Turn<'_, A> {
         match drained {
             Some(Ok(Drain::Wait)) => Next::Rest,
             Some(Err(why)) => {
-                tracing::error!(%why, "the port panicked while draining");
+                log::say(Level::ERROR, || {
+                    let why = why.to_string();
+                    move || tracing::error!(why, "the port panicked while draining")
+                });
                 self.finish(reason)
             }
             Some(Ok(Drain::Done)) | None => self.finish(reason),

@@ -8,8 +8,11 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use tracing::Level;
+
 use crate::cell::ActorId;
 use crate::cell::kind::Kind;
+use crate::log;
 use crate::observe::Event;
 use crate::scheduler::Scheduler;
 use crate::scheduler::hand::Subject;
@@ -228,7 +231,10 @@ impl Drop for Conduct {
 
 fn announce(scheduler: &Scheduler, events: Vec<Event>) {
     for event in events {
-        tracing::warn!(?event, "background lane");
+        log::say(Level::WARN, || {
+            let event = event.clone();
+            move || tracing::warn!(?event, "background lane")
+        });
         scheduler.events.publish(|| event);
     }
 }

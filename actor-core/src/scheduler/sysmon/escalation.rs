@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tracing::Level;
+
 use crate::clock;
+use crate::log;
 use crate::observe::LongTurn;
 use crate::reason::StopReason;
 use crate::scheduler::sysmon::start_apart;
@@ -29,7 +32,13 @@ impl Escalation {
     /// Has the end come when it is due, though there may be no worker left for it.
     pub(super) fn tend(&mut self, system: &SystemHandle, now: Instant) {
         if now >= self.kill_at && !std::mem::replace(&mut self.killed, true) {
-            tracing::error!("the end of a system without threads exceeds its deadline: killing what is left");
+            log::say(Level::ERROR, || {
+                move || {
+                    tracing::error!(
+                        "the end of a system without threads exceeds its deadline: killing what is left"
+                    )
+                }
+            });
             system.kill_root();
         }
         if now >= self.give_up_at && !system.has_ended() {
