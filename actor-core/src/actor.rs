@@ -10,8 +10,8 @@ use crate::leaks::Tracer;
 use crate::message::{Envelope, Message};
 use crate::monitor::Down;
 use crate::reason::{Failure, StopReason};
+use crate::remedy::Remedy;
 use crate::reply::Reply;
-use crate::silence::OnSilence;
 
 /// A type that can be spawned: its ref type and its settings.
 ///
@@ -130,7 +130,7 @@ pub struct Settings {
     /// How long it may hear of nobody; `None` for no limit. See [`Spawn::silence`](crate::Spawn::silence).
     pub silence: Option<Duration>,
     /// What becomes of it then.
-    pub on_silence: OnSilence,
+    pub on_silence: Remedy,
 }
 
 impl Settings {
@@ -147,7 +147,7 @@ impl Settings {
         clear_on_restart: false,
         stall: None,
         silence: None,
-        on_silence: OnSilence::Stop,
+        on_silence: Remedy::Stop,
     };
 
     /// What turns are looked at after: no quantum and no limit is less.
@@ -187,8 +187,8 @@ impl Settings {
 
     /// The same settings, and what becomes of an actor that exceeds its limit for silence.
     #[must_use]
-    pub const fn on_silence(mut self, done: OnSilence) -> Self {
-        self.on_silence = done;
+    pub const fn on_silence(mut self, remedy: Remedy) -> Self {
+        self.on_silence = remedy;
         self
     }
 

@@ -28,6 +28,7 @@ use crate::clock;
 use crate::log;
 use crate::observe::Event;
 use crate::platform;
+use crate::remedy::Remedy;
 use crate::silence::Silence;
 use crate::sync::Mutex;
 use crate::system::SystemHandle;
@@ -41,21 +42,6 @@ pub use trace::{Trace, Tracer};
 
 /// How long a step takes, about.
 const STEP: Duration = Duration::from_micros(250);
-
-/// What becomes of an actor that is leaked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OnLeak {
-    /// It is reported, once.
-    Report,
-    /// It is stopped for good, as its supervisor would: `#[stopped]` runs, and a permanent actor does not come back.
-    Stop,
-    /// Its incarnation is killed. Whether it comes back is said by its restart type, and by its supervisor's intensity,
-    /// for which this is a failure like any other. The next incarnation is as unreachable as this one, unless its
-    /// `#[started]` does something about that: joins a group, or sends a ref to itself to somebody. Where it does
-    /// not, [`Stop`](OnLeak::Stop) is better.
-    Restart,
-}
 
 /// Looks for actors that are leaked: nobody has a ref to them but others that are leaked with them, they rest, nothing is
 /// in their mailboxes, and nothing can come. For [`Builder::leaks`](crate::Builder::leaks).
@@ -75,7 +61,7 @@ pub enum OnLeak {
 /// all actors of a group at once, so that none of them can change, and counts the refs again.
 #[derive(Clone, Copy, Debug)]
 pub struct Leaks {
-    pub(crate) on_leak: OnLeak,
+    pub(crate) on_leak: Remedy,
     pub(crate) every: Duration,
     pub(crate) share: u32,
 }
@@ -83,7 +69,7 @@ pub struct Leaks {
 impl Leaks {
     /// Leaked actors are found, and so treated.
     #[must_use]
-    pub const fn new(on_leak: OnLeak) -> Self {
+    pub const fn new(on_leak: Remedy) -> Self {
         Leaks { on_leak, every: Duration::from_secs(30), share: 2 }
     }
 
@@ -122,7 +108,7 @@ pub struct Leak {
     /// How many are leaked together, this one included, since they have refs to one another.
     pub group: usize,
     /// What was done.
-    pub done: OnLeak,
+    pub done: Remedy,
 }
 
 impl fmt::Display for Leak {

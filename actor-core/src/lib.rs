@@ -79,6 +79,7 @@ mod pool;
 pub mod port;
 pub mod prelude;
 mod reason;
+mod remedy;
 mod reply;
 mod scheduler;
 mod silence;
@@ -105,15 +106,15 @@ pub use context::{Checkpoint, Context, TimerId, TimerKey};
 pub use dead_letter::{DeadLetter, DeadLetterReason, DeadLetters};
 pub use error::{AskError, ChildError, LookupError, SendError, SpawnError, StartError, TellError, TreeError};
 pub use group::{Group, Published, Slow};
-pub use leaks::{Growth, Leaks, OnLeak, Trace, Tracer};
+pub use leaks::{Growth, Leaks, Trace, Tracer};
 pub use message::{Envelope, Message};
 pub use monitor::{Down, Monitor, MonitorId};
 pub use reason::{Failure, StopReason};
+pub use remedy::Remedy;
 pub use reply::Reply;
 #[doc(hidden)]
 pub use reply::guard::Guard;
 pub use scheduler::{OutOfThreads, ParallelismError, TooManyCondemned};
-pub use silence::OnSilence;
 pub use spawn::{Spawn, Start};
 pub use supervisor::{
     AutoShutdown, Backoff, Child, ChildCount, ChildInfo, ChildSpec, ChildState, Children, ChildrenSpec,

@@ -1,26 +1,11 @@
-//! Actors that hear of nobody for too long: what becomes of them, and what is said of them. How that is seen:
-//! `cell/silence.rs`.
+//! Actors that hear of nobody for too long: what is said of them. How that is seen: `cell/silence.rs`.
 
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
 use crate::cell::ActorId;
-
-/// What becomes of an actor that is silent for longer than its limit; see [`Spawn::silence`](crate::Spawn::silence).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OnSilence {
-    /// It is reported, once for each time that it falls silent.
-    Report,
-    /// It is stopped for good, as its supervisor would: `#[stopped]` runs, a connection is closed in good order, and a
-    /// permanent actor does not come back.
-    #[default]
-    Stop,
-    /// Its incarnation fails with [`StopReason::Silent`](crate::StopReason::Silent): that is the supervisor's business, as a
-    /// panic is.
-    Restart,
-}
+use crate::remedy::Remedy;
 
 /// An actor that has been silent for longer than its limit.
 #[derive(Clone, Debug)]
@@ -35,7 +20,7 @@ pub struct Silence {
     /// Its limit.
     pub limit: Duration,
     /// What was done.
-    pub done: OnSilence,
+    pub done: Remedy,
 }
 
 impl fmt::Display for Silence {

@@ -18,9 +18,9 @@ use crate::cell::{Cell, Control, Plan};
 use crate::error::SpawnError;
 use crate::port::MakePort;
 use crate::reason::StopReason;
+use crate::remedy::Remedy;
 use crate::reply::{self, Answer, Outcome, Reply};
 use crate::scheduler::{PinnedThread, local, soft, stalls};
-use crate::silence::OnSilence;
 use crate::supervisor::children::Room;
 use crate::supervisor::{ChildSpec, Restart, STOP_WITHIN, SupervisorRef};
 use crate::wait;
@@ -180,9 +180,9 @@ impl<A: Messages> Spawn<A> {
         self
     }
 
-    /// What becomes of the actor when it has exceeded its limit for silence; [`OnSilence::Stop`] unless said.
-    pub fn on_silence(mut self, done: OnSilence) -> Self {
-        self.settings = self.settings.on_silence(done);
+    /// What becomes of the actor when it has exceeded its limit for silence; [`Remedy::Stop`] unless said.
+    pub fn on_silence(mut self, remedy: Remedy) -> Self {
+        self.settings = self.settings.on_silence(remedy);
         self
     }
 

@@ -19,18 +19,18 @@ use syn::{DeriveInput, Generics, Ident};
 
 use self::message::Message;
 use crate::errors::Errors;
-use crate::model::{Handler, OnSilence, Target, Used, resolve_self, without_defaults};
+use crate::model::{Handler, Remedy, Target, Used, resolve_self, without_defaults};
 use crate::parse::{self, Block};
 use crate::validate::{self, Sound};
 
 /// What becomes of an actor that is silent, as a setting.
-fn on_silence(done: OnSilence) -> TokenStream {
+fn on_silence(done: Remedy) -> TokenStream {
     let done = match done {
-        OnSilence::Report => quote!(Report),
-        OnSilence::Stop => quote!(Stop),
-        OnSilence::Restart => quote!(Restart),
+        Remedy::Report => quote!(Report),
+        Remedy::Stop => quote!(Stop),
+        Remedy::Restart => quote!(Restart),
     };
-    quote!(.on_silence(::actor_core::OnSilence::#done))
+    quote!(.on_silence(::actor_core::Remedy::#done))
 }
 
 /// `#[derive(Actor)]`.

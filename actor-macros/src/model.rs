@@ -10,7 +10,7 @@ mod loops;
 mod target;
 mod tree;
 
-pub(crate) use actor::{Actor, Mailbox, OnSilence, Overflow, Settings};
+pub(crate) use actor::{Actor, Mailbox, Overflow, Remedy, Settings};
 pub(crate) use attributes::Carried;
 pub(crate) use generics::{Used, without_defaults};
 pub(crate) use handler::{Access, Argument, Handler, Output, Role};

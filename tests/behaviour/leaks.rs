@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actor_core::observe::Event;
 use actor_core::prelude::*;
-use actor_core::{Growth, Leaks, OnLeak, Slow, TimerId, Trace, WeakRef};
+use actor_core::{Growth, Leaks, Remedy, Slow, TimerId, Trace, WeakRef};
 use proptest::prelude::*;
 
 use crate::support::{Gate, LIMIT, builder, eventually};
@@ -98,7 +98,7 @@ impl Node {
     fn ended(&mut self, _down: Down) {}
 }
 
-fn watching(on_leak: OnLeak) -> System {
+fn watching(on_leak: Remedy) -> System {
     builder(2).leaks(Leaks::new(on_leak).every(Duration::from_millis(1)).share(100)).build().unwrap()
 }
 
@@ -130,7 +130,7 @@ fn all_but(system: &System, left: u64) {
 
 #[test]
 fn circles_of_all_lengths_are_stopped_and_others_are_not() {
-    let system = watching(OnLeak::Stop);
+    let system = watching(Remedy::Stop);
     let live: Vec<_> = (0..100).map(|_| node(&system)).collect();
     live.windows(2).for_each(|pair| add(&pair[0], &pair[1]));
     for length in 1..=50 {
@@ -149,14 +149,14 @@ fn circles_of_all_lengths_are_stopped_and_others_are_not() {
 
 #[test]
 fn one_that_nobody_refers_to_is_leaked() {
-    let system = watching(OnLeak::Stop);
+    let system = watching(Remedy::Stop);
     drop(node(&system));
     all_but(&system, 0);
 }
 
 #[test]
 fn one_whose_handlers_have_a_limit_is_leaked_as_others_are() {
-    let system = watching(OnLeak::Stop);
+    let system = watching(Remedy::Stop);
     let limited = system.actor(Node::default).stall(LIMIT).spawn().unwrap();
     let other = node(&system);
     add(&limited, &other);
@@ -169,7 +169,7 @@ fn one_whose_handlers_have_a_limit_is_leaked_as_others_are() {
 
 #[test]
 fn a_chain_is_reached_from_its_beginning() {
-    let system = watching(OnLeak::Stop);
+    let system = watching(Remedy::Stop);
     let chain: Vec<_> = (0..20).map(|_| node(&system)).collect();
     chain.windows(2).for_each(|pair| add(&pair[0], &pair[1]));
     add(&chain[19], &chain[0]);
@@ -182,7 +182,7 @@ fn a_chain_is_reached_from_its_beginning() {
 
 #[test]
 fn refs_are_seen_in_types_that_derive_the_trace_and_in_recipients() {
-    let system = watching(OnLeak::Stop);
+    let system = watching(Remedy::Stop);
     let (one, other, last) = (node(&system), node(&system), node(&system));
     one.seat(other.clone()).wait().unwrap();
     // Two clones of one recipient.
@@ -201,7 +201,7 @@ fn refs_are_seen_in_types_that_derive_the_trace_and_in_recipients() {
 /// What keeps an actor: each is set up, looked at, and then taken away, after which the actor is found.
 #[test]
 fn what_can_be_got_at_is_live() {
-    let system = watching(OnLeak::Stop);
+    let system = watching(Remedy::Stop);
     let gate = Gate::default();
     let inside = gate.clone();
     let held_up = system.spawn(move || Node { gate: inside.clone(), ..Node::default() }).unwrap();
@@ -255,7 +255,7 @@ fn what_can_be_got_at_is_live() {
 
 #[test]
 fn a_leak_is_reported_once_with_its_spawn_site() {
-    let system = watching(OnLeak::Report);
+    let system = watching(Remedy::Report);
     let events = system.events().subscribe(64);
     let line = line!() + 1;
     let spawn = || system.spawn(Node::default).unwrap();
@@ -273,7 +273,7 @@ fn a_leak_is_reported_once_with_its_spawn_site() {
     assert_eq!(leaks.iter().map(|leak| leak.actor).collect::<BTreeSet<_>>(), ids);
     for leak in leaks {
         assert_eq!((leak.name, leak.site.file(), leak.site.line()), ("Node", file!(), line));
-        assert_eq!((leak.group, leak.done), (2, OnLeak::Report));
+        assert_eq!((leak.group, leak.done), (2, Remedy::Report));
     }
     two_scans(&system);
     assert_eq!((system.snapshot().leaks.found, alive(&system, "Node")), (2, 2));
@@ -297,7 +297,7 @@ impl Returning {
 
 #[test]
 fn one_that_is_restarted_can_make_itself_known() {
-    let system = watching(OnLeak::Restart);
+    let system = watching(Remedy::Restart);
     let list = Arc::<Mutex<Vec<ReturningRef>>>::default();
     let inside = list.clone();
     system.spawn(move || Returning { list: inside.clone() }).unwrap();
@@ -351,7 +351,7 @@ impl Packed {
 
 #[test]
 fn fields_of_any_type_compile_and_those_that_can_be_are_traced() {
-    let system = watching(OnLeak::Stop);
+    let system = watching(Remedy::Stop);
     let generic = system.spawn(|| Generic::<Vec<u8>, 2> { traced: [None, None], _untraced: None }).unwrap();
     generic.set(generic.clone()).wait().unwrap();
     let either = system.spawn(|| Either::Empty).unwrap();
@@ -368,7 +368,7 @@ fn fields_of_any_type_compile_and_those_that_can_be_are_traced() {
 #[test]
 fn a_system_ends_in_the_midst_of_a_scan() {
     for _ in 0..20 {
-        let system = watching(OnLeak::Report);
+        let system = watching(Remedy::Report);
         let nodes: Vec<_> = (0..200).map(|_| node(&system)).collect();
         nodes.windows(2).for_each(|pair| add(&pair[0], &pair[1]));
         drop(nodes);
@@ -379,7 +379,7 @@ fn a_system_ends_in_the_midst_of_a_scan() {
 /// Actors that send their refs to one another all the time, while scans go on: none of them is ever leaked.
 #[test]
 fn refs_on_the_move_keep_their_actors() {
-    let system = watching(OnLeak::Stop);
+    let system = watching(Remedy::Stop);
     let nodes: Vec<_> = (0..8).map(|_| node(&system)).collect();
     let scans = || system.snapshot().leaks.scans;
     let until = scans() + 200;
@@ -419,7 +419,7 @@ proptest! {
         refs in prop::collection::vec((0..30_usize, 0..30_usize), 0..60),
         outside in prop::collection::btree_set(0..30_usize, 0..4),
     ) {
-        let system = watching(OnLeak::Stop);
+        let system = watching(Remedy::Stop);
         let nodes: Vec<_> = (0..actors).map(|_| node(&system)).collect();
         let refs: Vec<_> = refs.into_iter().filter(|(from, to)| *from < actors && *to < actors).collect();
         for (from, to) in &refs {
@@ -454,7 +454,7 @@ proptest! {
 /// What an actor with a limit has beside, and that its handlers ran on a leash, keeps nobody from seeing that it is leaked.
 #[test]
 fn one_that_has_a_limit_for_its_handlers_is_leaked_as_others_are() {
-    let system = watching(OnLeak::Stop);
+    let system = watching(Remedy::Stop);
     let limited = || system.actor(Node::default).stall(LIMIT).spawn().unwrap();
     let circle = [limited(), node(&system), limited()];
     let live = [limited(), limited()];

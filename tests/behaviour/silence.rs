@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use actor_core::observe::{Event, Silence};
 use actor_core::prelude::*;
-use actor_core::{ChildSpec, OnSilence, StopReason};
+use actor_core::{ChildSpec, Remedy, StopReason};
 use actor_net::{Conn, Connection, Lines, Listener};
 
 use crate::net_support::Client;
@@ -71,7 +71,7 @@ fn who_is_silent_is_stopped_for_good_unless_said() {
     assert_eq!(log.entries(), ["shutdown"]);
     let silence = silences(events.try_iter()).next().unwrap();
     assert_eq!((silence.actor, silence.site.line()), (actor.id(), line));
-    assert_eq!((silence.limit, silence.done), (SILENCE, OnSilence::Stop));
+    assert_eq!((silence.limit, silence.done), (SILENCE, Remedy::Stop));
     assert!(silence.to_string().ends_with("for 40ms"), "{silence}");
     assert_eq!(system.snapshot().leaks.silent, 1);
 }
@@ -80,7 +80,7 @@ fn who_is_silent_is_stopped_for_good_unless_said() {
 fn who_is_only_reported_is_so_once_for_each_silence() {
     let system = system(2);
     let events = system.events().subscribe(16);
-    let actor = system.actor(Listening::default).on_silence(OnSilence::Report).spawn().unwrap();
+    let actor = system.actor(Listening::default).on_silence(Remedy::Report).spawn().unwrap();
     let silent = || system.snapshot().leaks.silent;
     eventually("it is reported", || silent() == 1);
     // Others fall silent meanwhile, and it is not said again.
@@ -102,7 +102,7 @@ fn who_is_to_be_restarted_fails_as_silent() {
     let child =
         ChildSpec::new("listening", move || Listening { stopped: stopped.clone(), ..Listening::default() })
             .silence(Duration::from_millis(10))
-            .on_silence(OnSilence::Restart);
+            .on_silence(Remedy::Restart);
     let tree = system.supervisor().intensity(1000, LIMIT).child(child).start().wait().unwrap();
     eventually("it was restarted twice", || log.len() >= 2);
     assert!(log.entries()[0].starts_with("silent: it has heard of nobody for 10ms"), "{:?}", log.entries());
@@ -159,7 +159,7 @@ fn what_a_tree_says_of_its_children_counts_instead_of_their_type() {
         seen.len() == 2
     });
     assert!(seen.iter().all(|silence| silence.limit == Duration::from_millis(10)));
-    assert!(seen.iter().all(|silence| silence.done == OnSilence::Report));
+    assert!(seen.iter().all(|silence| silence.done == Remedy::Report));
     assert!(house.one.get().is_some_and(|one| one.is_alive()));
 }
 

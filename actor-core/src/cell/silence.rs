@@ -13,7 +13,8 @@ use crate::cell::mailbox::{Came, Fate, Order};
 use crate::cell::turn::{Life, Next, Turn};
 use crate::port::Ready;
 use crate::reason::StopReason;
-use crate::silence::{OnSilence, Silence};
+use crate::remedy::Remedy;
+use crate::silence::Silence;
 use crate::timer::{Target, Timer};
 
 /// How often it is looked within the limit.
@@ -22,7 +23,7 @@ const LOOKS: u32 = 4;
 /// What an actor with such a limit has beside.
 pub(crate) struct Silent {
     limit: Duration,
-    on_silence: OnSilence,
+    on_silence: Remedy,
     /// How many messages had been handed out when it was looked last.
     handled: u64,
     /// Whether the port was readable since.
@@ -118,12 +119,12 @@ impl<A: Messages> Turn<'_, A> {
             let system = self.cell.system();
             system.leaks_seen().silent(Silence { actor, name, site, limit, done }, system);
             match done {
-                OnSilence::Report => {}
-                OnSilence::Stop => {
+                Remedy::Report => {}
+                Remedy::Stop => {
                     self.cell.order_stop(Order { why: Asked::Shutdown, fate: Fate::Last });
                     return Next::More;
                 }
-                OnSilence::Restart => return self.failed(StopReason::Silent { limit }),
+                Remedy::Restart => return self.failed(StopReason::Silent { limit }),
             }
         }
         self.look_later();

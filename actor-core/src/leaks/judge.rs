@@ -4,11 +4,12 @@
 use crate::cell::control::Asked;
 use crate::cell::held::Held;
 use crate::cell::mailbox::{Fate, Order};
+use crate::leaks::Leak;
 use crate::leaks::graph::Graph;
 use crate::leaks::scan::Suspect;
 use crate::leaks::table::{List, Map};
 use crate::leaks::trace::Found;
-use crate::leaks::{Leak, OnLeak};
+use crate::remedy::Remedy;
 use crate::system::SystemHandle;
 
 /// What a scan knows of a suspect, for the next one.
@@ -21,7 +22,7 @@ pub(super) struct Known {
 }
 
 pub(super) struct Judge {
-    on_leak: OnLeak,
+    on_leak: Remedy,
     /// The suspects of the last scan, by their numbers, and those of this one.
     before: Map<Known>,
     suspects: Map<Known>,
@@ -65,7 +66,7 @@ enum Stage {
 }
 
 impl Judge {
-    pub(super) fn new(on_leak: OnLeak, before: Map<Known>) -> Judge {
+    pub(super) fn new(on_leak: Remedy, before: Map<Known>) -> Judge {
         Judge {
             on_leak,
             before,
@@ -187,13 +188,13 @@ impl Judge {
         let leak =
             Leak { actor: id, name: kind.name(), site: kind.site(), group: group.size, done: self.on_leak };
         if let Some(known) = self.suspects.get_mut(id.0) {
-            known.reported = self.on_leak == OnLeak::Report;
+            known.reported = self.on_leak == Remedy::Report;
             known.suspected = known.reported;
         }
         match self.on_leak {
-            OnLeak::Report => {}
-            OnLeak::Stop => cell.stop(Order { why: Asked::Shutdown, fate: Fate::Last }),
-            OnLeak::Restart => cell.kill(Order { why: Asked::Kill, fate: Fate::ByType }),
+            Remedy::Report => {}
+            Remedy::Stop => cell.stop(Order { why: Asked::Shutdown, fate: Fate::Last }),
+            Remedy::Restart => cell.kill(Order { why: Asked::Kill, fate: Fate::ByType }),
         }
         system.leaks_seen().leaked(leak, system);
         // Bound until here, so that it is let go when all is said.

@@ -17,12 +17,12 @@ use std::sync::Arc;
 
 use crate::cell::Control;
 use crate::cell::held::{Held, address_of};
-use crate::leaks::OnLeak;
 use crate::leaks::graph::Graph;
 use crate::leaks::judge::{Judge, Known};
 use crate::leaks::table::{List, Map};
 use crate::leaks::trace::Found;
 use crate::leaks::walk::Walk;
+use crate::remedy::Remedy;
 use crate::system::SystemHandle;
 
 /// So many small parts are done between two looks at the clock.
@@ -76,7 +76,7 @@ pub(super) enum Step {
 
 impl Scan {
     /// A scan that confirms what the last one suspected.
-    pub(super) fn new(system: &SystemHandle, on_leak: OnLeak, suspects: Map<Known>) -> Scan {
+    pub(super) fn new(system: &SystemHandle, on_leak: Remedy, suspects: Map<Known>) -> Scan {
         Scan {
             phase: Phase::Count,
             walk: Walk::new(system),

@@ -9,8 +9,8 @@ use crate::actor_ref::ActorRef;
 use crate::cell::Control;
 use crate::error::{SpawnError, TreeError};
 use crate::reason::StopReason;
+use crate::remedy::Remedy;
 use crate::reply::Reply;
-use crate::silence::OnSilence;
 use crate::spawn::{Spawn, valid_name};
 use crate::supervisor::slots::Rules;
 use crate::supervisor::{Backoff, Restart, STOP_WITHIN, Supervisor, SupervisorBuilder, SupervisorRef};
@@ -40,7 +40,7 @@ pub(super) struct Overrides {
     overflow: Option<Overflow>,
     stall: Option<Duration>,
     silence: Option<Duration>,
-    on_silence: Option<OnSilence>,
+    on_silence: Option<Remedy>,
     clear_on_restart: bool,
 }
 
@@ -160,8 +160,8 @@ impl ChildSpec {
     }
 
     /// What becomes of it when it has exceeded that; what the type says unless said. Not for supervisors.
-    pub fn on_silence(mut self, done: OnSilence) -> Self {
-        self.settings.on_silence = Some(done);
+    pub fn on_silence(mut self, remedy: Remedy) -> Self {
+        self.settings.on_silence = Some(remedy);
         self
     }
 
@@ -268,8 +268,8 @@ impl<A: Messages> Make for Child<A> {
         if let Some(limit) = spec.settings.silence {
             spawn = spawn.silence(limit);
         }
-        if let Some(done) = spec.settings.on_silence {
-            spawn = spawn.on_silence(done);
+        if let Some(remedy) = spec.settings.on_silence {
+            spawn = spawn.on_silence(remedy);
         }
         if spec.settings.clear_on_restart {
             spawn = spawn.clear_on_restart();

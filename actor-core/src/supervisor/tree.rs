@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::actor::Messages;
 use crate::error::SpawnError;
-use crate::silence::OnSilence;
+use crate::remedy::Remedy;
 use crate::spawn::Spawn;
 use crate::supervisor::spec::MakeSupervisor;
 use crate::supervisor::{Backoff, Child, ChildSpec, Restart, STOP_WITHIN, SupervisorBuilder, SupervisorRef};
@@ -70,7 +70,7 @@ struct Each {
     stop_within: Duration,
     stall: Option<Duration>,
     silence: Option<Duration>,
-    on_silence: Option<OnSilence>,
+    on_silence: Option<Remedy>,
 }
 
 impl Default for Each {
@@ -113,8 +113,8 @@ impl<A: Messages> Children<A> {
         if let Some(limit) = silence {
             spawn = spawn.silence(limit);
         }
-        if let Some(done) = on_silence {
-            spawn = spawn.on_silence(done);
+        if let Some(remedy) = on_silence {
+            spawn = spawn.on_silence(remedy);
         }
         spawn
     }
@@ -204,8 +204,8 @@ impl ChildrenSpec {
     }
 
     /// What becomes of a child that has exceeded that; what the type says unless said.
-    pub fn on_silence(mut self, done: OnSilence) -> Self {
-        self.each.on_silence = Some(done);
+    pub fn on_silence(mut self, remedy: Remedy) -> Self {
+        self.each.on_silence = Some(remedy);
         self
     }
 

@@ -26,24 +26,24 @@ pub(crate) struct Settings {
     pub(crate) clear_on_restart: bool,
     pub(crate) stall: Option<Duration>,
     pub(crate) silence: Option<Duration>,
-    pub(crate) on_silence: Option<OnSilence>,
+    pub(crate) on_silence: Option<Remedy>,
 }
 
-/// What becomes of an actor that is silent.
+/// What becomes of an actor that nobody else would notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OnSilence {
+pub(crate) enum Remedy {
     Report,
     Stop,
     Restart,
 }
 
-impl OnSilence {
+impl Remedy {
     /// The policies as users write them, in the order of [`ALL`](Self::ALL).
     pub(crate) const NAMES: [&str; 3] = ["report", "stop", "restart"];
 
-    const ALL: [OnSilence; 3] = [OnSilence::Report, OnSilence::Stop, OnSilence::Restart];
+    const ALL: [Remedy; 3] = [Remedy::Report, Remedy::Stop, Remedy::Restart];
 
-    pub(crate) fn named(name: &str) -> Option<OnSilence> {
+    pub(crate) fn named(name: &str) -> Option<Remedy> {
         let place = Self::NAMES.iter().position(|known| *known == name)?;
         Some(Self::ALL[place])
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use syn::{Generics, Ident, Type};
 
-use crate::model::OnSilence;
+use crate::model::Remedy;
 
 /// A struct whose fields are children.
 pub(crate) struct Tree {
@@ -27,7 +27,7 @@ pub(crate) struct Child {
     pub(crate) start: Option<Stop>,
     pub(crate) stall: Option<Duration>,
     pub(crate) silence: Option<Duration>,
-    pub(crate) on_silence: Option<OnSilence>,
+    pub(crate) on_silence: Option<Remedy>,
     pub(crate) name: Option<String>,
     pub(crate) max: Option<u32>,
 }

@@ -8,7 +8,7 @@ use syn::ext::IdentExt;
 use syn::{Expr, ExprLit, ExprUnary, Lit, LitInt, LitStr, UnOp};
 
 use crate::errors::Errors;
-use crate::model::{Mailbox, OnSilence, Overflow, Settings};
+use crate::model::{Mailbox, Overflow, Remedy, Settings};
 use crate::names;
 use crate::parse::Setting;
 use crate::validate::duration;
@@ -33,7 +33,7 @@ const SHORTEST_SILENCE: Duration = Duration::from_millis(4);
 pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
     let mut settings = Settings::default();
     let mut seen = Vec::new();
-    let mut hard = None;
+    let (mut hard, mut remedy) = (None, None);
     for Setting { key, value } in written {
         let name = key.unraw().to_string();
         if !KEYS.contains(&name.as_str()) {
@@ -54,7 +54,10 @@ pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
             Some(value) if name == "overflow" => settings.overflow = overflow(&value, errors),
             Some(value) if name == "stall" => settings.stall = stall(&value, errors),
             Some(value) if name == "silence" => settings.silence = silence(&value, errors),
-            Some(value) if name == "on_silence" => settings.on_silence = on_silence(&value, errors),
+            Some(value) if name == "on_silence" => {
+                settings.on_silence = on_silence(&value, errors);
+                remedy = Some(key);
+            }
             Some(value) if name == "soft_quantum" => settings.soft_quantum = quantum(&name, &value, errors),
             Some(value) => {
                 settings.hard_quantum = quantum(&name, &value, errors);
@@ -62,6 +65,14 @@ pub(crate) fn check(written: Vec<Setting>, errors: &mut Errors) -> Settings {
             }
         }
         seen.push(name);
+    }
+    if let Some(key) = remedy.filter(|_| !seen.iter().any(|name| name == "silence")) {
+        errors.report(
+            key,
+            "`on_silence` says what becomes of an actor that exceeds a limit, and this one has none",
+            "write the limit too, as `silence = \"30s\"`, or leave `on_silence` out",
+        );
+        settings.on_silence = None;
     }
     if let (Some(soft), Some(limit), Some(value)) = (settings.soft_quantum, settings.hard_quantum, hard)
         && limit < soft
@@ -128,9 +139,9 @@ pub(super) fn silence(value: &Expr, errors: &mut Errors) -> Option<Duration> {
 }
 
 /// What becomes of an actor that is silent.
-pub(super) fn on_silence(value: &Expr, errors: &mut Errors) -> Option<OnSilence> {
+pub(super) fn on_silence(value: &Expr, errors: &mut Errors) -> Option<Remedy> {
     let policy = match literal(value) {
-        Some(Lit::Str(word)) => OnSilence::named(&word.value()),
+        Some(Lit::Str(word)) => Remedy::named(&word.value()),
         _ => None,
     };
     if policy.is_none() {
@@ -340,10 +351,12 @@ mod tests {
     fn bad_limits_are_refused() {
         let (settings, _) = checked(parse_quote!(#[actor(silence = "30s", on_silence = "report")]));
         assert_eq!(settings.silence, Some(Duration::from_secs(30)));
-        assert_eq!(settings.on_silence, Some(OnSilence::Report));
+        assert_eq!(settings.on_silence, Some(Remedy::Report));
         assert_refused(parse_quote!(#[actor(silence = "3ms")]), "4 ms at least");
         assert_refused(parse_quote!(#[actor(silence)]), "needs one value");
-        assert_refused(parse_quote!(#[actor(on_silence = "die")]), "cannot be");
+        let (_, errors) = checked(parse_quote!(#[actor(silence = "30s", on_silence = "die")]));
+        assert!(errors.len() == 1 && errors[0].contains("cannot be"), "{errors:?}");
+        assert_refused(parse_quote!(#[actor(on_silence = "stop")]), "this one has none");
         assert_refused(parse_quote!(#[actor(stall = "soon")]), "`soon` is no length of time");
         assert_refused(parse_quote!(#[actor(stall = "10us")]), "a millisecond at least");
         assert_refused(parse_quote!(#[actor(stall = 1)]), "in quotes");

@@ -23,7 +23,7 @@ mod workload;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use actor_core::{Leaks, OnLeak, System};
+use actor_core::{Leaks, Remedy, System};
 use clap::{Parser, value_parser};
 
 use report::Extra;
@@ -88,7 +88,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         workload => {
             signal::end_after(limit)?;
             let mut builder = System::builder().workers(workers).stop_within(limit);
-            let leaks = Leaks::new(OnLeak::Stop).every(Duration::from_millis(100));
+            let leaks = Leaks::new(Remedy::Stop).every(Duration::from_millis(100));
             if workload == Workload::Leaked {
                 // There is nothing else to do.
                 builder = builder.leaks(leaks.share(50));

@@ -32,9 +32,9 @@ impl Builder {
     ///
     /// ```
     /// # use std::time::Duration;
-    /// use actor_core::{Leaks, OnLeak, System};
+    /// use actor_core::{Leaks, Remedy, System};
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let system = System::builder().leaks(Leaks::new(OnLeak::Stop).every(Duration::from_secs(60))).build()?;
+    /// let system = System::builder().leaks(Leaks::new(Remedy::Stop).every(Duration::from_secs(60))).build()?;
     /// # Ok(())
     /// # }
     /// ```
