@@ -36,6 +36,7 @@ pub use preemption::{Event, Events, LongTurn, Preemptions, Stall};
 pub use snapshot::{ActorGroup, BlockingSnapshot, Snapshot, WorkerSnapshot};
 #[cfg(feature = "stacks")]
 pub use stack::{Frame, Stack, StackError, SystemCall};
+pub use topic::Topic;
 
 use crate::cell::kind::Kind;
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};

@@ -252,6 +252,12 @@ impl SystemHandle {
         self.0.scheduler.driver(worker)
     }
 
+    /// The time now, by the clock of the system: the one that its timers go by.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        clock::now()
+    }
+
     /// A future that is ready after `delay`.
     pub fn sleep(&self, delay: Duration) -> Sleep {
         Sleep::new(self.clone(), delay)

@@ -45,6 +45,7 @@
 //! |---|---|
 //! | [`builder`], [`driver`], [`MioDriver`] | a system whose workers wait for sockets |
 //! | [`Listener`], [`Server`], [`Drained`] | accept connections, and stop in good order |
+//! | [`Limits`], [`Limit`], [`ListenerEvent`] | whom a listener lets in, and who was refused |
 //! | [`Client`] | make a connection |
 //! | [`Connection`], [`Conn`], [`Pressure`], [`HalfClosed`], [`CloseReason`] | what an actor does with a connection |
 //! | [`Codec`], [`Decoded`] | frames in bytes |
@@ -69,5 +70,5 @@ pub use client::Client;
 pub use codec::{Codec, Decoded, LengthDelimited, LengthError, LineError, Lines};
 pub use connection::{CloseReason, Conn, Connection, HalfClosed, Pressure};
 pub use driver::{MioDriver, builder, driver};
-pub use listener::{Drained, Listener, Server};
+pub use listener::{Drained, Limit, Limits, Listener, ListenerEvent, Server};
 pub use options::Options;

@@ -10,13 +10,16 @@
 //! Children stop in reverse order, so accepting ends before the connections do.
 
 mod acceptor;
-mod count;
+mod admission;
+mod event;
+mod limits;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actor_core::observe::Topic;
 use actor_core::{Monitor, Restart, SupervisorRef, SystemHandle};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -24,13 +27,14 @@ use crate::connection::{Conn, Connection};
 use crate::driver;
 use crate::options::Options;
 use acceptor::{Acceptor, Plan};
-use count::Counts;
+use admission::Admission;
+
+pub(crate) use admission::Handshake;
+pub use event::ListenerEvent;
+pub use limits::{Limit, Limits};
 
 /// How many connections wait in the kernel to be accepted. The system may have a lower limit.
 const BACKLOG: i32 = 1024;
-
-/// The most connections of a server that does not say how many.
-const CONNECTIONS: usize = 10_000;
 
 /// A socket that listens and is not served yet: connections wait in the kernel until
 /// [`spawn`](Self::spawn).
@@ -40,7 +44,7 @@ pub struct Listener {
     socket: std::net::TcpListener,
     addr: SocketAddr,
     options: Options,
-    max: usize,
+    limits: Limits,
     name: Option<String>,
     under: Option<SupervisorRef>,
 }
@@ -72,7 +76,7 @@ impl Listener {
         socket.set_nonblocking(true)?;
         let addr = socket.local_addr()?;
         let options = Options::new();
-        Ok(Listener { socket, addr, options, max: CONNECTIONS, name: None, under: None })
+        Ok(Listener { socket, addr, options, limits: Limits::new(), name: None, under: None })
     }
 
     /// The address it is bound to.
@@ -81,10 +85,16 @@ impl Listener {
         self.addr
     }
 
-    /// The most connections at a time; 10,000 unless this says otherwise. One more is closed as
-    /// soon as it is accepted.
+    /// Whom it lets in: 10,000 connections unless this says otherwise.
+    pub fn limits(mut self, limits: Limits) -> Listener {
+        self.limits = limits;
+        self
+    }
+
+    /// The most connections at a time: the first of the [limits](Self::limits), which leaves the others
+    /// as they are.
     pub fn max_connections(mut self, max: usize) -> Listener {
-        self.max = max;
+        self.limits = self.limits.connections(max);
         self
     }
 
@@ -136,16 +146,15 @@ impl Listener {
             .under(&supervisor)
             .spawn()
             .map_err(io::Error::other)?;
-        let counts = Arc::<Counts>::default();
+        let admission = Admission::new(self.limits);
         let plan = Plan {
             options: Arc::new(self.options),
-            max: self.max,
-            counts: counts.clone(),
+            admission: admission.clone(),
             connections,
             make: Arc::new(make),
         };
         let socket = mio::net::TcpListener::from_std(self.socket);
-        let server = Server { addr: self.addr, supervisor, counts };
+        let server = Server { addr: self.addr, supervisor, admission };
         let accepting = system
             .actor(|| Acceptor)
             .restart(Restart::Permanent)
@@ -178,7 +187,7 @@ fn listen(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
 pub struct Server {
     addr: SocketAddr,
     supervisor: SupervisorRef,
-    counts: Arc<Counts>,
+    admission: Arc<Admission>,
 }
 
 /// How a server's connections have ended.
@@ -200,19 +209,37 @@ impl Server {
     /// How many connections there are now, those included that are sending their last bytes.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.counts.open()
+        self.admission.open()
     }
 
     /// How many connections there were in all.
     #[must_use]
     pub fn accepted(&self) -> u64 {
-        self.counts.accepted()
+        self.admission.accepted()
     }
 
-    /// How many connections were closed at once because there were as many as there may be.
+    /// How many connections were closed at once because of a [limit](Limits), in all.
     #[must_use]
     pub fn refused(&self) -> u64 {
-        self.counts.refused()
+        self.admission.all_refused()
+    }
+
+    /// How many of them because of this one.
+    #[must_use]
+    pub fn refused_for(&self, limit: Limit) -> u64 {
+        self.admission.refused(limit)
+    }
+
+    /// How many connections have not got past their handshake; see [`Limits::handshakes`].
+    #[must_use]
+    pub fn handshakes(&self) -> usize {
+        self.admission.handshakes()
+    }
+
+    /// What happens at the listener, for those who subscribe.
+    #[must_use]
+    pub fn events(&self) -> &Topic<ListenerEvent> {
+        &self.admission.events
     }
 
     /// Stops accepting, then stops every connection's actor; each may say goodbye in `#[stopped]`

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 #[cfg(unix)]
 use crate::net_support::Elsewhere;
-use crate::net_support::{Client, Setup, eventually};
+use crate::net_support::{Client, Event, Setup, eventually};
+use actor_net::{Limit, Limits, ListenerEvent};
 
 #[test]
 fn connections_over_the_maximum_are_closed_at_once() {
@@ -22,6 +23,97 @@ fn connections_over_the_maximum_are_closed_at_once() {
     eventually("there is a place again", || served.server.connections() == 1);
     assert_eq!(served.connect().ask("hello"), "hello");
     assert_eq!(second.ask("still served"), "still served");
+}
+
+/// The address and the limit of a refusal.
+fn refusal(event: ListenerEvent) -> (std::net::SocketAddr, Limit) {
+    match event {
+        ListenerEvent::Refused { peer, limit } => (peer, limit),
+        other => panic!("something else has happened: {other}"),
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_address_and_a_subnet_may_have_so_many_and_others_as_many() {
+    let limits = Limits::new().per_address(1).per_subnet(2);
+    let served = Setup::default().serve_as(|listener| listener.limits(limits));
+    let (at, events) = (served.server.local_addr(), served.server.events().subscribe(10));
+    let mut first = Client::connect_from([127, 1, 1, 1], at);
+    assert_eq!(first.ask("hello"), "hello");
+    let mut again = Client::connect_from([127, 1, 1, 1], at);
+    again.is_over();
+    assert_eq!(refusal(events.recv().unwrap()), (again.stream().local_addr().unwrap(), Limit::Address));
+    let mut second = Client::connect_from([127, 1, 1, 2], at);
+    assert_eq!(second.ask("hello"), "hello");
+    let mut third = Client::connect_from([127, 1, 1, 3], at);
+    third.is_over();
+    assert_eq!(refusal(events.recv().unwrap()), (third.stream().local_addr().unwrap(), Limit::Subnet));
+    assert_eq!(Client::connect_from([127, 1, 2, 1], at).ask("of another subnet"), "of another subnet");
+    let refused =
+        [Limit::Address, Limit::Subnet, Limit::Connections].map(|limit| served.server.refused_for(limit));
+    assert_eq!((refused, served.server.refused()), ([1, 1, 0], 2));
+    drop(first);
+    eventually("its place is free", || {
+        let client = Client::connect_from([127, 1, 1, 1], at);
+        let _ = std::io::Write::write_all(&mut client.stream(), b"hello\n");
+        let mut byte = [0];
+        matches!(std::io::Read::read(&mut client.stream(), &mut byte), Ok(1))
+    });
+    assert_eq!(second.ask("still served"), "still served");
+}
+
+#[test]
+fn accepts_are_limited_by_the_second() {
+    let served = Setup::default().serve_as(|listener| listener.limits(Limits::new().per_second(1, 2)));
+    let mut inside = [served.connect(), served.connect()];
+    let mut over = served.connect();
+    over.is_over();
+    assert_eq!(served.server.refused_for(Limit::Rate), 1);
+    assert_eq!(inside.each_mut().map(|client| client.ask("hello")), ["hello", "hello"]);
+}
+
+#[test]
+fn those_in_their_handshake_are_limited_until_a_frame_comes_or_the_actor_says_so() {
+    let served = Setup::default().serve_as(|listener| listener.limits(Limits::new().handshakes(2)));
+    let (mut silent, session) = served.connect_with_ref();
+    let mut other = served.connect();
+    other.send("half a li");
+    eventually("both are there", || served.server.accepted() == 2);
+    served.connect().is_over();
+    assert_eq!(served.server.refused_for(Limit::Handshakes), 1);
+    assert_eq!(served.server.handshakes(), 2);
+    other.send("ne\n");
+    assert_eq!(other.line().as_deref(), Some("half a line"));
+    assert_eq!(served.server.handshakes(), 1);
+    assert_eq!(served.connect().ask("let in"), "let in");
+    session.established().tell().unwrap();
+    eventually("the actor has said so", || served.server.handshakes() == 0);
+    assert_eq!(silent.ask("hello"), "hello");
+    let (gone, _session) = served.connect_with_ref();
+    assert_eq!(served.server.handshakes(), 1);
+    drop(gone);
+    eventually("one that ends in its handshake is in it no more", || served.server.handshakes() == 0);
+}
+
+#[test]
+fn a_reset_in_the_backlog_concerns_nobody_else() {
+    let listener = actor_net::Listener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr();
+    let resets: Vec<_> = (0..5).map(|_| std::net::TcpStream::connect(addr).unwrap()).collect();
+    let mut waits = Client::connect(addr);
+    for reset in resets {
+        socket2::SockRef::from(&reset).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    }
+    waits.send("waits\n");
+    let system = actor_net::builder().workers(2).build().unwrap();
+    let (make, events) = Setup::default().sessions();
+    let server = listener.spawn(&system, make).unwrap();
+    assert_eq!(waits.line().as_deref(), Some("waits"));
+    eventually("the resets are gone", || server.connections() == 1);
+    let ends = events.drain().into_iter().filter(|event| matches!(event, Event::Closed(_))).count();
+    assert!(ends <= 5, "{ends} connections have ended");
+    assert_eq!(waits.ask("still there"), "still there");
 }
 
 #[test]

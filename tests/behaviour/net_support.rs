@@ -56,6 +56,11 @@ impl Session {
     }
 
     #[message]
+    pub fn established(&mut self) {
+        self.conn.established();
+    }
+
+    #[message]
     pub fn queued(&self) -> usize {
         self.conn.queued()
     }
@@ -162,14 +167,16 @@ impl Setup {
 
     /// A system of two workers, and a server in it.
     pub fn serve(self) -> Served {
+        self.serve_as(|listener| listener)
+    }
+
+    /// The same, of a listener with more settings.
+    pub fn serve_as(self, configure: impl FnOnce(Listener) -> Listener) -> Served {
         let system = actor_net::builder().workers(2).build().expect("a system");
         let (make, events) = self.sessions();
-        let server = Listener::bind("127.0.0.1:0")
-            .expect("a port")
-            .options(self.options)
-            .max_connections(self.max)
-            .spawn(&system, make)
-            .expect("a server");
+        let listener = Listener::bind("127.0.0.1:0").expect("a port");
+        let listener = listener.options(self.options).max_connections(self.max);
+        let server = configure(listener).spawn(&system, make).expect("a server");
         Served { server, events, system }
     }
 }
@@ -246,6 +253,16 @@ pub struct Client {
 impl Client {
     pub fn connect(addr: SocketAddr) -> Client {
         Client::over(TcpStream::connect(addr).expect("a connection"))
+    }
+
+    /// One from an address of its own, as all of 127.0.0.0/8 are on Linux.
+    #[cfg(target_os = "linux")]
+    pub fn connect_from(ip: [u8; 4], addr: SocketAddr) -> Client {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((ip, 0)).into()).expect("an address");
+        socket.connect(&addr.into()).expect("a connection");
+        Client::over(socket.into())
     }
 
     pub fn over(stream: TcpStream) -> Client {

@@ -4,8 +4,10 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
 
+/// Something that threads subscribe to, such as the [events](crate::SystemHandle::events) of a system. Each subscriber
+/// has a channel of its own, and nobody waits for one that does not take what it is sent.
 #[derive(Debug)]
-pub(crate) struct Topic<T> {
+pub struct Topic<T> {
     missed: AtomicU64,
     /// The length of `subscribers`, so that nobody locks them in vain.
     subscribed: AtomicUsize,
@@ -24,12 +26,15 @@ impl<T> Default for Topic<T> {
 
 impl<T: Clone> Topic<T> {
     /// How many a subscriber did not get because its channel was full.
-    pub(crate) fn missed(&self) -> u64 {
+    #[must_use]
+    pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
     }
 
-    /// A channel that gets all that is published from now on, and holds at most `capacity`, which is at least 1.
-    pub(crate) fn subscribe(&self, capacity: usize) -> Receiver<T> {
+    /// A channel that gets all that is published from now on, and holds at most `capacity` of it, which is at least 1;
+    /// what finds it full is not waited for, but counted as [`missed`](Self::missed). Dropping the receiver ends the
+    /// subscription.
+    pub fn subscribe(&self, capacity: usize) -> Receiver<T> {
         let (sender, receiver) = bounded(capacity.max(1));
         let mut subscribers = self.subscribers.lock();
         subscribers.push(sender);
@@ -38,7 +43,7 @@ impl<T: Clone> Topic<T> {
     }
 
     /// Gives all subscribers what `make` makes, which is not called if there are none.
-    pub(crate) fn publish(&self, make: impl FnOnce() -> T) {
+    pub fn publish(&self, make: impl FnOnce() -> T) {
         // Relaxed throughout: the counts order nothing, and one who subscribes at this moment may or may not get it.
         if self.subscribed.load(Ordering::Relaxed) == 0 {
             return;

@@ -78,6 +78,14 @@ impl Conn {
         }
     }
 
+    /// The connection has got past its handshake, as far as [`Limits::handshakes`](crate::Limits::handshakes)
+    /// is concerned. Without this the first whole frame says so; for actors whose peers never say anything.
+    pub fn established(&mut self) {
+        if !is_condemned() {
+            self.shared.established();
+        }
+    }
+
     /// Ends the connection in good order: no more is read, what was written so far is sent, then
     /// it is closed. The actor hears [`closed`](crate::Connection::closed) and stops.
     pub fn close(&mut self) {

@@ -14,6 +14,8 @@ pub(super) struct Frames<'a, C: Connection> {
     pub(super) actor: &'a mut C,
     pub(super) ctx: &'a mut Context<C>,
     pub(super) left: usize,
+    /// A whole frame was among what has come.
+    pub(super) handed: bool,
 }
 
 /// Why no more frames were handed on.
@@ -77,6 +79,7 @@ impl<C: Connection> Frames<'_, C> {
             Decoded::Need => Step::Need,
             Decoded::Frame { frame, used } => {
                 *at += used;
+                self.handed = true;
                 self.actor.frame(frame, self.ctx);
                 Step::Handed
             }

@@ -18,6 +18,7 @@ use super::reason::{CloseReason, Ending};
 use super::scratch::{SIZE, Scratch};
 use super::shared::{Progress, Shared};
 use super::{Connection, HalfClosed};
+use crate::listener::Handshake;
 use crate::options::Options;
 
 /// The most bytes one turn reads.
@@ -27,14 +28,16 @@ const BYTES: usize = SIZE;
 const FRAMES: usize = 16;
 
 /// The two halves of a connection that was accepted: for its actor's factory and for its cell.
-/// `held` is dropped when the connection is gone.
+/// `handshake` is dropped when it is established, `held` when it is gone.
 pub(crate) fn accepted<C: Connection>(
     stream: TcpStream,
     peer: SocketAddr,
     options: Arc<Options>,
+    handshake: Handshake,
     held: impl Send + 'static,
 ) -> (Conn, MakePort<C>) {
     let shared = Arc::new(Shared::new(peer, Some(stream), options));
+    shared.set_handshake(handshake);
     let conn = Conn::new(shared.clone());
     let mut once = Some((shared, held));
     let make = move |readiness: Readiness| {
@@ -118,6 +121,8 @@ struct ConnectionPort<C: Connection, H> {
     /// `WAKE` is flagged already. While an async handler is in work no flag is looked at, and
     /// raising it in each of its turns would make the actor run for ever.
     woken: bool,
+    /// A whole frame has come.
+    established: bool,
     phase: Phase,
     _held: H,
 }
@@ -133,6 +138,7 @@ impl<C: Connection, H> ConnectionPort<C, H> {
             readable: false,
             eof: false,
             woken: true,
+            established: false,
             phase,
             _held: held,
         }
@@ -209,7 +215,8 @@ impl<C: Connection, H> ConnectionPort<C, H> {
         let Some(mut codec) = self.codec.take() else {
             return Again::No;
         };
-        let mut frames = Frames { shared: &self.shared, codec: &mut codec, actor, ctx, left: FRAMES };
+        let mut frames =
+            Frames { shared: &self.shared, codec: &mut codec, actor, ctx, left: FRAMES, handed: false };
         let mut scratch = None;
         let mut bytes = BYTES;
         let found = loop {
@@ -256,6 +263,9 @@ impl<C: Connection, H> ConnectionPort<C, H> {
                 }
             }
         };
+        if frames.handed && !std::mem::replace(&mut self.established, true) {
+            self.shared.established();
+        }
         self.codec = Some(codec);
         match found {
             Found::Need => self.all_read(actor, ctx),

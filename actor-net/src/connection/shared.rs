@@ -16,6 +16,7 @@ use super::queue::{Flush, Queue};
 use super::reason::{CloseReason, Ending};
 use crate::codec::Codec;
 use crate::driver::Source;
+use crate::listener::Handshake;
 use crate::options::Options;
 
 /// The shared part of one connection.
@@ -34,6 +35,8 @@ struct State {
     writable: bool,
     status: Status,
     reading: Reading,
+    /// Until the connection is established.
+    handshake: Option<Handshake>,
 }
 
 /// Whether what comes in is looked at.
@@ -249,6 +252,16 @@ impl Shared {
         state.reading == Reading::Paused || matches!(state.status, Status::Ended(_))
     }
 
+    pub(super) fn set_handshake(&self, handshake: Handshake) {
+        self.lock().handshake = Some(handshake);
+    }
+
+    /// The connection counts as one in its handshake no longer.
+    pub(super) fn established(&self) {
+        // Dropped without the lock: it takes one of its own.
+        let _handshake = self.lock().handshake.take();
+    }
+
     /// Gives the socket a client has made, and takes it.
     pub(super) fn set_socket(&self, socket: TcpStream) {
         self.lock().socket = Some(Source::new(socket));
@@ -342,11 +355,11 @@ impl Shared {
 
     /// Closes the socket. `reset` discards what the kernel still keeps for the peer.
     pub(super) fn close_socket(&self, reset: bool) {
-        // Closed outside the lock: leaving the driver takes the driver's lock.
-        let socket = {
+        // Closed outside the lock: leaving the driver takes the driver's lock, and the handshake one too.
+        let (socket, _handshake) = {
             let mut state = self.lock();
             state.queue.clear();
-            state.socket.take()
+            (state.socket.take(), state.handshake.take())
         };
         if let Some(socket) = socket
             && reset

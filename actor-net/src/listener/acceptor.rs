@@ -12,7 +12,7 @@ use actor_core::prelude::*;
 use actor_core::{Restart, StopReason, SupervisorRef};
 use mio::net::{TcpListener, TcpStream};
 
-use super::count::Counts;
+use super::admission::Admission;
 use crate::connection::{self, Conn, Connection};
 use crate::driver::Source;
 use crate::options::Options;
@@ -34,8 +34,7 @@ impl Acceptor {}
 /// What every connection of a server has in common.
 pub(super) struct Plan<F> {
     pub(super) options: Arc<Options>,
-    pub(super) max: usize,
-    pub(super) counts: Arc<Counts>,
+    pub(super) admission: Arc<Admission>,
     /// The supervisor of the connections.
     pub(super) connections: SupervisorRef,
     pub(super) make: Arc<F>,
@@ -63,7 +62,6 @@ where
             readable: true,
             pause: None,
             backoff: FIRST_PAUSE,
-            full: false,
             of: PhantomData::<fn() -> C>,
         })
     })
@@ -96,8 +94,6 @@ struct AcceptPort<C, F> {
     /// While it is there nothing is accepted.
     pause: Option<Timer>,
     backoff: Duration,
-    /// The last connection was refused for want of a place.
-    full: bool,
     of: PhantomData<fn() -> C>,
 }
 
@@ -151,17 +147,11 @@ where
     }
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr, ctx: &Context<Acceptor>) {
-        let Some(place) = self.plan.counts.admit(self.plan.max) else {
-            if self.full {
-                tracing::debug!(%peer, "refused a connection: the server is full");
-            } else {
-                tracing::warn!(%peer, max = self.plan.max, "the server is full; refusing connections");
-            }
-            self.full = true;
+        let Some((place, handshake)) = self.plan.admission.admit(peer, ctx.system().now()) else {
             return;
         };
-        self.full = false;
-        let (conn, port) = connection::accepted::<C>(stream, peer, self.plan.options.clone(), place);
+        let options = self.plan.options.clone();
+        let (conn, port) = connection::accepted::<C>(stream, peer, options, handshake, place);
         let make = self.plan.make.clone();
         let mut conn = Some(conn);
         let factory = move || make(conn.take().expect("an actor that is not restarted is made once"));
