@@ -4,7 +4,7 @@
 //! is scheduled, and in the actor's own turn the port reads its source and calls the actor's
 //! methods directly. No mailbox hop, no allocation per event, and a full mailbox does not delay it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::actor::Messages;
 use crate::context::Context;
@@ -128,6 +128,12 @@ impl Readiness {
         if let Some(cell) = self.cell.upgrade() {
             cell.set_ready(ready);
         }
+    }
+
+    /// The time by which timers of [`after`](Self::after) go.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        crate::clock::now()
     }
 
     /// Flags [`Ready::TIMER`] after `delay`. The timer ends when it is dropped.

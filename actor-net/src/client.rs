@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actor_core::{Restart, SpawnError, Supervisor, SupervisorRef, SystemHandle};
 
-use crate::connection::{self, Conn, Connection};
+use crate::connection::{self, Common, Conn, Connection};
 use crate::options::Options;
 
 /// A connection to be made. Nothing happens before [`spawn`](Self::spawn).
@@ -69,8 +69,8 @@ impl Client {
         system: &SystemHandle,
         make: impl FnOnce(Conn) -> C + Send + 'static,
     ) -> Result<C::Ref, SpawnError> {
-        let options = Arc::new(self.options);
-        let (conn, port) = connection::connecting::<C>(self.peer, options, self.deadline);
+        let common = Arc::new(Common::new(self.options));
+        let (conn, port) = connection::connecting::<C>(self.peer, common, self.deadline);
         let mut parts = Some((make, conn));
         let factory = move || {
             let (make, conn) = parts.take().expect("an actor that is not restarted is made once");

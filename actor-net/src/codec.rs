@@ -10,6 +10,8 @@ mod lines;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::connection::CloseReason;
+
 pub use length::{LengthDelimited, LengthError};
 pub use lines::{LineError, Lines};
 
@@ -101,6 +103,32 @@ pub trait Codec: Send + 'static {
     fn replies(&mut self) -> Option<Bytes> {
         None
     }
+
+    /// What the codec is at between two calls; decides which [deadline](crate::Deadline) runs. One that
+    /// leaves a frame in the input until it is whole need not say anything: what lies there is one.
+    fn stage(&self) -> Stage {
+        Stage::Between
+    }
+
+    /// What to tell the peer, in the way of the protocol, before this side ends the connection for
+    /// `why`: that a [deadline](CloseReason::Expired) is over, that the server
+    /// [shuts down](CloseReason::Shutdown), or that its actor [has failed](CloseReason::ActorFailed).
+    /// Asked for once, as the last thing; most protocols have no such word.
+    fn farewell(&mut self, why: &CloseReason) -> Option<Bytes> {
+        let _ = why;
+        None
+    }
+}
+
+/// What a codec is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Between two frames, as far as the codec has used its input.
+    Between,
+    /// In a handshake, or in the head of a request.
+    Handshake,
+    /// In the middle of a frame, some of which it has put by.
+    Frame,
 }
 
 /// What a codec found at the start of its input.

@@ -4,8 +4,11 @@
 //! frames and calls the methods of [`Connection`]: no mailbox hop, and a full mailbox delays
 //! nothing. What the actor writes is queued and sent once at the end of the turn.
 
+mod common;
 mod conn;
+mod deadlines;
 mod draining;
+mod ends;
 mod frames;
 mod inbox;
 mod port;
@@ -18,7 +21,11 @@ use actor_core::{Context, Messages};
 
 use crate::codec::Codec;
 
+pub(crate) use common::Common;
 pub use conn::{Conn, Pressure};
+pub use deadlines::Deadline;
+pub(crate) use deadlines::Within;
+pub use ends::Ends;
 pub(crate) use port::{accepted, connecting};
 pub use reason::CloseReason;
 

@@ -48,7 +48,8 @@
 //! | [`Limits`], [`Limit`], [`ListenerEvent`] | whom a listener lets in, and who was refused |
 //! | [`Client`] | make a connection |
 //! | [`Connection`], [`Conn`], [`Pressure`], [`HalfClosed`], [`CloseReason`] | what an actor does with a connection |
-//! | [`Codec`], [`Decoded`] | frames in bytes |
+//! | [`Deadline`], [`Ends`] | what a peer was too slow for; how connections have ended |
+//! | [`Codec`], [`Decoded`], [`Stage`] | frames in bytes |
 //! | [`Lines`], [`LineError`], [`LengthDelimited`], [`LengthError`] | those that end with a line break, or begin with their length |
 //! | [`http`] | HTTP/1.1 as a server speaks it |
 //! | [`websocket`] | WebSocket, at either end, and the HTTP before it |
@@ -67,8 +68,8 @@ pub mod websocket;
 pub use bytes::{Bytes, BytesMut};
 
 pub use client::Client;
-pub use codec::{Codec, Decoded, LengthDelimited, LengthError, LineError, Lines};
-pub use connection::{CloseReason, Conn, Connection, HalfClosed, Pressure};
+pub use codec::{Codec, Decoded, LengthDelimited, LengthError, LineError, Lines, Stage};
+pub use connection::{CloseReason, Conn, Connection, Deadline, Ends, HalfClosed, Pressure};
 pub use driver::{MioDriver, builder, driver};
 pub use listener::{Drained, Limit, Limits, Listener, ListenerEvent, Server};
 pub use options::Options;

@@ -23,7 +23,7 @@ use actor_core::observe::Topic;
 use actor_core::{Monitor, Restart, SupervisorRef, SystemHandle};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::connection::{Conn, Connection};
+use crate::connection::{Common, Conn, Connection, Ends};
 use crate::driver;
 use crate::options::Options;
 use acceptor::{Acceptor, Plan};
@@ -147,14 +147,15 @@ impl Listener {
             .spawn()
             .map_err(io::Error::other)?;
         let admission = Admission::new(self.limits);
+        let common = Arc::new(Common::new(self.options));
         let plan = Plan {
-            options: Arc::new(self.options),
+            common: common.clone(),
             admission: admission.clone(),
             connections,
             make: Arc::new(make),
         };
         let socket = mio::net::TcpListener::from_std(self.socket);
-        let server = Server { addr: self.addr, supervisor, admission };
+        let server = Server { addr: self.addr, supervisor, admission, common };
         let accepting = system
             .actor(|| Acceptor)
             .restart(Restart::Permanent)
@@ -188,6 +189,7 @@ pub struct Server {
     addr: SocketAddr,
     supervisor: SupervisorRef,
     admission: Arc<Admission>,
+    common: Arc<Common>,
 }
 
 /// How a server's connections have ended.
@@ -240,6 +242,12 @@ impl Server {
     #[must_use]
     pub fn events(&self) -> &Topic<ListenerEvent> {
         &self.admission.events
+    }
+
+    /// How many connections have ended, and why.
+    #[must_use]
+    pub fn ends(&self) -> Ends {
+        self.common.ends()
     }
 
     /// Stops accepting, then stops every connection's actor; each may say goodbye in `#[stopped]`

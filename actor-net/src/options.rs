@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::connection::Within;
+
 /// Limits and socket options of a connection; the same for all connections of a listener.
 ///
 /// ```
@@ -18,11 +20,13 @@ pub struct Options {
     pub(crate) nodelay: bool,
     pub(crate) flush: Duration,
     pub(crate) linger: Duration,
+    pub(crate) within: Within,
 }
 
 impl Options {
     /// Watermarks at 16 and 64 KiB, a cap of 1 MiB, no Nagle delay, 3 s to flush and 1 s to
-    /// linger at the end.
+    /// linger at the end. A handshake or head may take 10 s, a frame 60 s, and a peer may read nothing
+    /// for 60 s while something waits for it.
     #[must_use]
     pub const fn new() -> Options {
         Options {
@@ -32,7 +36,60 @@ impl Options {
             nodelay: true,
             flush: Duration::from_secs(3),
             linger: Duration::from_secs(1),
+            within: Within {
+                first_byte: Duration::MAX,
+                handshake: Duration::from_secs(10),
+                frame: Duration::from_secs(60),
+                idle: Duration::MAX,
+                write: Duration::from_secs(60),
+            },
         }
+    }
+
+    /// How long a peer may take to send its first byte. There is no limit unless this sets one, since
+    /// some have nothing to say.
+    ///
+    /// For this and the limits that follow: [`Duration::MAX`] is none. A peer that exceeds one is told
+    /// so in the way of its protocol ([`Codec::farewell`](crate::Codec::farewell)) and the connection
+    /// is closed, with [`CloseReason::Expired`](crate::CloseReason::Expired); the log says which limit it
+    /// was and whose ([`Server::ends`](crate::Server::ends) counts them). While the actor has
+    /// [paused](crate::Conn::pause) the peer is not to blame, and what it sends has no limit.
+    #[must_use]
+    pub const fn first_byte_within(mut self, limit: Duration) -> Options {
+        self.within.first_byte = limit;
+        self
+    }
+
+    /// How long a handshake may take, from the opening of the connection; or the head of an HTTP
+    /// request, from its first byte. 10 s unless this says otherwise.
+    #[must_use]
+    pub const fn handshake_within(mut self, limit: Duration) -> Options {
+        self.within.handshake = limit;
+        self
+    }
+
+    /// How long a frame may take from its first byte to its last, however often one comes: a line, a
+    /// message with all its fragments, the body of a request. 60 s unless this says otherwise.
+    #[must_use]
+    pub const fn frame_within(mut self, limit: Duration) -> Options {
+        self.within.frame = limit;
+        self
+    }
+
+    /// How long nothing may go over the connection, in either direction. There is no limit unless this
+    /// sets one.
+    #[must_use]
+    pub const fn idle_within(mut self, limit: Duration) -> Options {
+        self.within.idle = limit;
+        self
+    }
+
+    /// How long a peer may read nothing while bytes wait for it; after that it is reset. 60 s unless
+    /// this says otherwise. The [cap](Self::cap) bounds what waits, this for how long.
+    #[must_use]
+    pub const fn write_within(mut self, limit: Duration) -> Options {
+        self.within.write = limit;
+        self
     }
 
     /// At `high` queued bytes or more a write answers [`Pressure::High`](crate::Pressure); at `low`

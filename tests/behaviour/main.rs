@@ -30,6 +30,7 @@ mod monitors;
 mod names;
 mod net_bad_input;
 mod net_client;
+mod net_deadlines;
 mod net_echo;
 mod net_end;
 mod net_http;

@@ -2,6 +2,7 @@
 //! the peer has closed as well, so that the last words are not lost to a reset.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use actor_core::Timer;
 use actor_core::port::{Drain, Readiness, Ready};
@@ -20,6 +21,8 @@ pub(super) struct Draining {
     stage: Stage,
     /// Ends the stage. Dropped with it.
     timer: Option<Timer>,
+    /// When that is. A timer that was the connection's before may have left its flag.
+    until: Instant,
 }
 
 enum Stage {
@@ -31,12 +34,15 @@ enum Stage {
 
 impl Draining {
     pub(super) fn begin(shared: &Shared, readiness: &Readiness) -> Draining {
-        Draining { stage: Stage::Flushing, timer: readiness.after(shared.options().flush) }
+        let mut draining = Draining { stage: Stage::Flushing, timer: None, until: readiness.now() };
+        draining.allow(shared.options().flush, readiness);
+        draining
     }
 
     /// Goes on as far as possible. `eof` says that the peer has closed already.
     pub(super) fn step(&mut self, ready: Ready, eof: bool, shared: &Shared, readiness: &Readiness) -> Drain {
-        if ready.contains(Ready::TIMER) || self.timer.is_none() {
+        let is_over = ready.contains(Ready::TIMER) && readiness.now() >= self.until;
+        if is_over || self.timer.is_none() {
             return self.give_up(shared);
         }
         if let Stage::Flushing = self.stage {
@@ -53,9 +59,16 @@ impl Draining {
                 return close(shared);
             }
             self.stage = Stage::Lingering { left: DISCARD };
-            self.timer = readiness.after(shared.options().linger);
+            self.allow(shared.options().linger, readiness);
         }
         self.discard(shared, readiness)
+    }
+
+    /// The stage may take so long.
+    fn allow(&mut self, limit: Duration, readiness: &Readiness) {
+        let now = readiness.now();
+        self.until = now.checked_add(limit).unwrap_or(now);
+        self.timer = readiness.after(limit);
     }
 
     fn discard(&mut self, shared: &Shared, readiness: &Readiness) -> Drain {

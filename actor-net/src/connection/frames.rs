@@ -14,8 +14,8 @@ pub(super) struct Frames<'a, C: Connection> {
     pub(super) actor: &'a mut C,
     pub(super) ctx: &'a mut Context<C>,
     pub(super) left: usize,
-    /// A whole frame was among what has come.
-    pub(super) handed: bool,
+    /// A frame has come to its end.
+    pub(super) ended: bool,
 }
 
 /// Why no more frames were handed on.
@@ -33,6 +33,7 @@ pub(super) enum Found {
 enum Step<E> {
     Need,
     Handed,
+    Used,
     Refused(E),
     Fatal(E),
     End,
@@ -48,8 +49,10 @@ impl<C: Connection> Frames<'_, C> {
             }
             match self.step(&mut at, input, eof) {
                 Step::Need => break Found::Need,
-                Step::Handed => {}
+                Step::Handed => self.ended = true,
+                Step::Used => {}
                 Step::Refused(error) => {
+                    self.ended = true;
                     tracing::debug!(peer = %self.shared.peer(), %error, "refused what the peer sent");
                     self.refuse(&error);
                 }
@@ -79,13 +82,12 @@ impl<C: Connection> Frames<'_, C> {
             Decoded::Need => Step::Need,
             Decoded::Frame { frame, used } => {
                 *at += used;
-                self.handed = true;
                 self.actor.frame(frame, self.ctx);
                 Step::Handed
             }
             Decoded::Used(used) => {
                 *at += used;
-                Step::Handed
+                Step::Used
             }
             Decoded::Refused { error, used } => {
                 *at += used;

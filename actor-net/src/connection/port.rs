@@ -3,14 +3,16 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actor_core::Timer;
 use actor_core::port::{Again, Drain, MakePort, Port, Readiness, Ready};
 use actor_core::{Context, StopReason};
 use mio::net::TcpStream;
 
+use super::common::Common;
 use super::conn::Conn;
+use super::deadlines::{Deadline, Due, Seen};
 use super::draining::Draining;
 use super::frames::{Found, Frames};
 use super::inbox::Inbox;
@@ -18,8 +20,8 @@ use super::reason::{CloseReason, Ending};
 use super::scratch::{SIZE, Scratch};
 use super::shared::{Progress, Shared};
 use super::{Connection, HalfClosed};
+use crate::codec::{Codec, Stage};
 use crate::listener::Handshake;
-use crate::options::Options;
 
 /// The most bytes one turn reads.
 const BYTES: usize = SIZE;
@@ -32,11 +34,11 @@ const FRAMES: usize = 16;
 pub(crate) fn accepted<C: Connection>(
     stream: TcpStream,
     peer: SocketAddr,
-    options: Arc<Options>,
+    common: Arc<Common>,
     handshake: Handshake,
     held: impl Send + 'static,
 ) -> (Conn, MakePort<C>) {
-    let shared = Arc::new(Shared::new(peer, Some(stream), options));
+    let shared = Arc::new(Shared::new(peer, Some(stream), common));
     shared.set_handshake(handshake);
     let conn = Conn::new(shared.clone());
     let mut once = Some((shared, held));
@@ -58,10 +60,10 @@ pub(crate) fn accepted<C: Connection>(
 /// The two halves of a connection to `peer`, which is begun when the actor starts.
 pub(crate) fn connecting<C: Connection>(
     peer: SocketAddr,
-    options: Arc<Options>,
+    common: Arc<Common>,
     deadline: Duration,
 ) -> (Conn, MakePort<C>) {
-    let shared = Arc::new(Shared::new(peer, None, options));
+    let shared = Arc::new(Shared::new(peer, None, common));
     let conn = Conn::new(shared.clone());
     let mut once = Some(shared);
     let make = move |readiness: Readiness| {
@@ -118,6 +120,9 @@ struct ConnectionPort<C: Connection, H> {
     readable: bool,
     /// The peer has closed; outlives the phase that says so.
     eof: bool,
+    /// Something has come from the peer, ever.
+    heard: bool,
+    watch: Option<Box<Watch>>,
     /// `WAKE` is flagged already. While an async handler is in work no flag is looked at, and
     /// raising it in each of its turns would make the actor run for ever.
     woken: bool,
@@ -125,6 +130,33 @@ struct ConnectionPort<C: Connection, H> {
     established: bool,
     phase: Phase,
     _held: H,
+}
+
+/// The deadlines of a connection that has any just now, and the timer that is armed for the next.
+#[derive(Default)]
+struct Watch {
+    due: Due,
+    timer: Option<(Timer, Instant)>,
+}
+
+impl Watch {
+    fn note(&mut self, seen: Seen, shared: &Shared, readiness: &Readiness) -> Option<Deadline> {
+        let now = readiness.now();
+        let expired = self.due.note(seen, &shared.options().within, now);
+        if expired.is_none() {
+            self.arm(readiness, now);
+        }
+        expired
+    }
+
+    /// A timer that is early is left alone: when it fires this is called again.
+    fn arm(&mut self, readiness: &Readiness, now: Instant) {
+        let Some(next) = self.due.next() else { return };
+        if self.timer.as_ref().is_none_or(|(_, at)| *at <= now || *at > next) {
+            let timer = readiness.after(next.saturating_duration_since(now));
+            self.timer = timer.map(|timer| (timer, next));
+        }
+    }
 }
 
 impl<C: Connection, H> ConnectionPort<C, H> {
@@ -137,6 +169,8 @@ impl<C: Connection, H> ConnectionPort<C, H> {
             hungry: true,
             readable: false,
             eof: false,
+            heard: false,
+            watch: None,
             woken: true,
             established: false,
             phase,
@@ -184,7 +218,7 @@ impl<C: Connection, H> ConnectionPort<C, H> {
     }
 
     /// Everything between the start and the end. Nothing of it runs once the connection has ended.
-    fn work(&mut self, actor: &mut C, ctx: &mut Context<C>) -> Again {
+    fn work(&mut self, seen: &mut Seen, actor: &mut C, ctx: &mut Context<C>) -> Again {
         if let Phase::Connecting { .. } = self.phase {
             return Again::No;
         }
@@ -201,7 +235,7 @@ impl<C: Connection, H> ConnectionPort<C, H> {
             return Again::No;
         }
         if self.shared.may_read() {
-            return self.read(actor, ctx);
+            return self.read(seen, actor, ctx);
         }
         // An actor that has paused may never read what came before a write failed.
         if let Some(broken) = self.shared.broken() {
@@ -211,12 +245,12 @@ impl<C: Connection, H> ConnectionPort<C, H> {
     }
 
     /// Reads and decodes until the socket has no more, the budget is spent or the end has come.
-    fn read(&mut self, actor: &mut C, ctx: &mut Context<C>) -> Again {
+    fn read(&mut self, seen: &mut Seen, actor: &mut C, ctx: &mut Context<C>) -> Again {
         let Some(mut codec) = self.codec.take() else {
             return Again::No;
         };
         let mut frames =
-            Frames { shared: &self.shared, codec: &mut codec, actor, ctx, left: FRAMES, handed: false };
+            Frames { shared: &self.shared, codec: &mut codec, actor, ctx, left: FRAMES, ended: false };
         let mut scratch = None;
         let mut bytes = BYTES;
         let found = loop {
@@ -241,6 +275,7 @@ impl<C: Connection, H> ConnectionPort<C, H> {
                     (self.eof, self.hungry) = (true, false);
                 }
                 Ok(n) => {
+                    (self.heard, seen.heard) = (true, true);
                     bytes -= n;
                     self.hungry = false;
                     // What came in one piece is decoded where it is; only the rest is copied.
@@ -263,9 +298,10 @@ impl<C: Connection, H> ConnectionPort<C, H> {
                 }
             }
         };
-        if frames.handed && !std::mem::replace(&mut self.established, true) {
+        if frames.ended && !std::mem::replace(&mut self.established, true) {
             self.shared.established();
         }
+        seen.anew = frames.ended;
         self.codec = Some(codec);
         match found {
             Found::Need => self.all_read(actor, ctx),
@@ -317,6 +353,59 @@ impl<C: Connection, H> ConnectionPort<C, H> {
         true
     }
 
+    /// What is expected of the peer, as far as it is the peer's part.
+    fn expected(&self) -> Option<Deadline> {
+        if !matches!(self.phase, Phase::Open) || self.shared.is_paused() {
+            return None;
+        }
+        match self.codec.as_ref()?.stage() {
+            Stage::Handshake => Some(Deadline::Handshake),
+            Stage::Frame => Some(Deadline::Frame),
+            Stage::Between if !self.heard => Some(Deadline::FirstByte),
+            Stage::Between => (!self.inbox.is_empty()).then_some(Deadline::Frame),
+        }
+    }
+
+    /// Stores what is due, and says what has been for too long.
+    fn watch(&mut self, mut seen: Seen) -> Option<Deadline> {
+        if let Phase::Connecting { .. } = self.phase {
+            return None; // It has a deadline of its own.
+        }
+        let within = &self.shared.options().within;
+        seen.expected = self.expected().filter(|what| within.limits(*what));
+        (seen.waits, seen.sent) = self.shared.outbound();
+        if self.watch.is_none() {
+            let writes = seen.waits && within.limits(Deadline::Write);
+            if seen.expected.is_none() && !writes && !within.limits(Deadline::Idle) {
+                return None;
+            }
+            self.watch = Some(Box::default());
+        }
+        self.watch.as_mut()?.note(seen, &self.shared, &self.readiness)
+    }
+
+    /// At the end of a turn, when something is left for the socket; the actor cannot be told of the end.
+    fn watch_writes(&mut self) {
+        if self.shared.options().within.limits(Deadline::Write) && self.watch(Seen::default()).is_some() {
+            self.wake();
+        }
+    }
+
+    /// The peer was too slow.
+    fn expire(&mut self, deadline: Deadline) {
+        let why = CloseReason::Expired(deadline);
+        self.say_farewell(&why);
+        self.shared.end(why);
+    }
+
+    fn say_farewell(&mut self, why: &CloseReason) {
+        if let Some(codec) = &mut self.codec
+            && let Some(words) = codec.farewell(why)
+        {
+            self.shared.write(words);
+        }
+    }
+
     fn flush(&mut self) {
         match self.shared.flush() {
             Progress::Empty | Progress::Waits => {}
@@ -338,7 +427,14 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
         if self.tell_end(actor, ctx) {
             return Again::No;
         }
-        let again = self.work(actor, ctx);
+        let mut seen = Seen::default();
+        let again = self.work(&mut seen, actor, ctx);
+        // Who has not been read to the end is not late.
+        if again == Again::No
+            && let Some(deadline) = self.watch(seen)
+        {
+            self.expire(deadline);
+        }
         if self.tell_end(actor, ctx) { Again::No } else { again }
     }
 
@@ -349,6 +445,8 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
             self.flush();
             if self.shared.needs_turn() {
                 self.wake();
+            } else if self.shared.queued() > 0 {
+                self.watch_writes();
             }
         }
     }
@@ -358,6 +456,9 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
         if !matches!(self.phase, Phase::Draining(_)) {
             let shutdown = matches!(why, StopReason::Shutdown);
             let connected = !matches!(self.phase, Phase::Connecting { .. });
+            if shutdown && connected && !self.shared.has_ended() {
+                self.say_farewell(&CloseReason::Shutdown);
+            }
             self.shared.end(if shutdown { CloseReason::Shutdown } else { CloseReason::Local });
             let ending = self.shared.ended().map_or(Ending::Drop, |why| why.ending());
             if ending != Ending::Flush || !connected {
@@ -365,6 +466,8 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
                 return Drain::Done;
             }
             self.inbox = Inbox::default();
+            // Its timer with it.
+            self.watch = None;
             let draining = Draining::begin(&self.shared, &self.readiness);
             self.phase = Phase::Draining(Box::new(draining));
         }

@@ -22,6 +22,8 @@ pub(crate) struct Queue {
     bytes: usize,
     /// The high watermark was reached and the low one not since.
     pressed: bool,
+    /// Some were sent since that was asked last.
+    sent: bool,
 }
 
 /// How far a flush came.
@@ -75,6 +77,10 @@ impl Queue {
         eased
     }
 
+    pub(crate) fn take_sent(&mut self) -> bool {
+        std::mem::take(&mut self.sent)
+    }
+
     /// Drops what waits.
     pub(crate) fn clear(&mut self) {
         *self = Queue::default();
@@ -120,6 +126,7 @@ impl Queue {
 
     fn advance(&mut self, mut n: usize) {
         self.bytes -= n;
+        self.sent = true;
         while n > 0 {
             let Some(first) = self.writes.front_mut() else {
                 return;

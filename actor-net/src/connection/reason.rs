@@ -2,6 +2,8 @@
 
 use std::{fmt, io};
 
+use super::deadlines::Deadline;
+
 /// Why a connection ended. The text is meant for a log: it says what happened and, where that
 /// helps, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,9 @@ pub enum CloseReason {
     },
     /// What the peer sent makes no sense to the codec; the text of its error.
     Protocol(String),
+    /// The peer took too long for something, which the protocol has told it where it has a word for
+    /// that. One that [does not read](Deadline::Write) was sent a reset.
+    Expired(Deadline),
     /// The actor closed it, with [`Conn::close`](crate::Conn::close) or by stopping.
     Local,
     /// The actor broke it off, with [`Conn::abort`](crate::Conn::abort).
@@ -73,6 +78,8 @@ impl CloseReason {
             CloseReason::Eof | CloseReason::Protocol(_) | CloseReason::Local | CloseReason::Shutdown => {
                 Ending::Flush
             }
+            CloseReason::Expired(Deadline::Write) => Ending::Reset,
+            CloseReason::Expired(_) => Ending::Flush,
             CloseReason::SlowConsumer { .. } | CloseReason::Aborted => Ending::Reset,
             CloseReason::Reset
             | CloseReason::TimedOut
@@ -84,7 +91,7 @@ impl CloseReason {
 
     /// Whether an operator should hear of it: someone misbehaves.
     pub(crate) fn is_misbehaviour(&self) -> bool {
-        matches!(self, CloseReason::SlowConsumer { .. } | CloseReason::Protocol(_))
+        matches!(self, CloseReason::SlowConsumer { .. } | CloseReason::Protocol(_) | CloseReason::Expired(_))
     }
 }
 
@@ -101,6 +108,7 @@ impl fmt::Display for CloseReason {
                  raise Options::cap if peers may lag further behind"
             ),
             CloseReason::Protocol(error) => write!(f, "the peer broke the protocol: {error}"),
+            CloseReason::Expired(deadline) => write!(f, "the peer {deadline} in time"),
             CloseReason::Local => f.write_str("closed on this side"),
             CloseReason::Aborted => f.write_str("broken off on this side"),
             CloseReason::Shutdown => f.write_str("the server shuts down"),

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use mio::net::TcpStream;
 
 use super::Pressure;
+use super::common::Common;
 use super::queue::{Flush, Queue};
 use super::reason::{CloseReason, Ending};
 use crate::codec::Codec;
@@ -22,7 +23,7 @@ use crate::options::Options;
 /// The shared part of one connection.
 pub(super) struct Shared {
     peer: SocketAddr,
-    options: Arc<Options>,
+    common: Arc<Common>,
     state: Mutex<State>,
 }
 
@@ -101,9 +102,9 @@ pub(super) enum Progress {
 }
 
 impl Shared {
-    pub(super) fn new(peer: SocketAddr, socket: Option<TcpStream>, options: Arc<Options>) -> Shared {
+    pub(super) fn new(peer: SocketAddr, socket: Option<TcpStream>, common: Arc<Common>) -> Shared {
         let state = State { socket: socket.map(Source::new), ..State::default() };
-        Shared { peer, options, state: Mutex::new(state) }
+        Shared { peer, common, state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -116,7 +117,7 @@ impl Shared {
     }
 
     pub(super) fn options(&self) -> &Options {
-        &self.options
+        &self.common.options
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -137,33 +138,33 @@ impl Shared {
         if state.is_closed() {
             return Pressure::Closed;
         }
-        if state.queue.is_over(&write, &self.options) {
+        if state.queue.is_over(&write, self.options()) {
             state.flush();
             if state.is_closed() {
                 return Pressure::Closed;
             }
         }
-        if state.queue.is_over(&write, &self.options) {
+        if state.queue.is_over(&write, self.options()) {
             // One write may be larger than the cap; what counts is what the socket leaves of it.
             let alone = state.queue.is_empty();
             let mut queued = state.queue.bytes();
             if alone {
-                state.queue.push(write, &self.options);
+                state.queue.push(write, self.options());
                 while state.flush() == Progress::Spent {}
                 if state.is_closed() {
                     return Pressure::Closed;
                 }
                 queued = state.queue.bytes();
-                if queued <= self.options.cap {
-                    let high = queued >= self.options.high;
+                if queued <= self.options().cap {
+                    let high = queued >= self.options().high;
                     return if high { Pressure::High } else { Pressure::Low };
                 }
             }
             drop(state);
-            self.end(CloseReason::SlowConsumer { queued, cap: self.options.cap });
+            self.end(CloseReason::SlowConsumer { queued, cap: self.options().cap });
             return Pressure::Closed;
         }
-        if state.queue.push(write, &self.options) { Pressure::High } else { Pressure::Low }
+        if state.queue.push(write, self.options()) { Pressure::High } else { Pressure::Low }
     }
 
     /// Queues what the codec has to say by itself.
@@ -185,6 +186,7 @@ impl Shared {
                 state.queue.clear();
             }
         }
+        self.common.count(&reason);
         // Without the lock: what listens to events is foreign code.
         let peer = self.peer;
         if reason.is_misbehaviour() {
@@ -217,13 +219,13 @@ impl Shared {
     /// Whether the queue has fallen to the low watermark since it was at the high one; says so once.
     pub(super) fn eased(&self) -> bool {
         let mut state = self.lock();
-        !state.is_closed() && state.queue.eased(&self.options)
+        !state.is_closed() && state.queue.eased(self.options())
     }
 
     /// Whether the port has something to tell the actor that only a turn of its own can.
     pub(super) fn needs_turn(&self) -> bool {
         let state = self.lock();
-        state.is_closed() || state.queue.has_eased(&self.options) || state.reading == Reading::Resumed
+        state.is_closed() || state.queue.has_eased(self.options()) || state.reading == Reading::Resumed
     }
 
     pub(super) fn pause(&self) {
@@ -244,6 +246,16 @@ impl Shared {
             state.reading = Reading::On;
         }
         state.reading == Reading::On && !matches!(state.status, Status::Ended(_))
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.lock().reading == Reading::Paused
+    }
+
+    /// Whether bytes wait to be sent, and whether some were sent since this was asked last.
+    pub(super) fn outbound(&self) -> (bool, bool) {
+        let mut state = self.lock();
+        (!state.queue.is_empty(), state.queue.take_sent())
     }
 
     /// Whether no more frames are to be handed on.
@@ -329,7 +341,7 @@ impl Shared {
     /// Applies what the options say about the socket itself.
     pub(super) fn configure(&self) {
         if let Some(socket) = &self.lock().socket
-            && let Err(error) = socket.set_nodelay(self.options.nodelay)
+            && let Err(error) = socket.set_nodelay(self.options().nodelay)
         {
             tracing::debug!(peer = %self.peer, %error, "could not set TCP_NODELAY");
         }

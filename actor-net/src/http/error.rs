@@ -40,6 +40,8 @@ pub enum Error {
     Version,
     /// The stream ended before the request did.
     Truncated,
+    /// It, or its first byte, did not come in time.
+    Late,
     /// It is a request for an upgrade from a page that is not allowed to make one.
     Forbidden(&'static str),
     /// It is a request for an upgrade to a version of WebSocket that is not 13.
@@ -55,6 +57,7 @@ impl Error {
         match self {
             Error::Malformed(_) | Error::Truncated => 400,
             Error::Forbidden(_) => 403,
+            Error::Late => 408,
             Error::BodyTooLong { .. } => 413,
             Error::TargetTooLong { .. } => 414,
             Error::Expectation => 417,
@@ -79,6 +82,7 @@ impl fmt::Display for Error {
             Error::Unsupported(what) => write!(f, "not supported: {what}"),
             Error::Version => f.write_str("the version is neither HTTP/1.0 nor HTTP/1.1"),
             Error::Truncated => f.write_str("the stream ended in the middle of a request"),
+            Error::Late => f.write_str("the request did not come in time"),
             Error::Forbidden(what) => write!(f, "forbidden: {what}"),
             Error::UpgradeVersion => f.write_str("the version of WebSocket that is spoken here is 13"),
             Error::Unsendable(what) => write!(f, "the response cannot be sent: {what}"),

@@ -8,7 +8,8 @@ use super::head::{Body, Head, Scan};
 use super::limits::{self, Limits, MOST_HEADERS};
 use super::request::Request;
 use super::response::{self, Answer, Response};
-use crate::codec::{Codec, Decoded};
+use crate::codec::{self, Codec, Decoded};
+use crate::connection::{CloseReason, Deadline};
 
 /// HTTP/1.1 as a server speaks it (RFC 9112), and HTTP/1.0 for those who still do. Frames are whole
 /// requests; see the [module](crate::http) for how to answer them.
@@ -18,6 +19,7 @@ use crate::codec::{Codec, Decoded};
 /// | requests one behind the other | one frame after the other; answer them in their order |
 /// | the last request: `Connection: close`, or HTTP/1.0 without `keep-alive` | what follows it is ignored, and [`Answer`] closes the connection |
 /// | `Expect: 100-continue` | the codec says to go on, if the body is allowed and not there yet |
+/// | a request that does not come, or not all of it, in [time](crate::Options::frame_within) | 408, and the connection is closed |
 /// | anything that breaks the grammar, has two readings or exceeds a limit | [`Error`]; the codec sends a response with its [status](Error::status), and the connection is closed |
 #[derive(Debug)]
 pub struct Server {
@@ -174,6 +176,25 @@ impl Codec for Server {
 
     fn replies(&mut self) -> Option<Bytes> {
         (!self.replies.is_empty()).then(|| std::mem::take(&mut self.replies).freeze())
+    }
+
+    fn stage(&self) -> codec::Stage {
+        match &self.stage {
+            Stage::Head(scan) if !scan.is_fresh() => codec::Stage::Handshake,
+            Stage::Body(_) => codec::Stage::Frame,
+            Stage::Chunks(gathered) if !gathered.chunks.is_over() => codec::Stage::Frame,
+            _ => codec::Stage::Between,
+        }
+    }
+
+    fn farewell(&mut self, why: &CloseReason) -> Option<Bytes> {
+        match why {
+            CloseReason::Expired(Deadline::FirstByte | Deadline::Handshake | Deadline::Frame) => {
+                self.refuse(&Error::Late, false);
+                self.replies()
+            }
+            _ => None,
+        }
     }
 }
 

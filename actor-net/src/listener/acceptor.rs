@@ -13,9 +13,8 @@ use actor_core::{Restart, StopReason, SupervisorRef};
 use mio::net::{TcpListener, TcpStream};
 
 use super::admission::Admission;
-use crate::connection::{self, Conn, Connection};
+use crate::connection::{self, Common, Conn, Connection};
 use crate::driver::Source;
-use crate::options::Options;
 
 /// The most connections accepted in one turn.
 const ACCEPTS: usize = 64;
@@ -33,7 +32,7 @@ impl Acceptor {}
 
 /// What every connection of a server has in common.
 pub(super) struct Plan<F> {
-    pub(super) options: Arc<Options>,
+    pub(super) common: Arc<Common>,
     pub(super) admission: Arc<Admission>,
     /// The supervisor of the connections.
     pub(super) connections: SupervisorRef,
@@ -150,8 +149,8 @@ where
         let Some((place, handshake)) = self.plan.admission.admit(peer, ctx.system().now()) else {
             return;
         };
-        let options = self.plan.options.clone();
-        let (conn, port) = connection::accepted::<C>(stream, peer, options, handshake, place);
+        let common = self.plan.common.clone();
+        let (conn, port) = connection::accepted::<C>(stream, peer, common, handshake, place);
         let make = self.plan.make.clone();
         let mut conn = Some(conn);
         let factory = move || make(conn.take().expect("an actor that is not restarted is made once"));
@@ -160,7 +159,7 @@ where
             .actor(factory)
             .restart(Restart::Temporary)
             .under(&self.plan.connections)
-            .stop_within(self.plan.options.longest_end())
+            .stop_within(self.plan.common.options.longest_end())
             .port(port)
             .spawn();
         if let Err(error) = spawned {

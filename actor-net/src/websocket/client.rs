@@ -10,7 +10,8 @@ use super::handshake::{self, ACCEPT};
 use super::message::Message;
 use super::messages::{Limits, Messages};
 use super::random;
-use crate::codec::{Codec, Decoded};
+use crate::codec::{self, Codec, Decoded};
+use crate::connection::CloseReason;
 use crate::http::{self, HeadScan, Headers, is_token, is_value};
 
 /// What a client asks a server for. The same for all its connections.
@@ -158,6 +159,20 @@ impl Codec for Client {
             Stage::Handshake(handshake) if handshake.request.is_empty() => None,
             Stage::Handshake(handshake) => Some(std::mem::take(&mut handshake.request).freeze()),
             Stage::Messages(messages) => messages.replies(),
+        }
+    }
+
+    fn stage(&self) -> codec::Stage {
+        match &self.stage {
+            Stage::Handshake(_) => codec::Stage::Handshake,
+            Stage::Messages(messages) => messages.stage(),
+        }
+    }
+
+    fn farewell(&mut self, why: &CloseReason) -> Option<Bytes> {
+        match &mut self.stage {
+            Stage::Handshake(_) => None,
+            Stage::Messages(messages) => messages.farewell(why),
         }
     }
 }

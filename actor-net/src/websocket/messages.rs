@@ -5,7 +5,8 @@ use bytes::{Bytes, BytesMut};
 use super::error::Error;
 use super::message::{Close, Message};
 use super::wire::{self, Header, Opcode};
-use crate::codec::Decoded;
+use crate::codec::{Decoded, Stage};
+use crate::connection::{CloseReason, Deadline};
 
 /// The most fragments of a message, if nobody says how many.
 const FRAGMENTS: usize = 4096;
@@ -82,6 +83,31 @@ impl Messages {
 
     pub(super) fn replies(&mut self) -> Option<Bytes> {
         (!self.replies.is_empty()).then(|| std::mem::take(&mut self.replies).freeze())
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        match &self.gathered {
+            Some(gathered) if !gathered.whole => Stage::Frame,
+            _ => Stage::Between,
+        }
+    }
+
+    /// The Close that tells the peer why this side ends, unless one has gone out already.
+    pub(super) fn farewell(&mut self, why: &CloseReason) -> Option<Bytes> {
+        let (code, reason) = match why {
+            CloseReason::Shutdown => (1001, "the server shuts down"),
+            CloseReason::Expired(Deadline::Idle) => (1001, "nothing has come for too long"),
+            CloseReason::Expired(_) => (1008, "a message did not come in time"),
+            CloseReason::ActorFailed => (1011, "internal error"),
+            _ => return None,
+        };
+        if std::mem::replace(&mut self.closed, true) {
+            return None;
+        }
+        let close = Message::Close(Some(Close { code, reason }));
+        let encoded = close.encode(self.client, &mut self.replies);
+        debug_assert_eq!(encoded, Ok(()), "our own reasons are short");
+        self.replies()
     }
 
     pub(super) fn decode<'a>(&'a mut self, input: &'a mut [u8], eof: bool) -> Decoded<Message<'a>, Error> {

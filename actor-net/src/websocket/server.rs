@@ -6,7 +6,8 @@ use super::error::Error;
 use super::handshake::{self, ACCEPT, Origins};
 use super::message::Message;
 use super::messages::{Limits, Messages};
-use crate::codec::{Codec, Decoded};
+use crate::codec::{self, Codec, Decoded};
+use crate::connection::CloseReason;
 use crate::http::{self, Request};
 
 /// WebSocket as a server speaks it (RFC 6455), from the first request on.
@@ -19,6 +20,7 @@ use crate::http::{self, Request};
 /// | messages, in one piece or in fragments | [`ServerFrame::Message`] |
 /// | a Ping | the codec answers |
 /// | a Close | the codec agrees; after it was handed out, the connection is closed |
+/// | nothing for too long; a message that does not end; a shutdown; an actor that fails | the codec sends a Close with 1001, 1008, 1001, 1011, and the connection is closed |
 /// | frames that break the rules, texts that are not UTF-8, messages over the maximum | [`Error`]; the codec sends a Close with its [code](Error::code), and the connection is closed |
 ///
 /// A text that is not UTF-8 is refused at the first byte that cannot be right, not when all of it is there.
@@ -82,15 +84,22 @@ impl Server {
     }
 }
 
+impl Server {
+    /// The actor may have accepted since.
+    fn begin_messages(&mut self) {
+        if std::mem::take(&mut self.accepted) {
+            self.stage = Stage::Messages(Messages::new(false, self.limits));
+        }
+    }
+}
+
 impl Codec for Server {
     type Frame<'a> = ServerFrame<'a>;
     type Output<'a> = Message<'a>;
     type Error = Error;
 
     fn decode<'a>(&'a mut self, input: &'a mut [u8], eof: bool) -> Decoded<ServerFrame<'a>, Error> {
-        if std::mem::take(&mut self.accepted) {
-            self.stage = Stage::Messages(Messages::new(false, self.limits));
-        }
+        self.begin_messages();
         let http = match &mut self.stage {
             Stage::Messages(messages) => {
                 return messages.decode(input, eof).map(ServerFrame::Message, |error| error);
@@ -126,6 +135,21 @@ impl Codec for Server {
         match &mut self.stage {
             Stage::Http(http) => http.replies(),
             Stage::Messages(messages) => messages.replies(),
+        }
+    }
+
+    fn stage(&self) -> codec::Stage {
+        match &self.stage {
+            Stage::Http(http) => http.stage(),
+            Stage::Messages(messages) => messages.stage(),
+        }
+    }
+
+    fn farewell(&mut self, why: &CloseReason) -> Option<Bytes> {
+        self.begin_messages();
+        match &mut self.stage {
+            Stage::Http(http) => http.farewell(why),
+            Stage::Messages(messages) => messages.farewell(why),
         }
     }
 }

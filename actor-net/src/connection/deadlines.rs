@@ -1,0 +1,190 @@
+//! Deadlines: how long a peer may take for what is its part. Pure: it takes `now`.
+//!
+//! Lazy: what happens stores when something is due, and the one timer of a connection stays armed
+//! as it is. When it fires it is compared with what is stored, and armed again for the rest.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// What a peer was given a time for, in the [options](crate::Options).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Deadline {
+    /// The first byte of all: [`Options::first_byte_within`](crate::Options::first_byte_within).
+    FirstByte,
+    /// A handshake, or the head of a request: [`Options::handshake_within`](crate::Options::handshake_within).
+    Handshake,
+    /// The rest of a frame: [`Options::frame_within`](crate::Options::frame_within).
+    Frame,
+    /// Anything, in either direction: [`Options::idle_within`](crate::Options::idle_within).
+    Idle,
+    /// To read something of what waits for it: [`Options::write_within`](crate::Options::write_within).
+    Write,
+}
+
+impl fmt::Display for Deadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Deadline::FirstByte => "sent nothing",
+            Deadline::Handshake => "did not end its handshake or the head of its request",
+            Deadline::Frame => "did not end its frame",
+            Deadline::Idle => "had nothing to say and was told nothing",
+            Deadline::Write => "read nothing of what waits for it",
+        })
+    }
+}
+
+/// How long each may take. [`Duration::MAX`] is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Within {
+    pub(crate) first_byte: Duration,
+    pub(crate) handshake: Duration,
+    pub(crate) frame: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) write: Duration,
+}
+
+impl Within {
+    fn of(&self, deadline: Deadline) -> Duration {
+        match deadline {
+            Deadline::FirstByte => self.first_byte,
+            Deadline::Handshake => self.handshake,
+            Deadline::Frame => self.frame,
+            Deadline::Idle => self.idle,
+            Deadline::Write => self.write,
+        }
+    }
+
+    /// When it is due, if it has a limit.
+    fn due(&self, deadline: Deadline, now: Instant) -> Option<Instant> {
+        now.checked_add(self.of(deadline))
+    }
+
+    pub(super) fn limits(&self, deadline: Deadline) -> bool {
+        self.of(deadline) != Duration::MAX
+    }
+}
+
+/// What a connection is seen to be at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// What is expected of the peer, `FirstByte`, `Handshake` or `Frame`.
+    pub(super) expected: Option<Deadline>,
+    /// It is not what was expected before: a frame has come to its end since.
+    pub(super) anew: bool,
+    /// Bytes wait that the socket does not take.
+    pub(super) waits: bool,
+    /// The socket has taken some since.
+    pub(super) sent: bool,
+    /// Bytes have come since.
+    pub(super) heard: bool,
+}
+
+/// When what is due.
+#[derive(Debug, Default)]
+pub(super) struct Due {
+    expected: Option<(Deadline, Option<Instant>)>,
+    idle: Option<Instant>,
+    write: Option<Instant>,
+}
+
+impl Due {
+    /// Stores what is due from now on, and says what has been due for long enough.
+    pub(super) fn note(&mut self, seen: Seen, within: &Within, now: Instant) -> Option<Deadline> {
+        match (seen.expected, self.expected) {
+            // Bytes that trickle in do not make it another frame.
+            (Some(expected), Some((before, _))) if expected == before && !seen.anew => {}
+            (expected, _) => self.expected = expected.map(|what| (what, within.due(what, now))),
+        }
+        if seen.heard || seen.sent || self.idle.is_none() {
+            self.idle = within.due(Deadline::Idle, now);
+        }
+        match self.write {
+            Some(_) if seen.waits && !seen.sent => {}
+            _ => self.write = if seen.waits { within.due(Deadline::Write, now) } else { None },
+        }
+        self.all().find(|(_, at)| *at <= now).map(|(what, _)| what)
+    }
+
+    /// When the next of them is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.all().map(|(_, at)| at).min()
+    }
+
+    fn all(&self) -> impl Iterator<Item = (Deadline, Instant)> {
+        let expected = self.expected.and_then(|(what, at)| Some((what, at?)));
+        let idle = self.idle.map(|at| (Deadline::Idle, at));
+        let write = self.write.map(|at| (Deadline::Write, at));
+        [expected, write, idle].into_iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: Within = Within {
+        first_byte: Duration::MAX,
+        handshake: Duration::MAX,
+        frame: Duration::MAX,
+        idle: Duration::MAX,
+        write: Duration::MAX,
+    };
+
+    fn frame(anew: bool) -> Seen {
+        Seen { expected: Some(Deadline::Frame), anew, heard: true, ..Seen::default() }
+    }
+
+    #[test]
+    fn trickling_does_not_extend_a_frame_and_the_next_has_its_own_time() {
+        let start = Instant::now();
+        let at = |s| start + Duration::from_secs(s);
+        let within = Within { frame: Duration::from_secs(10), ..NONE };
+        let mut due = Due::default();
+        assert_eq!(due.note(frame(false), &within, at(0)), None);
+        assert_eq!(due.note(frame(false), &within, at(9)), None);
+        assert_eq!(due.next(), Some(at(10)));
+        assert_eq!(due.note(frame(true), &within, at(9)), None);
+        assert_eq!(due.next(), Some(at(19)));
+        assert_eq!(due.note(frame(false), &within, at(19)), Some(Deadline::Frame));
+        assert_eq!(due.note(Seen::default(), &within, at(20)), None);
+        assert_eq!(due.next(), None);
+    }
+
+    #[test]
+    fn what_goes_either_way_is_no_silence() {
+        let start = Instant::now();
+        let at = |s| start + Duration::from_secs(s);
+        let within = Within { idle: Duration::from_secs(10), ..NONE };
+        let mut due = Due::default();
+        assert_eq!(due.note(Seen::default(), &within, at(0)), None);
+        assert_eq!(due.note(Seen { sent: true, ..Seen::default() }, &within, at(8)), None);
+        assert_eq!(due.note(Seen { heard: true, ..Seen::default() }, &within, at(17)), None);
+        assert_eq!(due.note(Seen::default(), &within, at(26)), None);
+        assert_eq!(due.note(Seen::default(), &within, at(27)), Some(Deadline::Idle));
+    }
+
+    #[test]
+    fn a_write_is_late_when_nothing_of_it_goes() {
+        let start = Instant::now();
+        let at = |s| start + Duration::from_secs(s);
+        let within = Within { write: Duration::from_secs(10), ..NONE };
+        let waits = Seen { waits: true, ..Seen::default() };
+        let mut due = Due::default();
+        assert_eq!(due.note(waits, &within, at(0)), None);
+        assert_eq!(due.note(Seen { sent: true, ..waits }, &within, at(9)), None);
+        assert_eq!(due.note(waits, &within, at(18)), None);
+        assert_eq!(due.note(waits, &within, at(19)), Some(Deadline::Write));
+        assert_eq!(due.note(Seen::default(), &within, at(20)), None);
+        assert_eq!(due.next(), None);
+    }
+
+    #[test]
+    fn no_limit_is_never_due() {
+        let mut due = Due::default();
+        let now = Instant::now();
+        let all = Seen { waits: true, ..frame(true) };
+        assert_eq!(due.note(all, &NONE, now), None);
+        assert_eq!(due.next(), None);
+    }
+}
