@@ -88,6 +88,8 @@ mod spawn;
 mod supervisor;
 mod sync;
 mod system;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod timer;
 mod wait;
 
