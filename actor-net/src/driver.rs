@@ -5,11 +5,12 @@
 //! for reading and writing, and edge-triggered: an event sets flags in the actor's cell, and the
 //! flags stay until the actor's port has found the socket to block.
 
+mod berth;
 mod sources;
 
 use std::any::Any;
 use std::io;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use actor_core::driver::Driver;
 use actor_core::port::{Readiness, Ready};
 use mio::event::Event;
 
+pub(crate) use berth::Berth;
+pub use berth::sockets;
 pub(crate) use sources::Source;
 use sources::Sources;
 
@@ -90,6 +93,8 @@ pub struct MioDriver {
     /// and keeps a notification from being lost to another worker that polls in between.
     state: AtomicU8,
     sources: Sources,
+    /// How many sources have a berth here: those that are registered, and those on their way.
+    berthed: AtomicUsize,
 }
 
 /// What only the thread that polls may touch.
@@ -117,6 +122,7 @@ impl MioDriver {
             waker,
             state: AtomicU8::new(AWAKE),
             sources: Sources::default(),
+            berthed: AtomicUsize::new(0),
         })
     }
 

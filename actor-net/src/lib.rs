@@ -43,7 +43,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | [`builder`], [`driver`], [`MioDriver`] | a system whose workers wait for sockets |
+//! | [`builder`], [`driver`], [`MioDriver`], [`sockets`] | a system whose workers wait for sockets |
 //! | [`Listener`], [`Server`], [`Drained`] | accept connections, and stop in good order |
 //! | [`Limits`], [`Limit`], [`ListenerEvent`] | whom a listener lets in, and who was refused |
 //! | [`Client`] | make a connection |
@@ -70,6 +70,6 @@ pub use bytes::{Bytes, BytesMut};
 pub use client::Client;
 pub use codec::{Codec, Decoded, LengthDelimited, LengthError, LineError, Lines, Stage};
 pub use connection::{CloseReason, Conn, Connection, Deadline, Ends, HalfClosed, Pressure};
-pub use driver::{MioDriver, builder, driver};
+pub use driver::{MioDriver, builder, driver, sockets};
 pub use listener::{Drained, Limit, Limits, Listener, ListenerEvent, Server};
 pub use options::Options;

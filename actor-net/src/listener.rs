@@ -4,7 +4,7 @@
 //! server (supervisor)
 //! ├── connections (dynamic supervisor)
 //! │   └── one actor for each connection, never restarted
-//! └── acceptor
+//! └── acceptor, one for each shard
 //! ```
 //!
 //! Children stop in reverse order, so accepting ends before the connections do.
@@ -13,6 +13,8 @@ mod acceptor;
 mod admission;
 mod event;
 mod limits;
+mod pause;
+mod reserve;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -26,7 +28,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::connection::{Common, Conn, Connection, Ends};
 use crate::driver;
 use crate::options::Options;
-use acceptor::{Acceptor, Plan};
+use acceptor::{Acceptor, Placing, Plan};
 use admission::Admission;
 
 pub(crate) use admission::Handshake;
@@ -41,7 +43,8 @@ const BACKLOG: i32 = 1024;
 #[derive(Debug)]
 #[must_use = "connections are not accepted until it is spawned"]
 pub struct Listener {
-    socket: std::net::TcpListener,
+    /// One, or one for each shard.
+    sockets: Vec<std::net::TcpListener>,
     addr: SocketAddr,
     options: Options,
     limits: Limits,
@@ -58,13 +61,39 @@ impl Listener {
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Listener> {
         let mut failed = None;
         for addr in addr.to_socket_addrs()? {
-            match listen(addr) {
+            match listen(addr, false) {
                 Ok(socket) => return Listener::from_std(socket),
                 Err(error) => failed = Some(error),
             }
         }
         let nothing = || io::Error::new(io::ErrorKind::InvalidInput, "no address to bind to");
         Err(failed.unwrap_or_else(nothing))
+    }
+
+    /// Binds to an address several times (`SO_REUSEPORT`), port 0 once for all: the kernel spreads the
+    /// connections over `shards` sockets, each with an acceptor of its own, whose connections the
+    /// worker waits for that waits for its socket. For services to which very many connect in a second,
+    /// so that one acceptor cannot keep up; as many shards as there are workers make sense. Who is let in is
+    /// decided for all of them together.
+    ///
+    /// The kernel chooses by address and port, whatever a worker has to do; with a single socket each
+    /// connection goes to the worker that waits for the fewest. While the option is set, other processes
+    /// of the same user can bind to the address as well, by mistake too.
+    ///
+    /// # Errors
+    ///
+    /// As with [`bind`](Self::bind); and if `shards` is 0, or the system has no such option.
+    pub fn bind_sharded(addr: SocketAddr, shards: usize) -> io::Result<Listener> {
+        if shards == 0 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a listener has at least one shard"));
+        }
+        let mut listener = Listener::from_std(listen(addr, true)?)?;
+        for _ in 1..shards {
+            let socket = listen(listener.addr, true)?;
+            socket.set_nonblocking(true)?;
+            listener.sockets.push(socket);
+        }
+        Ok(listener)
     }
 
     /// Takes a socket that listens already, such as one handed down by a service manager.
@@ -76,7 +105,7 @@ impl Listener {
         socket.set_nonblocking(true)?;
         let addr = socket.local_addr()?;
         let options = Options::new();
-        Ok(Listener { socket, addr, options, limits: Limits::new(), name: None, under: None })
+        Ok(Listener { sockets: vec![socket], addr, options, limits: Limits::new(), name: None, under: None })
     }
 
     /// The address it is bound to.
@@ -148,39 +177,59 @@ impl Listener {
             .map_err(io::Error::other)?;
         let admission = Admission::new(self.limits);
         let common = Arc::new(Common::new(self.options));
-        let plan = Plan {
+        let plan = Arc::new(Plan {
             common: common.clone(),
             admission: admission.clone(),
             connections,
             make: Arc::new(make),
-        };
-        let socket = mio::net::TcpListener::from_std(self.socket);
+        });
         let server = Server { addr: self.addr, supervisor, admission, common };
-        let accepting = system
-            .actor(|| Acceptor)
-            .restart(Restart::Permanent)
-            .under(&server.supervisor)
-            .port(acceptor::port(socket, plan))
-            .spawn();
-        if let Err(error) = accepting {
-            server.stop();
-            return Err(io::Error::other(error));
+        let sharded = self.sockets.len() > 1;
+        for (shard, socket) in self.sockets.into_iter().enumerate() {
+            let socket = mio::net::TcpListener::from_std(socket);
+            let placing = if sharded { Placing::Shard(shard) } else { Placing::LeastLoaded };
+            let accepting = system
+                .actor(|| Acceptor)
+                .restart(Restart::Permanent)
+                .under(&server.supervisor)
+                .port(acceptor::port(socket, placing, plan.clone()))
+                .spawn();
+            if let Err(error) = accepting {
+                server.stop();
+                return Err(io::Error::other(error));
+            }
         }
         tracing::info!(addr = %server.addr, "listening");
         Ok(server)
     }
 }
 
-fn listen(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+fn listen(addr: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     // On Unix: bind although connections of an earlier process are still in their last wait. On
     // Windows the same option would let two processes share the port.
     if cfg!(unix) {
         socket.set_reuse_address(true)?;
     }
+    if shared {
+        reuse_port(&socket)?;
+    }
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+#[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+fn reuse_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+#[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos")))))]
+fn reuse_port(_: &Socket) -> io::Result<()> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "this system cannot bind to an address twice; use Listener::bind",
+    ))
 }
 
 /// A listener that is served. It goes on when this handle is dropped.

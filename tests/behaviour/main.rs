@@ -28,6 +28,7 @@ mod macro_handlers;
 mod mailbox;
 mod monitors;
 mod names;
+mod net_acceptor;
 mod net_bad_input;
 mod net_client;
 mod net_deadlines;

@@ -340,8 +340,8 @@ pub fn eventually(what: &str, is_so: impl Fn() -> bool) {
 pub struct Elsewhere {
     pub addr: SocketAddr,
     process: std::process::Child,
-    /// Kept open: the test harness over there writes into it at the end.
-    _out: BufReader<std::process::ChildStdout>,
+    /// What it prints, a line each; read to the end, since the test harness over there writes at the end.
+    out: Receiver<String>,
 }
 
 /// What runs in that process. Serves until its input ends.
@@ -351,6 +351,8 @@ pub struct Elsewhere {
 fn serve_elsewhere() {
     let served = Setup::default().serve();
     println!("\naddr {}", served.server.local_addr());
+    let events = served.server.events().subscribe(1000);
+    std::thread::spawn(move || events.iter().for_each(|event| println!("event {event}")));
     let _ = std::io::read_to_string(std::io::stdin());
 }
 
@@ -369,10 +371,24 @@ impl Elsewhere {
             .stdout(Stdio::piped())
             .spawn()
             .expect("a process");
-        let mut out = BufReader::new(process.stdout.take().expect("a pipe"));
-        let mut lines = out.by_ref().lines().map_while(Result::ok);
-        let addr = lines.find_map(|line| line.strip_prefix("addr ")?.parse().ok());
-        Elsewhere { addr: addr.expect("the address"), process, _out: out }
+        let pipe = BufReader::new(process.stdout.take().expect("a pipe"));
+        let (lines, out) = channel();
+        std::thread::spawn(move || {
+            pipe.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line)));
+        });
+        let addr = out.iter().find_map(|line: String| line.strip_prefix("addr ")?.parse().ok());
+        Elsewhere { addr: addr.expect("the address"), process, out }
+    }
+
+    /// Waits for an event of its listener that has this in its text.
+    pub fn event(&self, text: &str) -> String {
+        loop {
+            let line = self.out.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no event with {text:?} has come"));
+            if line.starts_with("event ") && line.contains(text) {
+                return line;
+            }
+        }
     }
 
     /// How much CPU time its threads use while `window` passes.

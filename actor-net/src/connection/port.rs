@@ -21,6 +21,7 @@ use super::scratch::{SIZE, Scratch};
 use super::shared::{Progress, Shared};
 use super::{Connection, HalfClosed};
 use crate::codec::{Codec, Stage};
+use crate::driver::Berth;
 use crate::listener::Handshake;
 
 /// The most bytes one turn reads.
@@ -30,24 +31,25 @@ const BYTES: usize = SIZE;
 const FRAMES: usize = 16;
 
 /// The two halves of a connection that was accepted: for its actor's factory and for its cell.
-/// `handshake` is dropped when it is established, `held` when it is gone.
+/// It has its berth already, with a driver; `handshake` is dropped when it is established, `held` when it is gone.
 pub(crate) fn accepted<C: Connection>(
     stream: TcpStream,
     peer: SocketAddr,
     common: Arc<Common>,
+    berth: Berth,
     handshake: Handshake,
     held: impl Send + 'static,
 ) -> (Conn, MakePort<C>) {
     let shared = Arc::new(Shared::new(peer, Some(stream), common));
     shared.set_handshake(handshake);
     let conn = Conn::new(shared.clone());
-    let mut once = Some((shared, held));
+    let mut once = Some((shared, berth, held));
     let make = move |readiness: Readiness| {
-        let (shared, held) = once.take().expect("a connection's actor is never restarted");
+        let (shared, berth, held) = once.take().expect("a connection's actor is never restarted");
         shared.configure();
         // A new socket has room; if not, the first write finds out.
         shared.set_writable();
-        if let Err(error) = shared.register(&readiness) {
+        if let Err(error) = shared.register(berth, &readiness) {
             shared.end(CloseReason::Io { kind: error.kind(), text: error.to_string() });
         }
         // The peer may have nothing to say, and `opened` is due all the same.
@@ -70,7 +72,7 @@ pub(crate) fn connecting<C: Connection>(
         let shared = once.take().expect("a connection's actor is never restarted");
         let begun = TcpStream::connect(peer).and_then(|stream| {
             shared.set_socket(stream);
-            shared.register(&readiness)
+            shared.register(Berth::mine()?, &readiness)
         });
         if let Err(error) = begun {
             shared.end(connect_failed(&error));

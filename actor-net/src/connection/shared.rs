@@ -16,7 +16,7 @@ use super::common::Common;
 use super::queue::{Flush, Queue};
 use super::reason::{CloseReason, Ending};
 use crate::codec::Codec;
-use crate::driver::Source;
+use crate::driver::{Berth, Source};
 use crate::listener::Handshake;
 use crate::options::Options;
 
@@ -279,9 +279,9 @@ impl Shared {
         self.lock().socket = Some(Source::new(socket));
     }
 
-    pub(super) fn register(&self, readiness: &actor_core::port::Readiness) -> io::Result<()> {
+    pub(super) fn register(&self, berth: Berth, readiness: &actor_core::port::Readiness) -> io::Result<()> {
         match &mut self.lock().socket {
-            Some(socket) => socket.register(readiness.clone()),
+            Some(socket) => socket.register(berth, readiness.clone()),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }

@@ -2,13 +2,13 @@
 
 use std::io;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use actor_core::port::{Readiness, Ready};
 use mio::{Events, Interest, Token};
 use slab::Slab;
 
-use super::{MioDriver, WAKER, flags};
+use super::{Berth, WAKER, flags};
 
 /// A token is a slot in its lower half and a generation in its upper half. The generation tells a
 /// source from the one that had the slot before, whose last events may still be under way.
@@ -92,7 +92,7 @@ impl Sources {
 /// A socket that leaves its driver when it is dropped.
 pub(crate) struct Source<S: mio::event::Source> {
     inner: S,
-    registered: Option<(Arc<MioDriver>, Token)>,
+    registered: Option<(Berth, Token)>,
 }
 
 impl<S: mio::event::Source> Source<S> {
@@ -101,21 +101,21 @@ impl<S: mio::event::Source> Source<S> {
         Source { inner, registered: None }
     }
 
-    /// Registers with the driver of this worker, once and for good. From now on what happens at
-    /// the socket is flagged at `readiness`, beginning with what is so already.
+    /// Registers with a driver, once and for good. From now on what happens at the socket is flagged at
+    /// `readiness`, beginning with what is so already.
     ///
     /// # Errors
     ///
-    /// If this thread is no worker of a system with sockets, or the system refuses.
-    pub(crate) fn register(&mut self, readiness: Readiness) -> io::Result<()> {
-        let driver = super::mine()?;
+    /// If the system refuses.
+    pub(crate) fn register(&mut self, berth: Berth, readiness: Readiness) -> io::Result<()> {
+        let driver = berth.driver();
         let token = driver.sources.insert(readiness)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = driver.registry.register(&mut self.inner, token, interest) {
             driver.sources.remove(token);
             return Err(error);
         }
-        self.registered = Some((driver, token));
+        self.registered = Some((berth, token));
         Ok(())
     }
 }
@@ -129,7 +129,8 @@ impl<S: mio::event::Source> Deref for Source<S> {
 
 impl<S: mio::event::Source> Drop for Source<S> {
     fn drop(&mut self) {
-        if let Some((driver, token)) = self.registered.take() {
+        if let Some((berth, token)) = self.registered.take() {
+            let driver = berth.driver();
             driver.sources.remove(token);
             if let Err(error) = driver.registry.deregister(&mut self.inner) {
                 tracing::debug!(%error, "a socket did not leave its poll");

@@ -4,26 +4,24 @@ use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use actor_core::Timer;
 use actor_core::port::{Again, Drain, MakePort, Port, Readiness, Ready};
 use actor_core::prelude::*;
-use actor_core::{Restart, StopReason, SupervisorRef};
+use actor_core::{Restart, StopReason, SupervisorRef, SystemHandle, Timer};
 use mio::net::{TcpListener, TcpStream};
 
 use super::admission::Admission;
+use super::event::ListenerEvent;
+use super::limits::Limit;
+use super::pause::{Failures, is_out_of_descriptors};
+use super::reserve::Reserve;
 use crate::connection::{self, Common, Conn, Connection};
-use crate::driver::Source;
+use crate::driver::{Berth, Source};
 
 /// The most connections accepted in one turn.
 const ACCEPTS: usize = 64;
 
-/// How long accepting rests after the first failure; doubled with each that follows.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Accepts the connections of one server. Its port does all the work.
+/// Accepts the connections of one listening socket. Its port does all the work.
 #[derive(Actor)]
 pub(super) struct Acceptor;
 
@@ -39,45 +37,74 @@ pub(super) struct Plan<F> {
     pub(super) make: Arc<F>,
 }
 
+/// Which worker waits for a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Placing {
+    /// The active one that waits for the fewest sockets.
+    LeastLoaded,
+    /// The one that waits for the listening socket as well, of which the kernel has chosen this one.
+    Shard(usize),
+}
+
+impl Placing {
+    fn berth(self, system: &SystemHandle) -> io::Result<Berth> {
+        match self {
+            Placing::LeastLoaded => Berth::least_loaded(system),
+            Placing::Shard(shard) => Berth::of_shard(system, shard),
+        }
+    }
+}
+
 /// The port of an acceptor of connections that are `C`s.
-pub(super) fn port<C, F>(socket: TcpListener, plan: Plan<F>) -> MakePort<Acceptor>
+pub(super) fn port<C, F>(socket: TcpListener, placing: Placing, plan: Arc<Plan<F>>) -> MakePort<Acceptor>
 where
     C: Connection,
     F: Fn(Conn) -> C + Send + Sync + 'static,
 {
-    let listening = Listening { socket: Source::new(socket), registered: false };
+    let listening = Listening {
+        socket: Source::new(socket),
+        registered: false,
+        failures: Failures::default(),
+        reserve: Reserve::default(),
+    };
     // Shared by the acceptor's incarnations: what is registered is flagged to its cell, which is
     // the same for all of them.
     let listening = Arc::new(Mutex::new(listening));
-    let plan = Arc::new(plan);
     Box::new(move |readiness| {
         // Registering is the port's first work.
         readiness.set(Ready::WAKE);
         Box::new(AcceptPort {
             listening: listening.clone(),
+            placing,
             plan: plan.clone(),
             readiness,
             // An earlier incarnation may have taken the flag with it.
             readable: true,
             pause: None,
-            backoff: FIRST_PAUSE,
             of: PhantomData::<fn() -> C>,
         })
     })
 }
 
-/// The socket of a server, which outlives an acceptor that fails.
+/// A listening socket, which outlives an acceptor that fails.
 struct Listening {
     socket: Source<TcpListener>,
     registered: bool,
+    failures: Failures,
+    reserve: Reserve,
 }
 
 impl Listening {
     /// Without registration the listener would never be flagged, so this is tried until it works.
-    fn register(&mut self, readiness: &Readiness) -> io::Result<()> {
+    fn register(
+        &mut self,
+        berth: impl FnOnce() -> io::Result<Berth>,
+        readiness: &Readiness,
+    ) -> io::Result<()> {
         if !self.registered {
-            self.socket.register(readiness.clone())?;
+            self.socket.register(berth()?, readiness.clone())?;
             self.registered = true;
+            self.reserve.refill();
         }
         Ok(())
     }
@@ -85,6 +112,7 @@ impl Listening {
 
 struct AcceptPort<C, F> {
     listening: Arc<Mutex<Listening>>,
+    placing: Placing,
     plan: Arc<Plan<F>>,
     readiness: Readiness,
     /// There may be connections to accept. Stays so through a pause, since those that wait in the
@@ -92,7 +120,6 @@ struct AcceptPort<C, F> {
     readable: bool,
     /// While it is there nothing is accepted.
     pause: Option<Timer>,
-    backoff: Duration,
     of: PhantomData<fn() -> C>,
 }
 
@@ -112,18 +139,19 @@ where
             let accepted = self.listening().socket.accept();
             match accepted {
                 Ok((stream, peer)) => {
-                    self.backoff = FIRST_PAUSE;
+                    self.resumed(ctx);
                     self.admit(stream, peer, ctx);
                 }
                 Err(error) => match error.kind() {
                     WouldBlock => {
+                        self.resumed(ctx);
                         self.readable = false;
                         return Again::No;
                     }
                     // The peer changed its mind while it waited.
                     Interrupted | ConnectionAborted | ConnectionReset => {}
                     _ => {
-                        self.rest(&error);
+                        self.rest(&error, ctx);
                         return Again::No;
                     }
                 },
@@ -135,33 +163,67 @@ where
     /// Whatever else is wrong is not the fault of one connection: most likely the process is out
     /// of descriptors or the kernel out of memory. Trying again at once would burn a CPU, and
     /// giving up would need someone to notice.
-    fn rest(&mut self, error: &io::Error) {
-        if self.backoff == FIRST_PAUSE {
+    fn rest(&mut self, error: &io::Error, ctx: &Context<Acceptor>) {
+        let now = ctx.system().now();
+        let rest = self.listening().failures.failed(now);
+        if rest.first {
             tracing::warn!(%error, "cannot accept connections; trying again until it works");
+            self.plan.admission.events.publish(|| ListenerEvent::Paused { error: error.to_string() });
         } else {
             tracing::debug!(%error, "still cannot accept connections");
         }
-        self.pause = self.readiness.after(self.backoff);
-        self.backoff = (self.backoff * 2).min(LONGEST_PAUSE);
+        if rest.turn_away && is_out_of_descriptors(error) {
+            self.turn_away(ctx);
+        }
+        // Before the timer: one that ends from now on ends the pause as well.
+        self.plan.admission.tell_of_room(&self.readiness);
+        self.pause = self.readiness.after(rest.after);
+    }
+
+    /// Closes those who have waited for long, in the place of the descriptor that is kept for this.
+    fn turn_away(&self, ctx: &Context<Acceptor>) {
+        let mut peers = Vec::new();
+        {
+            let Listening { socket, reserve, .. } = &mut *self.listening();
+            reserve.lend(ACCEPTS, || socket.accept(), |peer| peers.push(peer));
+        }
+        for peer in peers {
+            self.plan.admission.refuse(peer, Limit::Descriptors, ctx.system().now());
+        }
+    }
+
+    /// Accepting works, and may not have worked before.
+    fn resumed(&self, ctx: &Context<Acceptor>) {
+        let after = {
+            let mut listening = self.listening();
+            listening.reserve.refill();
+            listening.failures.worked(|| ctx.system().now())
+        };
+        if let Some(after) = after {
+            tracing::info!(?after, "accepting connections again");
+            self.plan.admission.events.publish(|| ListenerEvent::Resumed { after });
+        }
     }
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr, ctx: &Context<Acceptor>) {
         let Some((place, handshake)) = self.plan.admission.admit(peer, ctx.system().now()) else {
             return;
         };
-        let common = self.plan.common.clone();
-        let (conn, port) = connection::accepted::<C>(stream, peer, common, handshake, place);
-        let make = self.plan.make.clone();
-        let mut conn = Some(conn);
-        let factory = move || make(conn.take().expect("an actor that is not restarted is made once"));
-        let spawned = ctx
-            .system()
-            .actor(factory)
-            .restart(Restart::Temporary)
-            .under(&self.plan.connections)
-            .stop_within(self.plan.common.options.longest_end())
-            .port(port)
-            .spawn();
+        let spawned = self.placing.berth(ctx.system()).and_then(|berth| {
+            let common = self.plan.common.clone();
+            let (conn, port) = connection::accepted::<C>(stream, peer, common, berth, handshake, place);
+            let make = self.plan.make.clone();
+            let mut conn = Some(conn);
+            let factory = move || make(conn.take().expect("an actor that is not restarted is made once"));
+            ctx.system()
+                .actor(factory)
+                .restart(Restart::Temporary)
+                .under(&self.plan.connections)
+                .stop_within(self.plan.common.options.longest_end())
+                .port(port)
+                .spawn()
+                .map_err(io::Error::other)
+        });
         if let Err(error) = spawned {
             tracing::debug!(%peer, %error, "dropped a connection: its actor could not be spawned");
         }
@@ -175,15 +237,16 @@ where
 {
     fn ready(&mut self, ready: Ready, _: &mut Acceptor, ctx: &mut Context<Acceptor>) -> Again {
         self.readable |= ready.contains(Ready::READABLE);
-        if ready.contains(Ready::TIMER) {
+        // Its time is over, or a connection has ended and left its descriptor.
+        if ready.contains(Ready::TIMER) || ready.contains(Ready::WAKE) {
             self.pause = None;
         }
         if self.pause.is_some() {
             return Again::No;
         }
-        let registered = self.listening().register(&self.readiness);
+        let registered = self.listening().register(|| self.placing.berth(ctx.system()), &self.readiness);
         if let Err(error) = registered {
-            self.rest(&error);
+            self.rest(&error, ctx);
             return Again::No;
         }
         if self.readable { self.accept(ctx) } else { Again::No }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actor_core::observe::Topic;
+use actor_core::port::{Readiness, Ready};
 
 use super::event::ListenerEvent;
 use super::limits::{Limit, Limits, Occupancy};
@@ -28,12 +29,19 @@ struct State {
     refused: [u64; Limit::ALL],
     /// When a refusal was last said aloud.
     warned: Option<Instant>,
+    /// Acceptors that wait for a descriptor.
+    waiting: Vec<Readiness>,
 }
 
 impl Admission {
     pub(super) fn new(limits: Limits) -> Arc<Admission> {
-        let state =
-            State { occupancy: Occupancy::new(limits), accepted: 0, refused: [0; Limit::ALL], warned: None };
+        let state = State {
+            occupancy: Occupancy::new(limits),
+            accepted: 0,
+            refused: [0; Limit::ALL],
+            warned: None,
+            waiting: Vec::new(),
+        };
         Arc::new(Admission { state: Mutex::new(state), events: Topic::default() })
     }
 
@@ -80,8 +88,13 @@ impl Admission {
         }
     }
 
+    /// Wakes an acceptor as soon as a connection has ended.
+    pub(super) fn tell_of_room(&self, acceptor: &Readiness) {
+        self.lock().waiting.push(acceptor.clone());
+    }
+
     /// Counts a refusal and tells of it.
-    fn refuse(&self, peer: SocketAddr, limit: Limit, now: Instant) {
+    pub(super) fn refuse(&self, peer: SocketAddr, limit: Limit, now: Instant) {
         let aloud = {
             let mut state = self.lock();
             state.refused[limit as usize] += 1;
@@ -110,7 +123,14 @@ pub(super) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.admission.lock().occupancy.leave(self.from);
+        let waiting = {
+            let mut state = self.admission.lock();
+            state.occupancy.leave(self.from);
+            std::mem::take(&mut state.waiting)
+        };
+        for acceptor in waiting {
+            acceptor.set(Ready::WAKE);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::limits::Limit;
 
@@ -17,12 +18,25 @@ pub enum ListenerEvent {
         /// The limit that it was over.
         limit: Limit,
     },
+    /// Accepting has failed: the process is out of descriptors, as a rule. It is tried again until it
+    /// works. Those who come wait in the kernel; after 2 s they are refused.
+    Paused {
+        /// What the operating system said.
+        error: String,
+    },
+    /// Accepting works again.
+    Resumed {
+        /// How long it did not.
+        after: Duration,
+    },
 }
 
 impl fmt::Display for ListenerEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ListenerEvent::Refused { peer, limit } => write!(f, "refused {peer}: {limit}"),
+            ListenerEvent::Paused { error } => write!(f, "cannot accept connections: {error}"),
+            ListenerEvent::Resumed { after } => write!(f, "accepting connections again after {after:.1?}"),
         }
     }
 }

@@ -107,11 +107,14 @@ pub enum Limit {
     Rate,
     /// [`Limits::handshakes`].
     Handshakes,
+    /// The process, or the system, has had as many descriptors as it may have for 2 s, and so long those
+    /// who came waited in the kernel.
+    Descriptors,
 }
 
 impl Limit {
     /// How many there are.
-    pub(super) const ALL: usize = 5;
+    pub(super) const ALL: usize = 6;
 }
 
 impl fmt::Display for Limit {
@@ -122,6 +125,7 @@ impl fmt::Display for Limit {
             Limit::Subnet => "its subnet has as many as one may have; see Limits::per_subnet",
             Limit::Rate => "connections come faster than they may; see Limits::per_second",
             Limit::Handshakes => "too many have not got past their handshake; see Limits::handshakes",
+            Limit::Descriptors => "the process has no descriptors left; raise its limit (ulimit -n) or lower Limits::connections",
         })
     }
 }

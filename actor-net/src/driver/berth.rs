@@ -1,0 +1,81 @@
+//! Which worker waits for a socket.
+
+use std::any::Any;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use actor_core::SystemHandle;
+
+use super::MioDriver;
+
+/// A socket's place with a driver: taken when the driver is chosen, so that of many sockets that are
+/// accepted at once each sees those before it.
+pub(crate) struct Berth(Arc<MioDriver>);
+
+impl Berth {
+    /// One with the driver of this worker.
+    ///
+    /// # Errors
+    ///
+    /// If this thread is no worker of a system with sockets.
+    pub(crate) fn mine() -> io::Result<Berth> {
+        super::mine().map(Berth::with)
+    }
+
+    /// One with the driver that has the fewest, of those of active workers.
+    ///
+    /// # Errors
+    ///
+    /// If the workers of the system cannot wait for sockets.
+    pub(crate) fn least_loaded(system: &SystemHandle) -> io::Result<Berth> {
+        let active = (0..system.parallelism()).filter_map(|worker| of(system, worker));
+        // Relaxed: a number that guards nothing.
+        let driver = active.min_by_key(|driver| driver.berthed.load(Ordering::Relaxed));
+        driver.map(Berth::with).ok_or_else(super::no_driver)
+    }
+
+    /// One with the driver of an active worker: the same one for the same number, as long as there are as many.
+    ///
+    /// # Errors
+    ///
+    /// As with [`least_loaded`](Self::least_loaded).
+    pub(crate) fn of_shard(system: &SystemHandle, shard: usize) -> io::Result<Berth> {
+        of(system, shard % system.parallelism()).map(Berth::with).ok_or_else(super::no_driver)
+    }
+
+    fn with(driver: Arc<MioDriver>) -> Berth {
+        // Relaxed, here and below: it guards nothing.
+        driver.berthed.fetch_add(1, Ordering::Relaxed);
+        Berth(driver)
+    }
+
+    pub(super) fn driver(&self) -> &MioDriver {
+        &self.0
+    }
+}
+
+impl Drop for Berth {
+    fn drop(&mut self) {
+        self.0.berthed.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn of(system: &SystemHandle, worker: usize) -> Option<Arc<MioDriver>> {
+    let driver = system.driver(worker)?.clone();
+    (driver as Arc<dyn Any + Send + Sync>).downcast().ok()
+}
+
+/// How many sockets each worker of `system` waits for, those of listeners included; 0 for each that
+/// cannot wait for any.
+///
+/// ```
+/// let system = actor_net::builder().workers(2).build()?;
+/// assert_eq!(actor_net::sockets(&system), [0, 0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn sockets(system: &SystemHandle) -> Vec<usize> {
+    let count = |worker| of(system, worker).map_or(0, |driver| driver.berthed.load(Ordering::Relaxed));
+    (0..system.workers()).map(count).collect()
+}
