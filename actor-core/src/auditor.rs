@@ -1,5 +1,5 @@
-//! The auditor: a thread that looks now and then for what nobody would notice otherwise: asks that are overdue, actors
-//! that are leaked, and kinds of actors of which there are ever more. There is none unless something is asked of it.
+//! The auditor: a thread that looks now and then for what nobody would notice otherwise: asks and messages that are
+//! overdue, actors that are leaked, and kinds of actors of which there are ever more. There is none unless something is asked of it.
 
 use std::io;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::leaks::growth::Counts;
+use crate::leaks::overdue::{Limit, Looks};
 use crate::leaks::{Growth, Leaks, Scans};
 use crate::sync;
 use crate::system::SystemHandle;
@@ -30,11 +31,12 @@ impl Auditor {
 pub(crate) struct Audits {
     pub(crate) leaks: Option<Leaks>,
     pub(crate) growth: Option<Growth>,
+    pub(crate) overdue: Option<Limit>,
 }
 
 impl Audits {
     fn is_any(&self) -> bool {
-        self.leaks.is_some() || self.growth.is_some()
+        self.leaks.is_some() || self.growth.is_some() || self.overdue.is_some()
     }
 }
 
@@ -54,6 +56,7 @@ fn run(system: &SystemHandle, limit: Option<Duration>, audits: Audits, ended: &T
     let mut look_at_asks = after(now);
     let mut scans = audits.leaks.map(|leaks| Scans::new(leaks, now));
     let mut counts = audits.growth.map(|growth| Counts::new(growth, now));
+    let mut looks = audits.overdue.map(|limit| Looks::new(limit, now));
     loop {
         let now = clock::now();
         if look_at_asks.is_some_and(|at| at <= now) {
@@ -66,8 +69,21 @@ fn run(system: &SystemHandle, limit: Option<Duration>, audits: Audits, ended: &T
         if let Some(counts) = &mut counts {
             counts.tend(system, now);
         }
-        let next = [look_at_asks, scans.as_ref().map(Scans::next), counts.as_ref().map(Counts::next)];
-        let until = next.into_iter().flatten().min().map(|next| next.saturating_duration_since(clock::now()));
+        if let Some(looks) = &mut looks {
+            // Others may have had a step before it.
+            looks.tend(system, clock::now());
+        }
+        let audits = [
+            scans.as_ref().map(Scans::next),
+            counts.as_ref().map(Counts::next),
+            looks.as_ref().map(Looks::next),
+        ];
+        let until = audits
+            .into_iter()
+            .chain([look_at_asks])
+            .flatten()
+            .min()
+            .map(|next| next.saturating_duration_since(clock::now()));
         if until.is_none_or(|until| !until.is_zero()) && ended.wait(until) || system.has_ended() {
             return;
         }

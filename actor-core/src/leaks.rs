@@ -5,12 +5,14 @@
 //! * [`graph`]: trial deletion, which finds suspects;
 //! * [`judge`]: holds suspects, and says which of them are leaked;
 //! * [`growth`]: kinds of actors of which there are ever more;
+//! * [`overdue`]: messages that wait too long at the heads of their mailboxes;
 //! * [`table`]: tables that grow in small pieces; [`piece`]: these;
 //! * here: settings, what is said, and when steps are taken.
 
 mod graph;
 pub(crate) mod growth;
 mod judge;
+pub(crate) mod overdue;
 mod piece;
 mod scan;
 mod table;
@@ -33,6 +35,7 @@ use crate::silence::Silence;
 use crate::sync::Mutex;
 use crate::system::SystemHandle;
 use judge::Known;
+use overdue::OverdueMessage;
 use scan::{Scan, Step};
 use table::Map;
 
@@ -131,10 +134,17 @@ pub struct LeakCounts {
     pub growing: u64,
     /// How often actors were silent for longer than their limits; see [`Spawn::silence`](crate::Spawn::silence).
     pub silent: u64,
-    /// The longest step of a scan: in processor time of the thread that takes it, where that is known (on Linux), since
-    /// it may have to wait for a processor in between. Interrupts that it is charged for are in it, and on a virtual
-    /// machine the times in which the host ran something else.
+    /// Messages that have waited too long at the heads of their mailboxes; see
+    /// [`Builder::overdue_messages`](crate::Builder::overdue_messages).
+    pub overdue: u64,
+    /// The longest step of a scan, where each counts as long as it has taken at most: by the clock, or in processor time of its
+    /// thread, whichever is less. By the clock it may have waited for a processor; and of processor time it may have been
+    /// charged for an interrupt, or for what the host of a virtual machine did.
     pub longest_step: Duration,
+    /// The longest by the clock.
+    pub longest_step_real: Duration,
+    /// The longest in processor time, where that is known (on Linux).
+    pub longest_step_charged: Duration,
 }
 
 /// What the scans of a system have seen so far.
@@ -144,6 +154,14 @@ pub(crate) struct Seen(Mutex<LeakCounts>);
 impl Seen {
     pub(crate) fn counts(&self) -> LeakCounts {
         *self.0.lock()
+    }
+
+    fn stepped(&self, step: Step, took: Duration, charged: Option<Duration>) {
+        let mut counts = self.0.lock();
+        counts.scans += u64::from(step == Step::Over);
+        counts.longest_step_real = counts.longest_step_real.max(took);
+        counts.longest_step_charged = counts.longest_step_charged.max(charged.unwrap_or_default());
+        counts.longest_step = counts.longest_step.max(charged.map_or(took, |charged| charged.min(took)));
     }
 
     fn grows(&self) {
@@ -159,6 +177,12 @@ impl Seen {
         system.events().publish(|| Event::Silent(silence));
     }
 
+    fn overdue(&self, message: OverdueMessage, system: &SystemHandle) {
+        self.0.lock().overdue += 1;
+        tracing::warn!(%message, done = ?message.done, "a message is overdue");
+        system.events().publish(|| Event::MessageOverdue(message));
+    }
+
     fn leaked(&self, leak: Leak, system: &SystemHandle) {
         self.0.lock().found += 1;
         log::say(Level::WARN, || {
@@ -167,6 +191,11 @@ impl Seen {
         });
         system.events().publish(|| Event::Leaked(leak));
     }
+}
+
+/// How long to rest after a step that took so long, if they are to take so many per cent of a processor.
+fn rest_after(took: Duration, share: u32) -> Duration {
+    took * (100 - share) / share
 }
 
 /// When which step of which scan is taken.
@@ -206,15 +235,11 @@ impl Scans {
         let step = scan.step(system, || clock::now().saturating_duration_since(now) >= STEP);
         let after = clock::now();
         let took = after.saturating_duration_since(now);
-        let used = began.zip(platform::own_time()).map(|(began, ended)| ended.saturating_sub(began));
-        {
-            let mut counts = system.leaks_seen().0.lock();
-            counts.longest_step = counts.longest_step.max(used.unwrap_or(took));
-            counts.scans += u64::from(step == Step::Over);
-        }
+        let charged = began.zip(platform::own_time()).map(|(began, ended)| ended.saturating_sub(began));
+        system.leaks_seen().stepped(step, took, charged);
         self.next = match step {
             Step::Hurry => after,
-            Step::Rest => clock::later(after, took * (100 - share) / share),
+            Step::Rest => clock::later(after, rest_after(took, share)),
             Step::Over => {
                 self.suspects = self.scan.take().map(Scan::into_suspects).unwrap_or_default();
                 clock::later(after, every)

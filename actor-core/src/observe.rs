@@ -26,6 +26,7 @@ use std::time::Duration;
 
 pub use crate::asks::{AskCounts, Asking, WaitingAsk};
 pub use crate::leaks::growth::Growing;
+pub use crate::leaks::overdue::OverdueMessage;
 pub use crate::leaks::{Leak, LeakCounts};
 pub use crate::silence::Silence;
 pub use counters::Counters;

@@ -1,14 +1,15 @@
 //! What becomes of actors that nobody else would notice.
 
-/// What becomes of an actor that is silent for longer than its limit ([`Spawn::silence`](crate::Spawn::silence)), or leaked
-/// ([`Leaks`](crate::Leaks)).
+/// What becomes of an actor that is silent for longer than its limit ([`Spawn::silence`](crate::Spawn::silence)), that is leaked
+/// ([`Leaks`](crate::Leaks)), or that does not get on with its messages
+/// ([`Builder::overdue_messages`](crate::Builder::overdue_messages)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Remedy {
-    /// It is reported, and goes on: once for each time that it falls silent, and once if it is leaked.
+    /// It is reported, and goes on: once for each time that it falls silent and for each message, and once if it is leaked.
     Report,
     /// It is stopped for good, as its supervisor would: `#[stopped]` runs, a connection is closed in good order, and a
-    /// permanent actor does not come back.
+    /// permanent actor does not come back. One that does not get on with its messages would not come to a stop, and is killed.
     Stop,
     /// Its incarnation ends: whether it comes back is said by its restart type, and by its supervisor's intensity, for which
     /// this is a failure like any other.

@@ -80,30 +80,10 @@ fn at_the_cap_the_supervisor_fails() {
 
 #[cfg(unix)]
 mod processes {
-    use std::os::unix::process::ExitStatusExt;
-    use std::process::{Child, Command, Stdio};
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-    use std::time::Instant;
 
     use super::*;
-
-    /// This very test, in a process of its own, which knows that by `name`.
-    fn child(test: &str, name: &str) -> Killed {
-        let program = std::env::current_exe().expect("this test has a path");
-        let mut command = Command::new(program);
-        command.args(["--exact", test, "--nocapture"]).env(name, "1");
-        Killed(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a child"))
-    }
-
-    /// A child that does not outlive its test.
-    struct Killed(Child);
-
-    impl Drop for Killed {
-        fn drop(&mut self) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
-    }
+    use crate::processes::child;
 
     #[test]
     fn at_the_cap_the_process_is_aborted() {
@@ -115,9 +95,9 @@ mod processes {
             let _ = blocks.block().wait();
             return;
         }
-        let mut child = child("condemned_at_most::processes::at_the_cap_the_process_is_aborted", CHILD);
+        let child = child("condemned_at_most::processes::at_the_cap_the_process_is_aborted", CHILD);
         const SIGABRT: i32 = 6;
-        assert_eq!(child.0.wait().unwrap().signal(), Some(SIGABRT));
+        assert_eq!(child.ends_by_signal(), Some(SIGABRT));
     }
 
     #[derive(Actor)]
@@ -144,27 +124,8 @@ mod processes {
         if std::env::var_os(CHILD).is_some() {
             return runs_for_a_while();
         }
-        let mut child =
-            child("condemned_at_most::processes::a_paused_process_has_no_stalled_handlers", CHILD);
-        let pid = child.0.id().to_string();
-        let signal = |name: &str| {
-            assert!(Command::new("kill").args([name, &pid]).status().expect("kill runs").success());
-        };
-        let end = Instant::now() + LIMIT;
-        let mut pauses = 0;
-        let status = loop {
-            if let Some(status) = child.0.try_wait().unwrap() {
-                break status;
-            }
-            assert!(Instant::now() < end, "the child does not end");
-            thread::sleep(Duration::from_millis(130));
-            if child.0.try_wait().unwrap().is_none() {
-                signal("-STOP");
-                thread::sleep(Duration::from_millis(1200));
-                signal("-CONT");
-                pauses += 1;
-            }
-        };
+        let child = child("condemned_at_most::processes::a_paused_process_has_no_stalled_handlers", CHILD);
+        let (status, pauses) = child.ends_between_pauses();
         assert!(status.success() && pauses >= 2, "{status} after {pauses} pauses");
     }
 

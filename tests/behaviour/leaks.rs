@@ -128,6 +128,29 @@ fn all_but(system: &System, left: u64) {
     assert_eq!(alive(system, "Node"), left);
 }
 
+/// What is done about an actor's refs is done in parts.
+#[test]
+fn an_actor_with_a_thousand_refs_is_found_with_all_of_them() {
+    let system = watching(Remedy::Stop);
+    for is_live in [true, false] {
+        let hub = node(&system);
+        for _ in 0..1000 {
+            let other = node(&system);
+            add(&hub, &other);
+            add(&other, &hub);
+        }
+        if is_live {
+            two_scans(&system);
+            assert_eq!(alive(&system, "Node"), 1001);
+            hub.clear().wait().unwrap();
+            drop(hub);
+            all_but(&system, 0);
+        }
+    }
+    all_but(&system, 0);
+    assert_eq!(system.snapshot().leaks.found, 2002);
+}
+
 #[test]
 fn circles_of_all_lengths_are_stopped_and_others_are_not() {
     let system = watching(Remedy::Stop);

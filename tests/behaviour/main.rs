@@ -49,6 +49,7 @@ mod otp_supervisor_limits;
 mod otp_supervisor_trees;
 mod otp_support;
 mod out_of_threads;
+mod overdue;
 mod parallelism;
 mod pinned;
 mod placement;
@@ -56,6 +57,8 @@ mod preemptible;
 mod preemption;
 mod preemption_storm;
 mod privileges;
+#[cfg(unix)]
+mod processes;
 mod quanta;
 mod redelivery;
 mod safepoints;

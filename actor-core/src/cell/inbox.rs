@@ -20,11 +20,14 @@
 
 #[cfg(all(test, loom))]
 mod model;
+mod taken;
 
 use std::ptr::{self, NonNull};
 
 use crate::pool;
 use crate::sync::{AtomicPtr, Ordering};
+
+pub(crate) use taken::{InHand, Taken};
 
 pub(crate) struct Node<T> {
     next: *mut Node<T>,
@@ -240,10 +243,18 @@ impl<T> Inbox<T> {
         self.head.load(Ordering::Relaxed).addr() == CLOSED
     }
 
+    /// Whether something is there that was not handed out, as far as somebody sees it who does not have the token. What
+    /// changes meanwhile may be seen or not.
+    pub(crate) fn holds_any(&self, taken: &Taken<T>) -> bool {
+        // Relaxed: it is compared, and not followed.
+        let newest = nodes(self.head.load(Ordering::Relaxed));
+        taken.is_below(newest)
+    }
+
     /// Takes what has come, if all that was taken before is handed out; false if nothing has. For the holder of the
     /// token.
     #[inline]
-    pub(crate) fn take(&self, taken: &mut Taken<T>) -> bool {
+    pub(crate) fn take(&self, taken: &mut InHand<'_, T>) -> bool {
         debug_assert!(taken.is_empty(), "what was taken first is handed out first");
         // Acquire: with the release of the pushes, all of which this synchronises with, since
         // pushes form one release sequence.
@@ -286,7 +297,7 @@ impl<T> Inbox<T> {
 
     /// Refuses pushes from now on and takes what is there. For the holder of the token, or when there
     /// is nobody else.
-    pub(crate) fn close(&self, taken: &mut Taken<T>) {
+    pub(crate) fn close(&self, taken: &mut InHand<'_, T>) {
         let closed = ptr::without_provenance_mut(CLOSED);
         // Acquire as in `take`; SeqCst: see `is_closed`.
         let newest = nodes(self.head.swap(closed, Ordering::SeqCst));
@@ -294,156 +305,6 @@ impl<T> Inbox<T> {
         if !is_stub && !newest.is_null() {
             // SAFETY: as in `take`.
             unsafe { taken.add(newest) };
-        }
-    }
-}
-
-/// What was taken, oldest first. The last node is kept when its item is handed out, as the *stub*: the
-/// inbox's head word may lead to it.
-pub(crate) struct Taken<T> {
-    /// Marked with `SPENT` when it is the stub, or null.
-    first: *mut Node<T>,
-}
-
-// SAFETY: this owns its nodes.
-unsafe impl<T: Send> Send for Taken<T> {}
-
-const SPENT: usize = 1;
-
-fn spent<T>(stub: *mut Node<T>) -> *mut Node<T> {
-    stub.map_addr(|addr| addr | SPENT)
-}
-
-impl<T> Taken<T> {
-    pub(crate) const NOTHING: Taken<T> = Taken { first: ptr::without_provenance_mut(SPENT) };
-
-    /// The stub, if there is one; there is nothing else.
-    fn stub(&self) -> *mut Node<T> {
-        debug_assert!(self.is_empty());
-        self.first.map_addr(|addr| addr & !SPENT)
-    }
-
-    /// Takes the stub out, for [`Inbox::rest`]. There is nothing else.
-    #[inline]
-    pub(crate) fn take_stub(&mut self) -> Stub<T> {
-        let stub = self.stub();
-        self.first = spent(ptr::null_mut());
-        Stub(stub)
-    }
-
-    /// Puts it back.
-    pub(crate) fn put_stub(&mut self, stub: Stub<T>) {
-        self.first = spent(stub.0);
-    }
-
-    /// Drops what there is. The inbox has been closed.
-    pub(crate) fn clear(&mut self) {
-        while self.pop().is_some() {}
-        // SAFETY: the inbox was closed, so its head word leads nowhere.
-        unsafe { self.take_stub().free() };
-    }
-
-    /// Adds the nodes from `newest` down to the last that was taken.
-    ///
-    /// # Safety
-    /// They are linked by `next` and belong to the caller; there is at least one.
-    #[inline]
-    unsafe fn add(&mut self, newest: *mut Node<T>) {
-        if self.is_empty() {
-            let stub = self.take_stub();
-            // SAFETY: passed on to the caller.
-            self.first = unsafe { reversed(newest, stub.0) };
-            // SAFETY: the head word leads to a node above the stub, or nowhere.
-            unsafe { stub.free() };
-        } else {
-            // SAFETY: passed on to the caller.
-            unsafe { self.append(newest) };
-        }
-    }
-
-    /// Adds to what there is, when the inbox is closed.
-    ///
-    /// # Safety
-    /// As for `add`.
-    #[cold]
-    unsafe fn append(&mut self, newest: *mut Node<T>) {
-        // SAFETY: what is not empty begins with a node of ours, and ends with one that leads nowhere.
-        let last = unsafe { last_of(self.first) };
-        // SAFETY: passed on to the caller.
-        let rest = unsafe { reversed(newest, last) };
-        // SAFETY: as above.
-        unsafe { (*last).next = rest };
-    }
-
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first.addr() & SPENT != 0
-    }
-
-    /// The oldest, where it lies.
-    #[inline]
-    pub(crate) fn first(&self) -> Option<&T> {
-        if self.is_empty() {
-            return None;
-        }
-        // SAFETY: the node is ours, and its item was not given out.
-        Some(unsafe { &(*self.first).item })
-    }
-
-    /// Hands out the oldest, of which the caller has seen that it is as most are. Not as a result or to a closure:
-    /// it would be moved once more.
-    #[inline(always)]
-    pub(crate) fn pop_usual<H>(&mut self, to: &mut H) -> H::Outcome
-    where
-        T: Usually,
-        H: Handle<T::Usual>,
-    {
-        let usual = self.first().and_then(T::usual).expect("the caller has looked");
-        // SAFETY: this is all that the item has, which nobody uses any more.
-        let usual = unsafe { ptr::read(usual) };
-        self.spend();
-        to.handle(usual)
-    }
-
-    /// Whether there is more than one.
-    #[inline]
-    pub(crate) fn has_more(&self) -> bool {
-        // SAFETY: what is not empty begins with a node of ours.
-        !self.is_empty() && !unsafe { (*self.first).next }.is_null()
-    }
-
-    #[inline]
-    pub(crate) fn pop(&mut self) -> Option<T> {
-        if self.is_empty() {
-            return None;
-        }
-        let node = NonNull::new(self.first)?;
-        // SAFETY: the node is ours, and its item was not given out.
-        let item = unsafe { Node::item(node) };
-        self.spend();
-        Some(item)
-    }
-
-    /// The oldest has been handed out.
-    #[inline]
-    fn spend(&mut self) {
-        let Some(node) = NonNull::new(self.first) else { return };
-        // SAFETY: the node is ours.
-        let next = unsafe { node.as_ref() }.next;
-        if next.is_null() {
-            self.first = spent(node.as_ptr());
-        } else {
-            self.first = next;
-            // SAFETY: only the last can have the head word lead to it.
-            unsafe { Node::free(node) };
-        }
-    }
-}
-
-impl<T> Drop for Taken<T> {
-    fn drop(&mut self) {
-        if self.first.addr() != SPENT {
-            self.clear();
         }
     }
 }
@@ -456,36 +317,5 @@ impl<T> Stub<T> {
             // SAFETY: the stub was the receiver's, and its item is out.
             unsafe { Node::free(stub) };
         }
-    }
-}
-
-/// The nodes from `newest` down to the one before `end`, the other way round.
-///
-/// # Safety
-/// They are linked by `next` and belong to the caller; there is at least one.
-#[inline]
-unsafe fn reversed<T>(newest: *mut Node<T>, end: *mut Node<T>) -> *mut Node<T> {
-    let (mut first, mut next) = (ptr::null_mut(), newest);
-    while next != end && !next.is_null() {
-        let node = next;
-        // SAFETY: the caller owns the node.
-        next = unsafe { (*node).next };
-        // SAFETY: as above.
-        unsafe { (*node).next = first };
-        first = node;
-    }
-    first
-}
-
-/// # Safety
-/// The nodes are linked by `next`, belong to the caller, and the last leads nowhere.
-unsafe fn last_of<T>(mut node: *mut Node<T>) -> *mut Node<T> {
-    loop {
-        // SAFETY: see above.
-        let next = unsafe { (*node).next };
-        if next.is_null() {
-            return node;
-        }
-        node = next;
     }
 }

@@ -29,7 +29,7 @@ use crate::observe::sample::Stamp;
 use crate::port::Ready;
 use crate::reason::StopReason;
 use crate::slab::Key;
-use crate::sync::{AtomicU32, AtomicU64, OnceBox, Ordering, UnsafeCell};
+use crate::sync::{AtomicU32, AtomicU64, OnceBox, Ordering};
 use room::Limits;
 
 pub(crate) use crate::cell::line::Ticket;
@@ -140,17 +140,12 @@ pub(crate) struct Mailbox<M> {
     /// Places that are free again and not yet given back. Written by the receiver only, so that it
     /// needs no read-modify-write.
     pub(super) freed: AtomicU32,
-    /// Written by the receiver only.
-    pub(super) handled: AtomicU64,
+    /// How many messages were given to handlers, those that failed included. Written by the receiver only.
+    pub(super) handed_out: AtomicU64,
     /// What the receiver has taken out of the inbox.
-    taken: UnsafeCell<Taken<Item<M>>>,
+    taken: Taken<Item<M>>,
     rare: OnceBox<Rare<M>>,
 }
-
-// SAFETY: messages go from thread to thread and are not shared; `taken` is used by the holder of the
-// run token only (see `receiver`), the rest is `Sync` by itself.
-#[allow(unsafe_code)]
-unsafe impl<M: Send> Sync for Mailbox<M> {}
 
 /// What is in the inbox: messages, and what has its place among them.
 pub(super) enum Item<M> {
@@ -182,8 +177,8 @@ impl<M> Mailbox<M> {
             limits: Limits::new(settings),
             used: AtomicU32::new(0),
             freed: AtomicU32::new(0),
-            handled: AtomicU64::new(0),
-            taken: UnsafeCell::new(Taken::NOTHING),
+            handed_out: AtomicU64::new(0),
+            taken: Taken::new(),
             rare: OnceBox::new(),
         }
     }
@@ -333,19 +328,34 @@ impl<M> Mailbox<M> {
     }
 
     /// How many messages have been handed out so far.
-    pub(crate) fn handled_so_far(&self) -> u64 {
+    pub(crate) fn handed_out(&self) -> u64 {
         // Relaxed: it is a count.
-        self.handled.load(Ordering::Relaxed)
+        self.handed_out.load(Ordering::Relaxed)
+    }
+
+    /// If something waits in the mailbox, the number of what has waited longest: how much was taken out before it. What makes
+    /// room for others ([`ring`](super::ring)) is not counted.
+    ///
+    /// Seen from outside, without the token. What changes at this moment may be seen in part; at the next look it is seen
+    /// wholly.
+    pub(crate) fn head_of_queue(&self) -> Option<u64> {
+        let rare = self.rare_if_made();
+        // Relaxed: a count, as above.
+        let out = || self.handed_out() + rare.map_or(0, |rare| rare.others_out.load(Ordering::Relaxed));
+        let before = out();
+        let waits = self.inbox.holds_any(&self.taken)
+            || self.has_ring() && rare.is_some_and(|rare| !rare.ring.lock().queue.is_empty());
+        (waits && out() == before).then_some(before)
     }
 
     pub(crate) fn stats(&self) -> MailboxStats {
         // First, since it synchronises with the end: what that has counted is seen.
         let has_ended = self.done().is_some();
-        let (rejected, dead, granted) = self.rare.get().map_or((0, 0, 0), |rare| {
-            let counts = (rare.rejected.load(Ordering::Relaxed), rare.dead.load(Ordering::Relaxed));
-            (counts.0, counts.1, rare.line.lock().granted() as u64)
+        let (rejected, dead, failed, granted) = self.rare.get().map_or((0, 0, 0, 0), |rare| {
+            let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+            (read(&rare.rejected), read(&rare.dead), read(&rare.failed), rare.line.lock().granted() as u64)
         });
-        let handled = self.handled.load(Ordering::Relaxed);
+        let handled = self.handed_out().saturating_sub(failed);
         let used = self.used.load(Ordering::Relaxed).min(self.limits.capacity());
         // After the end, places are those of senders who are about to find that out.
         let queued = if has_ended { 0 } else { u64::from(used).saturating_sub(granted) };
@@ -358,8 +368,8 @@ impl<M> Mailbox<M> {
     /// The caller holds the run token for as long as it uses what it gets.
     #[allow(unsafe_code)]
     pub(crate) unsafe fn receiver(&self) -> Receiver<'_, M> {
-        // SAFETY: only the holder of the token gets here, and there is one.
-        let taken = self.taken.with_mut(|taken| unsafe { &mut *taken });
+        // SAFETY: passed on to the caller.
+        let taken = unsafe { self.taken.by_holder() };
         Receiver { mailbox: self, taken }
     }
 }
@@ -371,8 +381,6 @@ impl<M> Drop for Mailbox<M> {
             return;
         }
         // Nobody else is left. What was not taken is taken now, to be dropped with the rest.
-        // SAFETY: the borrow of the mailbox excludes all others.
-        #[allow(unsafe_code)]
-        self.taken.with_mut(|taken| inbox.close(unsafe { &mut *taken }));
+        inbox.close(&mut self.taken.alone());
     }
 }

@@ -20,6 +20,10 @@ pub(crate) struct Rare<M> {
     pub(super) ring: Mutex<Ring<M>>,
     pub(super) rejected: AtomicU64,
     pub(super) dead: AtomicU64,
+    /// Messages whose handlers failed.
+    pub(super) failed: AtomicU64,
+    /// What else was taken out than messages for handlers: Downs, and what a restart has cleared.
+    pub(super) others_out: AtomicU64,
     // ---- the cell's ------------------------------------------------------------------------------
     pub(crate) name: OnceLock<Arc<str>>,
     pub(crate) watchers: Mutex<Watchers>,
@@ -43,6 +47,8 @@ impl<M> Default for Rare<M> {
             ring: Mutex::default(),
             rejected: AtomicU64::new(0),
             dead: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            others_out: AtomicU64::new(0),
             name: OnceLock::new(),
             watchers: Mutex::default(),
             links: Mutex::default(),

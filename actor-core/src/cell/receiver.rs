@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::cell::control::{Asked, Flags, Killed};
-use crate::cell::inbox::{Handle, Stub, Taken, Usually};
+use crate::cell::inbox::{Handle, InHand, Stub, Usually};
 use crate::cell::mailbox::{Came, Item, Mailbox, Signal, Verdict, Work};
 use crate::observe::sample::{self, Stamp};
 use crate::observe::{self, Count};
@@ -15,7 +15,7 @@ use crate::sync::Ordering;
 pub(crate) struct Receiver<'a, M> {
     pub(super) mailbox: &'a Mailbox<M>,
     /// What has been taken out of the inbox.
-    pub(super) taken: &'a mut Taken<Item<M>>,
+    pub(super) taken: InHand<'a, Item<M>>,
 }
 
 impl<M> Receiver<'_, M> {
@@ -25,7 +25,7 @@ impl<M> Receiver<'_, M> {
         if self.mailbox.control.flags().any(Flags::URGENT) {
             return Came::Other;
         }
-        if self.taken.is_empty() && !self.mailbox.inbox.take(self.taken) {
+        if self.taken.is_empty() && !self.mailbox.inbox.take(&mut self.taken) {
             return Came::Nothing;
         }
         if self.message().is_some() { Came::Message } else { Came::Other }
@@ -56,7 +56,7 @@ impl<M> Receiver<'_, M> {
         }
         loop {
             if self.taken.is_empty() {
-                self.mailbox.inbox.take(self.taken);
+                self.mailbox.inbox.take(&mut self.taken);
             }
             match self.taken.pop() {
                 Some(Item::Message(message)) => {
@@ -69,6 +69,7 @@ impl<M> Receiver<'_, M> {
                 }
                 None => return Work::Nothing,
                 Some(Item::Down(parts)) => {
+                    self.mailbox.rare().others_out.fetch_add(1, Ordering::Relaxed);
                     let (incarnation, down) = *parts;
                     return Work::Signal(Signal::Down { incarnation, down });
                 }
@@ -121,16 +122,16 @@ impl<M> Receiver<'_, M> {
 
     /// Counts a message that is given to its handler; `has_more` tells whether there is one behind it.
     #[inline(always)]
-    fn count_taken(&mut self, has_more: impl FnOnce(&Taken<Item<M>>) -> bool) {
+    fn count_taken(&mut self, has_more: impl FnOnce(&InHand<'_, Item<M>>) -> bool) {
         observe::count(Count::Messages);
-        let handled = &self.mailbox.handled;
-        handled.store(handled.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let handed_out = &self.mailbox.handed_out;
+        handed_out.store(handed_out.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         if self.mailbox.limits.is_bounded() {
             let freed = self.mailbox.freed.load(Ordering::Relaxed) + 1;
             self.mailbox.freed.store(freed, Ordering::Relaxed);
             // A few at a time, so that receiver and senders do not fight over the count; but all of
             // them before a handler that may take long and has nothing queued behind it.
-            if freed > self.mailbox.limits.capacity() / 8 || !has_more(self.taken) {
+            if freed > self.mailbox.limits.capacity() / 8 || !has_more(&self.taken) {
                 self.give_places();
             }
         }
@@ -163,9 +164,9 @@ impl<M> Receiver<'_, M> {
 
     /// The message that was handed out last failed: it counts as a dead letter.
     pub(crate) fn count_failed(&mut self) {
-        let handled = &self.mailbox.handled;
-        handled.store(handled.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
-        self.mailbox.rare().dead.fetch_add(1, Ordering::Relaxed);
+        let rare = self.mailbox.rare();
+        rare.failed.fetch_add(1, Ordering::Relaxed);
+        rare.dead.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Why the actor is to end at once, if it is. A link that was taken away since has no effect.
@@ -240,7 +241,7 @@ impl<M> Receiver<'_, M> {
     pub(crate) fn clear(&mut self) -> VecDeque<M> {
         let mailbox = self.mailbox;
         let mut left = VecDeque::new();
-        while !self.taken.is_empty() || mailbox.inbox.take(self.taken) {
+        while !self.taken.is_empty() || mailbox.inbox.take(&mut self.taken) {
             match self.taken.pop() {
                 Some(Item::Message(message)) => left.push_back(message),
                 Some(Item::Stamped(stamped)) => left.push_back(stamped.1),
@@ -254,7 +255,9 @@ impl<M> Receiver<'_, M> {
             ring.before_stop = ring.before_stop.map(|_| 0);
         }
         if !left.is_empty() {
-            mailbox.rare().dead.fetch_add(left.len() as u64, Ordering::Relaxed);
+            let rare = mailbox.rare();
+            rare.dead.fetch_add(left.len() as u64, Ordering::Relaxed);
+            rare.others_out.fetch_add(left.len() as u64, Ordering::Relaxed);
             if mailbox.limits.is_bounded() {
                 let freed = mailbox.freed.load(Ordering::Relaxed) + left.len() as u32;
                 mailbox.freed.store(freed, Ordering::Relaxed);
@@ -269,7 +272,7 @@ impl<M> Receiver<'_, M> {
         let mailbox = self.mailbox;
         mailbox.control.raise(Flags::ENDED);
         let mut left = VecDeque::new();
-        mailbox.inbox.close(self.taken);
+        mailbox.inbox.close(&mut self.taken);
         while let Some(item) = self.taken.pop() {
             match item {
                 Item::Message(message) => left.push_back(message),

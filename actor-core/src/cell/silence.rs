@@ -78,7 +78,7 @@ impl<A: Messages> Life<A> {
 impl<A: Messages> Turn<'_, A> {
     /// The incarnation has started: it may be silent from now on.
     pub(super) fn watch_silence(&mut self) {
-        let handled = self.cell.mailbox.handled_so_far();
+        let handled = self.cell.mailbox.handed_out();
         if let Some(silent) = self.life.silent() {
             (silent.handled, silent.heard, silent.quiet) = (handled, false, 0);
             self.look_later();
@@ -109,7 +109,7 @@ impl<A: Messages> Turn<'_, A> {
             return Next::More;
         }
         let came = self.receiver.look();
-        let handled = self.cell.mailbox.handled_so_far();
+        let handled = self.cell.mailbox.handed_out();
         let Some(silent) = self.life.silent() else { return Next::More };
         let is_over = silent.look(handled, &came);
         let (limit, done) = (silent.limit, silent.on_silence);

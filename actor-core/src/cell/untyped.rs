@@ -54,7 +54,9 @@ pub(crate) trait Control: Send + Sync + 'static {
     /// Whether its handlers have a limit.
     fn is_limited(&self) -> bool;
     /// How many messages have been handed out so far.
-    fn handled(&self) -> u64;
+    fn handed_out(&self) -> u64;
+    /// The number of what has waited longest in the mailbox, if something does; see there.
+    fn head_of_queue(&self) -> Option<u64>;
     /// Takes the run token of an actor that rests. This and the next three are for [`Held`](crate::cell::held::Held).
     fn hold(&self) -> bool;
     /// # Safety
@@ -175,8 +177,12 @@ impl<A: Messages> Control for Cell<A> {
         self.is_limited()
     }
 
-    fn handled(&self) -> u64 {
-        self.mailbox.handled_so_far()
+    fn handed_out(&self) -> u64 {
+        self.mailbox.handed_out()
+    }
+
+    fn head_of_queue(&self) -> Option<u64> {
+        self.mailbox.head_of_queue()
     }
 
     fn hold(&self) -> bool {

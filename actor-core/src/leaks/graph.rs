@@ -1,7 +1,8 @@
 //! Trial deletion, which is pure: actors, the refs in their fields, and how many refs there are to each. Left in the end
 //! are those to which all refs are in the fields of those that are left.
 //!
-//! Built, explained, pruned and grouped actor by actor, so that whoever does it can rest in between.
+//! Built, explained, pruned and grouped actor by actor, and a few of an actor's refs at a time, so that whoever does it can rest
+//! in between.
 
 use std::num::NonZeroU32;
 
@@ -17,6 +18,10 @@ pub(super) struct Graph {
     shared: Map<Clones>,
     /// Those that were found to be reachable, and whose refs are still to be taken away.
     reached: List<u32>,
+    /// The one of them whose refs are taken away in part.
+    reached_last: Option<u32>,
+    /// How many refs of the actor at hand are done.
+    done: u32,
     /// How many are left.
     left: usize,
 }
@@ -53,6 +58,9 @@ struct Clones {
 
 const NOBODY: u64 = u64::MAX;
 
+/// How many refs of an actor are gone over in one part; few in tests, so that there are several parts.
+const AT_A_TIME: u32 = if cfg!(test) { 3 } else { 64 };
+
 impl Default for Graph {
     fn default() -> Self {
         let (index, shared) = (Map::default(), Map::default());
@@ -62,6 +70,8 @@ impl Default for Graph {
             refs: List::default(),
             shared,
             reached: List::default(),
+            reached_last: None,
+            done: 0,
             left: 0,
         }
     }
@@ -73,26 +83,42 @@ impl Graph {
         self.nodes.len()
     }
 
-    /// Adds an actor to whose cell, at this address, there are so many refs, and which has these.
-    pub(super) fn add(&mut self, address: usize, handles: usize, found: &[Found]) {
+    /// Adds an actor to whose cell, at this address, there are so many refs.
+    pub(super) fn add(&mut self, address: usize, handles: usize) {
         let (number, first) = (self.nodes.len() as u32, self.refs.len() as u32);
         *self.index.entry(address as u64).0 = number;
-        for found in found {
-            let shared = found.shared.map(|shared| {
-                self.shared.entry(shared.at as u64).0.all = shared.clones;
-                shared.at as u64
-            });
-            self.refs.push(Ref { to: found.to as u64, shared });
-        }
-        let refs = first..self.refs.len() as u32;
+        let refs = first..first;
         let handles = u32::try_from(handles).unwrap_or(u32::MAX);
         let (explained, cell, reachable) = (0, None, false);
         self.nodes.push(Node { handles, explained, refs, cell, reachable, towards: number, next: number });
     }
 
-    /// Counts the refs of an actor for those to whom they lead. For each of them, when all have been added.
-    pub(super) fn explain(&mut self, at: usize) {
-        for number in self.nodes[at].refs.clone() {
+    /// Adds a ref that the actor has which was added last.
+    pub(super) fn add_ref(&mut self, found: &Found) {
+        let shared = found.shared.map(|shared| {
+            self.shared.entry(shared.at as u64).0.all = shared.clones;
+            shared.at as u64
+        });
+        self.refs.push(Ref { to: found.to as u64, shared });
+        let last = self.nodes.len() - 1;
+        self.nodes[last].refs.end = self.refs.len() as u32;
+    }
+
+    /// The next refs of an actor, as many as are gone over in one part; and whether there are no more.
+    fn next_refs(&mut self, at: usize) -> (std::ops::Range<u32>, bool) {
+        let refs = self.nodes[at].refs.clone();
+        let from = refs.start + self.done;
+        let to = refs.end.min(from + AT_A_TIME);
+        let is_last = to == refs.end;
+        self.done = if is_last { 0 } else { self.done + AT_A_TIME };
+        (from..to, is_last)
+    }
+
+    /// Counts refs of an actor for those to whom they lead; true if all of its refs are counted. For each of them, when
+    /// all have been added.
+    pub(super) fn explain(&mut self, at: usize) -> bool {
+        let (refs, is_last) = self.next_refs(at);
+        for number in refs {
             let entry = &mut self.refs[number as usize];
             entry.to = self.index.get(entry.to).map_or(NOBODY, u64::from);
             let whole = match entry.shared.and_then(|shared| self.shared.get_mut(shared)) {
@@ -106,6 +132,7 @@ impl Graph {
                 self.nodes[entry.to as usize].explained += 1;
             }
         }
+        is_last
     }
 
     /// Notes an actor to which there is a ref that is in no field. For each, when all are explained.
@@ -117,10 +144,14 @@ impl Graph {
         }
     }
 
-    /// Takes the refs of one of those away; false if there is none left.
+    /// Takes refs of one of those away; false if there is none left.
     pub(super) fn prune_more(&mut self) -> bool {
-        let Some(reached) = self.reached.pop() else { return false };
-        for number in self.nodes[reached as usize].refs.clone() {
+        let Some(at) = self.reached_last.take().or_else(|| self.reached.pop()) else { return false };
+        let (refs, is_last) = self.next_refs(at as usize);
+        if !is_last {
+            self.reached_last = Some(at);
+        }
+        for number in refs {
             let Ref { to, shared } = self.refs[number as usize];
             if to == NOBODY {
                 continue;
@@ -137,13 +168,15 @@ impl Graph {
         true
     }
 
-    /// Puts an actor that is left into one group with those that its refs lead to. For each, when all is pruned.
-    pub(super) fn group(&mut self, at: usize) {
+    /// Puts an actor that is left into one group with those that its refs lead to; true if all of its refs are done. For
+    /// each, when all is pruned.
+    pub(super) fn group(&mut self, at: usize) -> bool {
         if self.nodes[at].reachable {
-            return;
+            return true;
         }
-        self.left += 1;
-        for number in self.nodes[at].refs.clone() {
+        let (refs, is_last) = self.next_refs(at);
+        self.left += usize::from(is_last);
+        for number in refs {
             let to = self.refs[number as usize].to;
             if to == NOBODY || self.nodes[to as usize].reachable {
                 continue;
@@ -156,6 +189,7 @@ impl Graph {
                 self.nodes[other as usize].next = a;
             }
         }
+        is_last
     }
 
     /// Who stands for the group.
@@ -224,14 +258,15 @@ mod tests {
     ) -> (BTreeSet<usize>, BTreeMap<usize, usize>) {
         let mut graph = Graph::default();
         for at in 0..actors {
-            graph.add(at, handles[at], &found[at]);
+            graph.add(at, handles[at]);
+            found[at].iter().for_each(|found| graph.add_ref(found));
         }
-        (0..actors).for_each(|at| graph.explain(at));
+        (0..actors).for_each(|at| while !graph.explain(at) {});
         (0..actors).for_each(|at| {
             graph.prune(at);
             while graph.prune_more() {}
         });
-        (0..actors).for_each(|at| graph.group(at));
+        (0..actors).for_each(|at| while !graph.group(at) {});
         let listed = (0..=actors).filter(|at| graph.list(*at, NonZeroU32::MIN)).count();
         assert_eq!(listed, graph.left());
         let mut group_of = BTreeMap::new();

@@ -6,7 +6,7 @@ use crate::cell::held::Held;
 use crate::cell::mailbox::{Fate, Order};
 use crate::leaks::Leak;
 use crate::leaks::graph::Graph;
-use crate::leaks::scan::Suspect;
+use crate::leaks::scan::{Suspect, some_of};
 use crate::leaks::table::{List, Map};
 use crate::leaks::trace::Found;
 use crate::remedy::Remedy;
@@ -33,6 +33,7 @@ pub(super) struct Judge {
     clones: Map<usize>,
     /// How many refs to a cell were found.
     refs: Map<usize>,
+    /// The refs of the last one, as far as nothing was done about them.
     found: Vec<Found>,
 }
 
@@ -148,16 +149,24 @@ impl Judge {
     }
 
     fn trace(&mut self, group: &mut Group) -> Option<Stage> {
+        if !self.found.is_empty() {
+            self.count_found();
+            return Some(Stage::Trace);
+        }
         let Some(held) = group.held.get(group.at) else {
             group.at = 0;
             return Some(Stage::Compare);
         };
         group.at += 1;
-        self.found.clear();
-        if !held.trace(&mut self.found) {
-            return Some(Stage::Release);
+        if held.trace(&mut self.found) {
+            return Some(Stage::Trace);
         }
-        for found in self.found.drain(..) {
+        self.found.clear();
+        Some(Stage::Release)
+    }
+
+    fn count_found(&mut self) {
+        for found in some_of(&mut self.found) {
             if !self.lies.entry(found.at as u64).1 {
                 continue;
             }
@@ -171,7 +180,6 @@ impl Judge {
             };
             *self.refs.entry(found.to as u64).0 += usize::from(whole);
         }
-        Some(Stage::Trace)
     }
 
     fn compare(&mut self, group: &mut Group) -> Option<Stage> {

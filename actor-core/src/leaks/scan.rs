@@ -21,7 +21,7 @@ use crate::leaks::graph::Graph;
 use crate::leaks::judge::{Judge, Known};
 use crate::leaks::table::{List, Map};
 use crate::leaks::trace::Found;
-use crate::leaks::walk::Walk;
+use crate::leaks::walk::{Walk, Walked, Whom};
 use crate::remedy::Remedy;
 use crate::system::SystemHandle;
 
@@ -40,6 +40,7 @@ pub(super) struct Scan {
     graph: Graph,
     /// The actors that are left; none for those that were judged. Not all of the graph: a cell that is listed keeps its memory.
     cells: List<Option<Suspect>>,
+    /// The refs of the last actor, as far as nothing was done about them.
     found: Vec<Found>,
     judge: Judge,
 }
@@ -79,7 +80,7 @@ impl Scan {
     pub(super) fn new(system: &SystemHandle, on_leak: Remedy, suspects: Map<Known>) -> Scan {
         Scan {
             phase: Phase::Count,
-            walk: Walk::new(system),
+            walk: Walk::new(system, Whom::WithoutSlot),
             at: 0,
             refs: Map::default(),
             clones: Map::default(),
@@ -126,12 +127,20 @@ impl Scan {
     /// A small part of what there is to do in a phase; false if that was all.
     fn go_on(&mut self, system: &SystemHandle) -> bool {
         match self.phase {
-            Phase::Count => self.walk.next().map(|cell| self.count(cell)).is_some(),
-            Phase::Gather => self.walk.next().map(|cell| self.gather(cell)).is_some(),
+            Phase::Count if !self.found.is_empty() => self.count_found(),
+            Phase::Count => self.walk_on(Self::count),
+            Phase::Gather if !self.found.is_empty() => self.gather_found(),
+            Phase::Gather => self.walk_on(Self::gather),
             Phase::Explain => self.each(|this, at| this.graph.explain(at)),
-            Phase::Prune => self.graph.prune_more() || self.each(|this, at| this.graph.prune(at)),
+            Phase::Prune => {
+                self.graph.prune_more()
+                    || self.each(|this, at| {
+                        this.graph.prune(at);
+                        true
+                    })
+            }
             Phase::Group => self.each(|this, at| this.graph.group(at)),
-            Phase::Collect => self.walk.next().map(|cell| self.collect(cell)).is_some(),
+            Phase::Collect => self.walk_on(Self::collect),
             Phase::Judge => self.judge(system),
             Phase::Forget => self.forget_some(),
             Phase::Done => true,
@@ -142,7 +151,7 @@ impl Scan {
         self.at = 0;
         self.phase = match self.phase {
             Phase::Count => {
-                self.walk = Walk::new(system);
+                self.walk = Walk::new(system, Whom::WithoutSlot);
                 Phase::Gather
             }
             Phase::Gather => Phase::Explain,
@@ -150,7 +159,7 @@ impl Scan {
             Phase::Prune => Phase::Group,
             Phase::Group if self.graph.left() == 0 => Phase::Forget,
             Phase::Group => {
-                self.walk = Walk::new(system);
+                self.walk = Walk::new(system, Whom::WithoutSlot);
                 Phase::Collect
             }
             Phase::Collect => Phase::Judge,
@@ -159,34 +168,47 @@ impl Scan {
         };
     }
 
-    /// Does something with the next node of the graph.
-    fn each(&mut self, what: impl FnOnce(&mut Self, usize)) -> bool {
-        if self.at == self.graph.len() {
-            return false;
+    /// Does something with the next actor, if the walk has come to one; false if it is over.
+    fn walk_on(&mut self, what: impl FnOnce(&mut Self, Arc<dyn Control>)) -> bool {
+        match self.walk.go_on() {
+            Walked::Actor(cell) => what(self, cell),
+            Walked::On => {}
+            Walked::End => return false,
         }
-        self.at += 1;
-        what(self, self.at - 1);
         true
     }
 
-    /// Counts the refs in an actor's fields.
+    /// Does something with the next node of the graph; it goes on to the one after that when `what` says so.
+    fn each(&mut self, what: impl FnOnce(&mut Self, usize) -> bool) -> bool {
+        if self.at == self.graph.len() {
+            return false;
+        }
+        self.at += usize::from(what(self, self.at));
+        true
+    }
+
+    /// Finds the refs in an actor's fields.
     fn count(&mut self, cell: Arc<dyn Control>) {
         let Ok(held) = Held::of(cell) else { return };
-        self.found.clear();
-        if held.trace(&mut self.found) {
-            drop(held);
-            for found in self.found.drain(..) {
-                let whole = match found.shared {
-                    None => true,
-                    Some(shared) => {
-                        let clones = self.clones.entry(shared.at as u64).0;
-                        *clones += 1;
-                        *clones == shared.clones
-                    }
-                };
-                *self.refs.entry(found.to as u64).0 += u32::from(whole);
-            }
+        if !held.trace(&mut self.found) {
+            self.found.clear();
         }
+    }
+
+    /// Counts some of them.
+    fn count_found(&mut self) -> bool {
+        for found in some_of(&mut self.found) {
+            let whole = match found.shared {
+                None => true,
+                Some(shared) => {
+                    let clones = self.clones.entry(shared.at as u64).0;
+                    *clones += 1;
+                    *clones == shared.clones
+                }
+            };
+            *self.refs.entry(found.to as u64).0 += u32::from(whole);
+        }
+        true
     }
 
     /// Takes an actor down, if all refs to it may be in fields.
@@ -195,18 +217,24 @@ impl Scan {
         let refs = self.refs.get(address as u64).unwrap_or(0);
         let Some(handles) = Held::refs_to(&cell).filter(|handles| *handles <= refs as usize) else { return };
         let Ok(held) = Held::of(cell) else { return };
-        self.found.clear();
         if held.trace(&mut self.found) {
-            drop(held);
-            self.graph.add(address, handles, &self.found);
+            self.graph.add(address, handles);
+        } else {
+            self.found.clear();
         }
+    }
+
+    /// Takes some of its refs down.
+    fn gather_found(&mut self) -> bool {
+        some_of(&mut self.found).for_each(|found| self.graph.add_ref(&found));
+        true
     }
 
     /// Lists an actor that is left. Another that lies where one did is taken for it: the judge looks for itself.
     fn collect(&mut self, cell: Arc<dyn Control>) {
         let at = u32::try_from(self.cells.len() + 1).ok().and_then(NonZeroU32::new);
         if at.is_some_and(|at| self.graph.list(address_of(&cell), at)) {
-            let handled = cell.handled();
+            let handled = cell.handed_out();
             self.cells.push(Some(Suspect { cell, handled }));
         }
     }
@@ -220,6 +248,7 @@ impl Scan {
             if this.graph.heads_group(head) {
                 this.judge.begin(head);
             }
+            true
         })
     }
 
@@ -230,4 +259,10 @@ impl Scan {
             || self.clones.forget_some()
             || self.judge.forget_some()
     }
+}
+
+/// Takes some out of a list, from its end.
+pub(super) fn some_of(found: &mut Vec<Found>) -> impl Iterator<Item = Found> + '_ {
+    let from = found.len().saturating_sub(AT_A_TIME);
+    found.drain(from..)
 }

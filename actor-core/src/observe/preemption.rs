@@ -10,6 +10,7 @@ use crate::asks::WaitingAsk;
 use crate::cell::ActorId;
 use crate::leaks::Leak;
 use crate::leaks::growth::Growing;
+use crate::leaks::overdue::OverdueMessage;
 use crate::observe::topic::Topic;
 use crate::silence::Silence;
 use crate::sync::{AtomicU64, Ordering};
@@ -145,6 +146,9 @@ pub enum Event {
     AskOverdue(WaitingAsk),
     /// An actor was found that nobody can get at any more; see [`Leaks`](crate::Leaks).
     Leaked(Leak),
+    /// A message has waited at the head of a mailbox for longer than
+    /// [`Builder::overdue_messages`](crate::Builder::overdue_messages) says. Said once.
+    MessageOverdue(OverdueMessage),
     /// There are ever more actors of a kind; see [`Growth`](crate::Growth).
     Growing(Growing),
     /// An actor has heard of nobody for longer than its limit; see [`Spawn::silence`](crate::Spawn::silence).

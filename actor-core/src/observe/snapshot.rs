@@ -246,8 +246,8 @@ impl fmt::Display for Snapshot {
         writeln!(f, "mailbox wait    {}", self.mailbox_wait)?;
         let AskCounts { deadlocks, overdue } = self.asks;
         writeln!(f, "asks: deadlocks={deadlocks} overdue={overdue}")?;
-        let LeakCounts { scans, found, growing, silent, longest_step } = self.leaks;
-        write!(f, "leaks: scans={scans} found={found} growing={growing} silent={silent} ")?;
+        let LeakCounts { scans, found, growing, silent, overdue, longest_step, .. } = self.leaks;
+        write!(f, "leaks: scans={scans} found={found} growing={growing} silent={silent} overdue={overdue} ")?;
         writeln!(f, "longest_step={longest_step:.1?}")?;
         writeln!(f, "dead letters {}, actors {}", self.dead_letters, self.actors_alive())?;
         for group in &self.actors {

@@ -359,8 +359,8 @@ impl Children {
     }
 
     /// Gives out children, those that are supervisors apart: what is listed in one of the tables at `from` and behind it,
-    /// `most` places at a time. Says where to go on.
-    pub(crate) fn pick(&self, from: Picked, most: usize, picked: &mut Picks) -> Option<Picked> {
+    /// `most` places at a time; of those with a slot only the supervisors, unless `slots` says so. Says where to go on.
+    pub(crate) fn pick(&self, from: Picked, most: usize, slots: bool, picked: &mut Picks) -> Option<Picked> {
         let nursery = self.nurseries.get(from.nursery)?;
         let table = nursery.table.lock();
         let end = table.places.len().min(from.at + most);
@@ -368,7 +368,7 @@ impl Children {
             let Some(child) = table.places[at] else { continue };
             if table.supervisors.contains(&(at as u32)) {
                 picked.supervisors.push(child.cell());
-            } else if !nursery.slots {
+            } else if slots || !nursery.slots {
                 picked.actors.push(child.cell());
             }
         }

@@ -91,7 +91,13 @@ pub(crate) fn leaked(
     let extra = Extra::default()
         .number("scans", (seen.scans - before) as f64)
         .number("found", after.leaks.found as f64)
-        .number("longest_step_us", after.leaks.longest_step.as_secs_f64() * 1e6)
+        .number("longest_step_us", micros(after.leaks.longest_step))
+        .number("longest_step_real_us", micros(after.leaks.longest_step_real))
+        .number("longest_step_charged_us", micros(after.leaks.longest_step_charged))
         .flag("only_those", right);
     Ok((took, extra))
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
 }

@@ -37,13 +37,13 @@ struct Life {
 
 impl<T> Default for Taken<T> {
     fn default() -> Self {
-        Taken::NOTHING
+        Taken::new()
     }
 }
 
 impl Drop for Actor {
     fn drop(&mut self) {
-        self.life.with(|life| self.inbox.close(&mut life.taken));
+        self.life.with(|life| self.inbox.close(&mut life.taken.alone()));
     }
 }
 
@@ -70,17 +70,19 @@ impl Actor {
             let stub = self.life.with(|life| {
                 let taken = self.take(life);
                 life.handled.extend(taken);
-                life.taken.take_stub()
+                life.taken.alone().take_stub()
             });
             match self.inbox.rest(stub) {
                 Rest::Idle => return,
-                Rest::Messages(stub) | Rest::Called(stub) => self.life.with(|life| life.taken.put_stub(stub)),
+                Rest::Messages(stub) | Rest::Called(stub) => {
+                    self.life.with(|life| life.taken.alone().put_stub(stub))
+                }
             }
         }
     }
 
     fn take(&self, life: &mut Life) -> Vec<u32> {
-        self.inbox.take(&mut life.taken);
+        self.inbox.take(&mut life.taken.alone());
         opened(&mut life.taken)
     }
 
@@ -92,7 +94,7 @@ impl Actor {
     /// Closes, for the holder of the token.
     fn closed(&self) -> Vec<u32> {
         self.life.with(|life| {
-            self.inbox.close(&mut life.taken);
+            self.inbox.close(&mut life.taken.alone());
             opened(&mut life.taken)
         })
     }
@@ -103,7 +105,7 @@ impl Actor {
 }
 
 fn opened(taken: &mut Taken<Parcel>) -> Vec<u32> {
-    std::iter::from_fn(|| taken.pop()).map(Parcel::open).collect()
+    std::iter::from_fn(|| taken.alone().pop()).map(Parcel::open).collect()
 }
 
 #[test]
