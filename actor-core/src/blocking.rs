@@ -230,6 +230,16 @@ impl Pool {
         self.ended.notify_all();
     }
 
+    /// The job that has waited longest, to be run somewhere else: a simulation's pool has no threads.
+    #[cfg(feature = "sim")]
+    pub(crate) fn take_job(&self) -> Option<impl FnOnce(&SystemHandle) + Send + use<>> {
+        let job = self.state.lock().take()?;
+        Some(move |system: &SystemHandle| {
+            thread::blocking_here(|| job.run());
+            system.blocking_pool().job_done();
+        })
+    }
+
     fn job_done(&self) {
         self.state.lock().done += 1;
     }

@@ -173,6 +173,12 @@ impl<A: Messages> Cell<A> {
         ticket: Option<Ticket>,
         waits: bool,
     ) -> Result<(), Refusal<A::Message>> {
+        #[cfg(feature = "sim")]
+        let make = || {
+            let message = make();
+            crate::sim::seam::sends(self, message.label());
+            message
+        };
         match self.mailbox.push(make, ticket, waits) {
             Pushed::Taken { schedule: false } => Ok(()),
             Pushed::Taken { schedule: true } => {

@@ -83,6 +83,8 @@ mod remedy;
 mod reply;
 mod scheduler;
 mod silence;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod slab;
 mod spawn;
 mod supervisor;

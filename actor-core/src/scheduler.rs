@@ -19,6 +19,8 @@ mod pinned;
 mod queue;
 #[cfg(all(test, shuttle))]
 mod schedules;
+#[cfg(feature = "sim")]
+mod simulated;
 mod sleep;
 pub(crate) mod soft;
 pub(crate) mod stalls;

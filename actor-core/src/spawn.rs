@@ -287,7 +287,12 @@ impl<A: Messages> Spawn<A> {
         let system = parent.system();
         let thread =
             |own: OwnThread| PinnedThread::start(system, name.as_deref().unwrap_or(A::NAME), own.core);
-        let pinned = self.pinned.map(thread).transpose()?;
+        // In a simulation one thread runs all of them.
+        #[cfg(feature = "sim")]
+        let own_thread = self.pinned.filter(|_| !crate::sim::seam::is_here());
+        #[cfg(not(feature = "sim"))]
+        let own_thread = self.pinned;
+        let pinned = own_thread.map(thread).transpose()?;
         let cell = Cell::new(Plan {
             id: system.next_id(),
             name,

@@ -309,6 +309,8 @@ impl SystemHandle {
     /// that is to [end](crate::OutOfThreads::Escalate) the system. Not for handlers.
     #[must_use]
     pub fn wait(&self) -> StopReason {
+        #[cfg(feature = "sim")]
+        crate::sim::seam::run_until(|| self.has_ended());
         let mut ended = self.0.ended.lock();
         loop {
             match &*ended {

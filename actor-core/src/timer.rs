@@ -221,6 +221,16 @@ impl TimerQueue {
         next.is_some_and(|tick| tick <= self.last_tick_before(now))
     }
 
+    /// When [`fire_due`](Self::fire_due) has something to do next.
+    #[cfg(feature = "sim")]
+    pub(crate) fn next(&self) -> Option<Instant> {
+        if self.len() == 0 {
+            return None;
+        }
+        let tick = self.inner.lock().wheel.next()?;
+        Some(clock::later(self.origin, Duration::from_millis(tick)))
+    }
+
     fn note_armed(&self, inner: &Inner) {
         // Relaxed: it orders nothing.
         self.armed.store(inner.wheel.len(), Ordering::Relaxed);

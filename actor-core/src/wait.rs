@@ -25,6 +25,10 @@ impl Token {
     /// Waits until the token is set or `timeout` is over, and takes it: true if it was set. May return
     /// early.
     pub(crate) fn wait(&self, timeout: Option<Duration>) -> bool {
+        #[cfg(feature = "sim")]
+        if crate::sim::seam::is_here() {
+            return crate::sim::seam::wait(self.address(), timeout, || std::mem::take(&mut *self.set.lock()));
+        }
         let mut set = self.set.lock();
         if !*set {
             set = match timeout {
@@ -36,6 +40,12 @@ impl Token {
         std::mem::take(&mut *set)
     }
 
+    /// Which token it is, as long as it is there.
+    #[cfg(feature = "sim")]
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
     #[cfg(all(test, loom))]
     pub(crate) fn is_set(&self) -> bool {
         *self.set.lock()
@@ -43,6 +53,8 @@ impl Token {
 
     pub(crate) fn set(&self) {
         *self.set.lock() = true;
+        #[cfg(feature = "sim")]
+        crate::sim::seam::set(self.address());
         self.changed.notify_one();
     }
 }

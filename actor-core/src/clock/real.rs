@@ -6,6 +6,10 @@ use std::time::Instant;
 
 /// The time now, on the monotonic clock.
 pub(crate) fn now() -> Instant {
+    #[cfg(feature = "sim")]
+    if let Some(now) = crate::sim::seam::now() {
+        return now;
+    }
     Instant::now()
 }
 
@@ -13,7 +17,20 @@ pub(crate) fn now() -> Instant {
 /// time may have passed.
 #[inline]
 pub(crate) fn coarse() -> u64 {
+    #[cfg(feature = "sim")]
+    if let Some(ticks) = crate::sim::seam::coarse() {
+        return ticks;
+    }
     crate::platform::coarse_ticks()
+}
+
+/// A number below `n` that what actors do depends on, and not only how soon they do it.
+pub(crate) fn chance(n: usize) -> usize {
+    #[cfg(feature = "sim")]
+    if let Some(drawn) = crate::sim::seam::chance(n) {
+        return drawn;
+    }
+    below(n)
 }
 
 /// A number below `n`, from a generator of the thread's own (xorshift; not for secrets).

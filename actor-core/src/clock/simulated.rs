@@ -97,6 +97,11 @@ pub(crate) fn below(n: usize) -> usize {
     (shuttle::rand::thread_rng().next_u64() % n.max(1) as u64) as usize
 }
 
+/// The same; all of them are the schedule's.
+pub(crate) fn chance(n: usize) -> usize {
+    below(n)
+}
+
 /// Rings after some time, again and again until it is dropped.
 pub(crate) struct Alarm {
     /// None if it never rings.

@@ -107,6 +107,8 @@ pub(super) fn lower_flag() {
 /// Notes which message's handler runs now.
 #[inline]
 pub(crate) fn note_message(label: &'static &'static str) {
+    #[cfg(feature = "sim")]
+    crate::sim::seam::handles(label);
     with_doing(|doing| doing.set_message(label));
 }
 
@@ -246,6 +248,10 @@ fn active_post<'a>(scheduler: &'a Scheduler) -> Option<&'a Post<'a>> {
 
 /// Whether this thread runs actors, of any system: as a worker's, or a pinned actor's.
 pub(crate) fn is_current() -> bool {
+    #[cfg(feature = "sim")]
+    if crate::sim::seam::in_turn() {
+        return true;
+    }
     with_post(|_| ()).is_some() || crew::helper().is_some() || pinned::is_current()
 }
 

@@ -48,7 +48,7 @@ impl Active {
     }
 
     /// Changes the number; answers which workers must be unparked, to see that they are retired or are not.
-    fn change(&self, count: usize) -> std::ops::Range<usize> {
+    pub(super) fn change(&self, count: usize) -> std::ops::Range<usize> {
         // Relaxed: only written under `Scheduler::changing`; for readers see `count`.
         let before = self.count();
         self.0.store(count, Ordering::Relaxed);
@@ -106,15 +106,7 @@ impl Scheduler {
         driver: Arc<dyn Driver>,
     ) -> Result<(), ParallelismError> {
         // It is there already if it could not be given a thread before.
-        let remote = self.slots[index].get_or_init(|| {
-            let queue = Queue::new();
-            let (stealer, queue) = (queue.stealer(), Claimed::new(queue));
-            let near = Near::new(system.placement().near(index));
-            let (timers, record) = (TimerQueue::new(clock::now()).into(), Record::new());
-            let turn_nanos = AtomicU32::new(u32::MAX);
-            let (hand, ended) = (Mutex::new(None), AtomicBool::new(false));
-            Remote { stealer, queue, hand, ended, driver, timers, near, record, turn_nanos }.into()
-        });
+        let remote = self.place(system, index, driver);
         if local::makes_no_threads() {
             // A new thread has its maker's priority, and this one's is the lowest. Sysmon gives it one.
             self.publish_started(index);
@@ -133,7 +125,20 @@ impl Scheduler {
         Ok(())
     }
 
-    fn publish_started(&self, index: usize) {
+    /// The worker's place, made if there is none.
+    pub(super) fn place(&self, system: &SystemHandle, index: usize, driver: Arc<dyn Driver>) -> &Remote {
+        self.slots[index].get_or_init(|| {
+            let queue = Queue::new();
+            let (stealer, queue) = (queue.stealer(), Claimed::new(queue));
+            let near = Near::new(system.placement().near(index));
+            let (timers, record) = (TimerQueue::new(clock::now()).into(), Record::new());
+            let turn_nanos = AtomicU32::new(u32::MAX);
+            let (hand, ended) = (Mutex::new(None), AtomicBool::new(false));
+            Remote { stealer, queue, hand, ended, driver, timers, near, record, turn_nanos }.into()
+        })
+    }
+
+    pub(super) fn publish_started(&self, index: usize) {
         *self.live.lock() += 1;
         // Release: pairs with the Acquire in `workers`, so that the slot is seen filled.
         self.started.store(index + 1, Ordering::Release);

@@ -286,7 +286,7 @@ impl Leashed {
 
 /// Sysmon's part: what it has seen of the leashes.
 #[derive(Default)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     leashed: Vec<Leashed>,
     /// Pinned actors whose threads are held up by condemned handlers, and could not be replaced.
     homeless: Vec<Condemnation>,
@@ -306,7 +306,7 @@ struct Condemnation {
 
 impl Watch {
     /// Looks at all handlers with limits that run. So much time has passed since the last look, as far as it counts.
-    pub(super) fn look(&mut self, system: &SystemHandle, passed: Duration) {
+    pub(crate) fn look(&mut self, system: &SystemHandle, passed: Duration) {
         let stalls = &system.scheduler().stalls;
         let now = stalls.watched() + passed;
         // Relaxed: only sysmon writes it.
@@ -343,6 +343,22 @@ impl Watch {
             cell.id().0 == stint.subject && now >= *since + AFTER_KILL && cell.is_killed()
         };
         self.killed.iter().any(is_due).then_some(stint)
+    }
+
+    /// How long it will be, as of the last look, until a look may condemn somebody.
+    #[cfg(feature = "sim")]
+    pub(crate) fn next(&self, stalls: &Stalls) -> Option<Duration> {
+        let now = stalls.watched();
+        let runs = |leashed: &&Leashed| leashed.leash.stint().is_some();
+        let left = |leashed: &Leashed| {
+            let limit = leashed.stint.map(|stint| stint.limit.saturating_sub(leashed.took));
+            // Until it was killed long enough ago; what no look has seen yet is to be seen.
+            let of_kill = |(_, since): &(_, Duration)| (*since + AFTER_KILL).saturating_sub(now);
+            self.killed.iter().map(of_kill).chain(limit).filter(|left| !left.is_zero()).min()
+        };
+        let unseen = !stalls.killed.lock().is_empty() || !stalls.fresh.lock().is_empty();
+        let next = self.leashed.iter().filter(runs).filter_map(left).min();
+        if unseen { Some(Duration::ZERO) } else { next }
     }
 
     /// Whether there is nothing to watch, as of now.

@@ -52,7 +52,7 @@ enum Asked {
 }
 
 pub(super) fn moment() -> Moment {
-    Moment { now: clock::now(), chance: Chance(clock::below(Chance::OF as usize) as u32) }
+    Moment { now: clock::now(), chance: Chance(clock::chance(Chance::OF as usize) as u32) }
 }
 
 fn fate(last: bool) -> Fate {

@@ -338,9 +338,51 @@ impl Builder {
         let placement = Placement::plan(&self.pinning, workers, max, mask.as_deref())
             .knowing(|| Topology::read(Path::new("/")));
         placement.warn();
+        let (floor, audits, schedtrace) = (self.floor, self.audits, self.schedtrace);
+        let (restarts, window) = (self.restarts, self.window);
+        let handle = self.assemble(placement, max, max_threads);
+        // Made before the threads, so that the drop of the system ends those that were started.
+        let system = System { handle: handle.clone() };
+        handle.set_parallelism(workers).map_err(|error| match error {
+            ParallelismError::Driver(error) => BuildError::Driver(error),
+            ParallelismError::Thread(error) => BuildError::Thread(error),
+            ParallelismError::OutOfRange { .. }
+            | ParallelismError::TooManyThreads { .. }
+            | ParallelismError::Ended => unreachable!("{error}"),
+        })?;
+        sysmon::start(handle.clone()).map_err(BuildError::Thread)?;
+        if let Some(floor) = floor {
+            automatic::start(handle.clone(), floor).map_err(BuildError::Thread)?;
+        }
+        begin_root(&handle, restarts, window);
+        auditor::start(&handle, audits).map_err(BuildError::Thread)?;
+        if let Some(period) = trace::period(schedtrace) {
+            handle.0.trace.begin(handle.clone(), period).map_err(BuildError::Thread)?;
+        }
+        Ok(system)
+    }
+
+    /// A system without threads, and with its root supervisor: for [`sim`](crate::sim). Settings of threads mean nothing
+    /// there.
+    #[cfg(feature = "sim")]
+    #[track_caller]
+    pub(crate) fn simulated(mut self) -> System {
+        let (restarts, window) = (self.restarts, self.window);
+        self.blocking.threads = 0;
+        // No turn is held up by another, so there is no courier to be called.
+        self.quanta.hard = Duration::MAX;
+        let placement = Placement::plan(&Pinning::Free, 1, 1, None);
+        let handle = self.assemble(placement, 1, 0);
+        handle.scheduler().simulate(&handle);
+        begin_root(&handle, restarts, window);
+        System { handle }
+    }
+
+    /// What a system is made of, before any of its threads.
+    fn assemble(self, placement: Placement, max_workers: usize, max_threads: usize) -> SystemHandle {
         let scheduler = Scheduler::new(scheduler::Settings {
             name: self.name,
-            max_workers: max,
+            max_workers,
             max_pinned: self.max_pinned,
             max_threads,
             background_threads: self.background_threads,
@@ -350,7 +392,7 @@ impl Builder {
             too_many_condemned: self.too_many_condemned,
             make_driver: self.make_driver,
         });
-        let handle = SystemHandle(Arc::new(Shared {
+        SystemHandle(Arc::new(Shared {
             scheduler,
             placement,
             names: Names::default(),
@@ -371,35 +413,20 @@ impl Builder {
             leaks: Seen::default(),
             blocking: Pool::new(self.blocking),
             runtimes: self.runtimes,
-        }));
-        // Made before the threads, so that the drop of the system ends those that were started.
-        let system = System { handle: handle.clone() };
-        handle.set_parallelism(workers).map_err(|error| match error {
-            ParallelismError::Driver(error) => BuildError::Driver(error),
-            ParallelismError::Thread(error) => BuildError::Thread(error),
-            ParallelismError::OutOfRange { .. }
-            | ParallelismError::TooManyThreads { .. }
-            | ParallelismError::Ended => unreachable!("{error}"),
-        })?;
-        sysmon::start(handle.clone()).map_err(BuildError::Thread)?;
-        if let Some(floor) = self.floor {
-            automatic::start(handle.clone(), floor).map_err(BuildError::Thread)?;
-        }
-        let (restarts, window) = (self.restarts, self.window);
-        let blueprint = Arc::new(Blueprint::new(restarts, window));
-        let root = root(&handle, move || Supervisor::new(blueprint.clone()));
-        handle.0.root.get_or_init(|| Arc::downgrade(&root));
-        root.begin();
-        auditor::start(&handle, self.audits).map_err(BuildError::Thread)?;
-        if let Some(period) = trace::period(self.schedtrace) {
-            handle.0.trace.begin(handle.clone(), period).map_err(BuildError::Thread)?;
-        }
-        Ok(system)
+        }))
     }
 }
 
 fn default_max_workers(workers: usize) -> usize {
     (4 * platform::parallelism()).clamp(16, MOST_WORKERS).max(workers)
+}
+
+#[track_caller]
+fn begin_root(system: &SystemHandle, restarts: u32, window: Duration) {
+    let blueprint = Arc::new(Blueprint::new(restarts, window));
+    let root = root(system, move || Supervisor::new(blueprint.clone()));
+    system.0.root.get_or_init(|| Arc::downgrade(&root));
+    root.begin();
 }
 
 /// The root's cell: it has no supervisor, so nobody restarts it.

@@ -25,6 +25,11 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new() -> Self {
+        #[cfg(feature = "sim")]
+        if crate::sim::seam::is_here() {
+            // One step: what comes next is a choice.
+            return Budget { steps: 0, look: 2, end: Some(clock::now()) };
+        }
         // Not after the first: most turns have one message, and what comes next tells soon enough.
         Budget { steps: 0, look: 2, end: local::is_slow().then(|| clock::now() + TIME) }
     }

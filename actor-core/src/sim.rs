@@ -1,0 +1,324 @@
+//! Systems that are simulated, for tests: the same actors, on one thread, in a time of their own, and with every choice
+//! taken from a [`Tape`]. For the feature `sim`.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use actor_core::prelude::*;
+//! use actor_core::sim::Sim;
+//!
+//! #[derive(Actor)]
+//! struct Counter {
+//!     count: u32,
+//! }
+//!
+//! #[messages]
+//! impl Counter {
+//!     #[message]
+//!     fn add(&mut self, number: u32) -> u32 {
+//!         self.count += number;
+//!         self.count
+//!     }
+//!
+//!     #[started]
+//!     fn begin(&mut self, ctx: &mut Context<Self>) {
+//!         ctx.every(Duration::from_secs(3600), || CounterForget {});
+//!     }
+//!
+//!     #[message]
+//!     fn forget(&mut self) {
+//!         self.count = 0;
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // 3, 1 and 2 decide who is next, where there is a choice.
+//! let sim = Sim::new([3, 1, 2]);
+//! let counter = sim.spawn(|| Counter { count: 0 })?;
+//! counter.add(2).tell()?;
+//! assert_eq!(counter.add(3).wait()?, 5);
+//! sim.advance(Duration::from_secs(24 * 3600))?;
+//! assert_eq!(counter.add(1).wait()?, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is simulated, and what is not
+//!
+//! Cells, mailboxes, supervision, timers, names, groups and asks are the very code that runs in production. A simulation
+//! takes the place of what is around them, at the seams:
+//!
+//! | | in a system | in a simulation |
+//! |---|---|---|
+//! | who runs an actor's turn, and when | workers | the thread that made the [`Sim`]: a step for each message, in an order from the tape |
+//! | the clock | the machine's | [`Sim::now`]: it stands still in a step, and goes on in steps of its own |
+//! | chance, such as a backoff's jitter | a generator | the tape |
+//! | a thread that waits (`wait()`) | sleeps | has the simulation go on, until there is what it waits for |
+//! | pinned actors | have a thread | are actors like any other |
+//! | the blocking pool | threads | threads, of which one at a time runs, as a step like any other |
+//! | sysmon: stalls | looks once a millisecond | looks where it would see something |
+//! | sysmon: quanta, background lane; the courier; `set_parallelism` | | there are none: a step takes no time, and there is one worker |
+//! | the auditor: leaks, growth, overdue asks | a thread | there is none |
+//!
+//! A *step* is one of these: an actor whose turn it could be takes a turn of one message (or of its start, or of whatever else
+//! comes next for it); a job of the blocking pool begins, or goes on; the time goes on to the next timer. Where several steps can
+//! be taken, the next number of the tape says which. The first is always the one that could be taken longest, so a tape that has
+//! ended chooses first come, first served, and time goes on when nobody has anything to do.
+//!
+//! Time may go on before that too, as it does on a machine that is busy, but nobody is made to wait longer than the
+//! [slack](Builder::slack) by that. So a timeout that is further away than that does not overtake a reply that is on its way; to have it do
+//! so, raise the slack.
+//!
+//! # Same tape, same run
+//!
+//! What a run does follows from the tape and from what the actors do; the [`Trace`] has a hash of it. Nothing of ours brings
+//! anything else in: no address, no hash table's order, no thread's speed. What users' actors do may: the order of a `HashMap`,
+//! `Instant::now()`, random numbers, threads of their own. Then a run cannot be replayed.
+//!
+//! A simulation is the thread's that has made it, and there is one on a thread at a time. A handler that keeps its thread keeps
+//! the simulation: it is not taken over.
+
+mod engine;
+pub(crate) mod seam;
+mod tape;
+mod threads;
+mod trace;
+mod world;
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock;
+use crate::system::{Report, System, SystemHandle};
+use engine::{Engine, Settings, Until};
+pub use tape::Tape;
+pub use trace::Trace;
+use world::World;
+
+/// How long somebody may be made to wait by time that passes, unless said.
+const SLACK: Duration = Duration::from_millis(10);
+/// The most steps of one call, unless said.
+const STEPS: u64 = 1_000_000;
+
+/// A system that is simulated. What a system can do is done through the [`SystemHandle`] that it dereferences to.
+///
+/// Nothing happens by itself: actors get on when the thread waits for something (an ask with `wait()`, a start, a monitor), or in
+/// [`step`](Self::step), [`settle`](Self::settle) and [`advance`](Self::advance). When it is dropped the system is shut down, with
+/// no more numbers from the tape.
+pub struct Sim {
+    /// Gone when it is dropped.
+    system: Option<System>,
+    engine: Rc<RefCell<Engine>>,
+    world: Arc<World>,
+    steps: u64,
+    /// It is its thread's.
+    here: PhantomData<*const ()>,
+}
+
+impl Sim {
+    /// A simulation of a system with the usual settings.
+    ///
+    /// # Panics
+    /// If there is one on this thread already.
+    #[track_caller]
+    pub fn new(tape: impl Into<Tape>) -> Sim {
+        Sim::builder().build(tape)
+    }
+
+    /// One with settings of its own.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// How much time has passed in it.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.world.passed()
+    }
+
+    /// Takes one step, without waiting for time to pass. False if nobody has anything to do.
+    pub fn step(&self) -> bool {
+        self.engine.borrow_mut().step(Until { busy: Duration::MAX, idle: None })
+    }
+
+    /// Takes steps until nobody has anything to do before time passes, and says how many there were.
+    ///
+    /// # Errors
+    /// If somebody still has after `limit` steps.
+    pub fn settle(&self, limit: u64) -> Result<u64, Unsettled> {
+        self.take_steps(limit, Until { busy: Duration::MAX, idle: None })
+    }
+
+    /// Has so much time pass, with all that happens in it, and says in how many steps.
+    ///
+    /// # Errors
+    /// If it takes more [steps](Builder::steps) than there may be.
+    pub fn advance(&self, time: Duration) -> Result<u64, Unsettled> {
+        let end = self.now().saturating_add(time);
+        let steps = self.take_steps(self.steps, Until::at(end))?;
+        self.engine.borrow_mut().pass(end);
+        Ok(steps)
+    }
+
+    fn take_steps(&self, limit: u64, until: Until) -> Result<u64, Unsettled> {
+        let mut engine = self.engine.borrow_mut();
+        for steps in 0..limit {
+            if !engine.step(until) {
+                return Ok(steps);
+            }
+        }
+        if engine.is_quiet() { Ok(limit) } else { Err(Unsettled { limit, runs: engine.runs() }) }
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn trace(&self) -> Trace {
+        *self.world.trace.lock()
+    }
+
+    /// The tape, as far as it was used.
+    #[must_use]
+    pub fn tape(&self) -> Tape {
+        self.world.tape.lock().clone()
+    }
+
+    /// The steps so far in words, the last 2000 of them: who sent what to whom, and when. Empty unless it was
+    /// [asked for](Builder::tells).
+    #[must_use]
+    pub fn story(&self) -> String {
+        self.world.story.as_ref().map(|story| story.lock().text()).unwrap_or_default()
+    }
+
+    /// Ends the system and waits for it, as [`System::shutdown`] does.
+    pub fn shutdown(&self) -> Report {
+        self.system().shutdown()
+    }
+
+    fn system(&self) -> &System {
+        self.system.as_ref().expect("it is there until the drop")
+    }
+
+    fn end(&mut self) {
+        *self.world.tape.lock() = Tape::default();
+        drop(self.system.take());
+        let mut engine = self.engine.borrow_mut();
+        engine.end();
+        while engine.step(Until { busy: Duration::ZERO, idle: None }) {}
+    }
+}
+
+impl Deref for Sim {
+    type Target = SystemHandle;
+
+    fn deref(&self) -> &SystemHandle {
+        self.system()
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        let ended = catch_unwind(AssertUnwindSafe(|| self.end()));
+        seam::leave();
+        if let Err(payload) = ended
+            && !std::thread::panicking()
+        {
+            resume_unwind(payload);
+        }
+    }
+}
+
+impl fmt::Debug for Sim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sim").field("now", &self.now()).field("trace", &self.trace()).finish_non_exhaustive()
+    }
+}
+
+/// Settings of a simulation.
+#[derive(Debug)]
+#[must_use = "nothing is simulated until `build` is called"]
+pub struct Builder {
+    system: crate::Builder,
+    slack: Duration,
+    steps: u64,
+    tells: bool,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Builder { system: System::builder().deadlocks(true), slack: SLACK, steps: STEPS, tells: false }
+    }
+}
+
+impl Builder {
+    /// The settings of the system: intensity of the root, deadline of the shutdown, what happens with condemned handlers. Those of
+    /// threads mean nothing in a simulation.
+    pub fn system(mut self, system: crate::Builder) -> Self {
+        self.system = system;
+        self
+    }
+
+    /// For how long the actor that has waited longest for its turn may be made to wait by time that passes; 10 ms unless
+    /// said. So a timer overtakes what others do if it is due within that.
+    pub fn slack(mut self, slack: Duration) -> Self {
+        self.slack = slack;
+        self
+    }
+
+    /// How many steps [`Sim::advance`], or waiting for something, may take at most; a million unless said.
+    pub fn steps(mut self, steps: u64) -> Self {
+        self.steps = steps.max(1);
+        self
+    }
+
+    /// Whether the steps are written down in words, for [`Sim::story`]; they are not unless said.
+    pub fn tells(mut self, tells: bool) -> Self {
+        self.tells = tells;
+        self
+    }
+
+    /// Begins the simulation.
+    ///
+    /// # Panics
+    /// If there is one on this thread already.
+    #[track_caller]
+    pub fn build(self, tape: impl Into<Tape>) -> Sim {
+        let world = Arc::new(World::new(clock::now(), tape.into(), self.tells));
+        let engine = seam::enter(world.clone(), Settings { slack: self.slack, steps: self.steps });
+        let system = self.system.simulated();
+        engine.borrow_mut().run_system(system.handle());
+        Sim { system: Some(system), engine, world, steps: self.steps, here: PhantomData }
+    }
+}
+
+/// Somebody still has something to do after as many steps as there might be.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Unsettled {
+    /// How many steps there were.
+    pub limit: u64,
+    /// Who has.
+    pub runs: Vec<String>,
+}
+
+impl fmt::Display for Unsettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 8;
+        write!(f, "not settled in {} steps: ", self.limit)?;
+        let shown: Vec<_> = self.runs.iter().take(SHOWN).map(String::as_str).collect();
+        f.write_str(&shown.join(", "))?;
+        match self.runs.len().saturating_sub(SHOWN) {
+            0 if self.runs.is_empty() => f.write_str("a timer is armed again and again"),
+            0 => f.write_str(" still have something to do"),
+            more => write!(f, " and {more} others still have something to do"),
+        }
+    }
+}
+
+impl Error for Unsettled {}

@@ -1,0 +1,214 @@
+//! Where the rest of the crate asks whether it is simulated: what a thread knows of the simulation that it is in. On all
+//! other threads everything in here answers no.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::engine::{self, Engine, Settings};
+use super::threads::{Side, Waits};
+use super::trace::Noted;
+use super::world::World;
+use crate::actor::Messages;
+use crate::asks::Asking;
+use crate::cell;
+use crate::reply;
+use crate::scheduler::local;
+use crate::sync::thread_local;
+
+/// A tick of the coarse clock.
+const TICK: Duration = Duration::from_millis(4);
+
+/// The simulation that a thread is in.
+struct Here {
+    world: Arc<World>,
+    role: Role,
+}
+
+#[derive(Clone)]
+enum Role {
+    /// The thread that decides.
+    Decides(Rc<RefCell<Engine>>),
+    /// One beside.
+    Beside(Arc<Side>),
+}
+
+thread_local! {
+    static HERE: RefCell<Option<Here>> = const { RefCell::new(None) };
+    /// Whether there is one; apart, since each turn and each message asks.
+    static IS_HERE: Cell<bool> = const { Cell::new(false) };
+    /// Whether an actor's turn runs on this thread, which must not wait.
+    static IN_TURN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is in a simulation.
+#[inline]
+pub(crate) fn is_here() -> bool {
+    IS_HERE.get()
+}
+
+/// Whether this thread is in a turn of a simulation.
+pub(crate) fn in_turn() -> bool {
+    IN_TURN.get()
+}
+
+#[inline]
+fn with<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
+    if !is_here() {
+        return None;
+    }
+    HERE.with(|here| here.borrow().as_ref().map(|here| f(&here.world)))
+}
+
+/// The simulation's time.
+pub(crate) fn now() -> Option<Instant> {
+    with(World::now)
+}
+
+/// Its coarse clock, in nanoseconds.
+pub(crate) fn coarse() -> Option<u64> {
+    with(|world| (world.passed().as_nanos() / TICK.as_nanos() * TICK.as_nanos()) as u64)
+}
+
+/// A number below `n`, from the tape; smaller if that is.
+pub(crate) fn chance(n: usize) -> Option<usize> {
+    const WHOLE: usize = 1 << u16::BITS;
+    with(|world| (usize::from(world.tape.lock().next()) as u128 * n as u128 / WHOLE as u128) as usize)
+}
+
+/// A message is about to be in an actor's mailbox.
+#[inline]
+pub(crate) fn sends<A: Messages>(to: &cell::Cell<A>, label: &'static &'static str) {
+    if is_here() {
+        with(|world| {
+            let mut trace = world.trace.lock();
+            trace.note(Noted::Sent, to.id().0);
+            trace.note_label(label);
+            drop(trace);
+            world.tell(|| format!("{} sends {label} to {}{}", who(), A::NAME, to.id()));
+        });
+    }
+}
+
+/// The handler of a message is about to run.
+#[inline]
+pub(crate) fn handles(label: &'static &'static str) {
+    if is_here() {
+        with(|world| {
+            let mut trace = world.trace.lock();
+            trace.handled += 1;
+            trace.note(Noted::Handled, 0);
+            trace.note_label(label);
+            drop(trace);
+            world.tell(|| format!("{} handles {label}", who()));
+        });
+    }
+}
+
+/// Whose turn runs here.
+fn who() -> String {
+    let asking = |(actor, kind): (_, &cell::kind::Kind)| Asking { actor, name: kind.name() }.to_string();
+    local::turn_of().map_or_else(|| "the test".to_owned(), asking)
+}
+
+/// A token was set, for which somebody in the simulation may wait.
+pub(crate) fn set(token: usize) {
+    with(|world| world.set.lock().push(token));
+}
+
+/// Waits until `take` says that the token was set, or the time is over: on the thread that decides by having the others
+/// go on.
+///
+/// # Panics
+/// In a turn; and if nobody can go on any more, and no time was given: that is a deadlock.
+pub(crate) fn wait(token: usize, timeout: Option<Duration>, mut take: impl FnMut() -> bool) -> bool {
+    if take() {
+        return true;
+    }
+    assert!(
+        !in_turn(),
+        "a handler waits on its thread: in a simulation, as in a system of one worker, it would hold up whom it waits \
+         for. Await it, or wait in ctx.blocking(..) or a blocking handler"
+    );
+    let Some(until) = with(|world| timeout.map(|timeout| world.passed().saturating_add(timeout))) else {
+        return false;
+    };
+    match role() {
+        Role::Decides(engine) => engine::run_until(&engine, until, take),
+        Role::Beside(side) => wait_beside(&side, token, until, take),
+    }
+}
+
+fn wait_beside(side: &Side, token: usize, until: Option<Duration>, mut take: impl FnMut() -> bool) -> bool {
+    loop {
+        side.wait(Waits { token: Some(token), until });
+        if take() {
+            return true;
+        }
+        let (over, passed) = with(|world| (world.is_over(), world.passed())).unwrap_or_default();
+        if over {
+            // Nobody sets the token any more. Not a panic that anybody is told of.
+            std::panic::resume_unwind(Box::new("the simulation has ended"));
+        }
+        if until.is_some_and(|until| passed >= until) {
+            return false;
+        }
+    }
+}
+
+/// Has the others go on until the condition holds, if this thread decides in a simulation.
+pub(crate) fn run_until(mut holds: impl FnMut() -> bool) {
+    if is_here() && !holds() {
+        let Role::Decides(engine) = role() else { return };
+        engine::run_until(&engine, None, holds);
+    }
+}
+
+fn role() -> Role {
+    HERE.with(|here| here.borrow().as_ref().expect("a thread in a simulation").role.clone())
+}
+
+/// Makes this thread the one that decides.
+///
+/// # Panics
+/// If it is in a simulation already.
+pub(super) fn enter(world: Arc<World>, settings: Settings) -> Rc<RefCell<Engine>> {
+    assert!(!is_here(), "there is a simulation on this thread already: drop it before the next one begins");
+    let engine = Rc::new(RefCell::new(Engine::new(world.clone(), settings)));
+    set_here(Some(Here { world, role: Role::Decides(engine.clone()) }));
+    engine
+}
+
+/// Ends this thread's part.
+pub(super) fn leave() {
+    set_here(None);
+}
+
+/// Runs a thread beside.
+pub(super) fn beside(world: Arc<World>, side: &Arc<Side>) {
+    set_here(Some(Here { world, role: Role::Beside(side.clone()) }));
+    side.run();
+    leave();
+}
+
+fn set_here(here: Option<Here>) {
+    // What this thread keeps of actors that it has woken is not to go from one simulation to another.
+    reply::forget_waker();
+    IS_HERE.set(here.is_some());
+    // Dropped when it is in its place no more: it may have an actor's state in it, whose drop asks.
+    let _before = HERE.with(|place| place.replace(here));
+}
+
+/// A turn runs on this thread.
+pub(super) fn as_turn(run: impl FnOnce()) {
+    struct Leave;
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            IN_TURN.set(false);
+        }
+    }
+    let _leave = Leave;
+    IN_TURN.set(true);
+    run();
+}

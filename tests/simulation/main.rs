@@ -1,0 +1,6 @@
+//! The simulated system, through the public API: a file each.
+
+mod same_tape;
+mod steps;
+mod time;
+mod waiting;
