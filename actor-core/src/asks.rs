@@ -141,6 +141,12 @@ impl Asks {
         self.watched.deadlocks || self.watched.limit.is_some()
     }
 
+    /// Those that wait.
+    #[cfg(feature = "sim")]
+    pub(crate) fn waiting(&self) -> Vec<WaitingAsk> {
+        self.table.lock().waiting.values().map(|waiting| waiting.ask.clone()).collect()
+    }
+
     pub(crate) fn limit(&self) -> Option<Duration> {
         self.watched.limit
     }

@@ -174,11 +174,37 @@ impl<A: Messages> Cell<A> {
         waits: bool,
     ) -> Result<(), Refusal<A::Message>> {
         #[cfg(feature = "sim")]
+        return self.push_seen(make, ticket, waits);
+        #[cfg(not(feature = "sim"))]
+        self.push_unseen(make, ticket, waits)
+    }
+
+    /// As [`push`](Self::push), where a simulation sees it.
+    #[cfg(feature = "sim")]
+    fn push_seen(
+        self: &Arc<Self>,
+        make: impl FnOnce() -> A::Message,
+        ticket: Option<Ticket>,
+        waits: bool,
+    ) -> Result<(), Refusal<A::Message>> {
         let make = || {
             let message = make();
             crate::sim::seam::sends(self, message.label());
             message
         };
+        self.push_unseen(make, ticket, waits).inspect_err(|refusal| {
+            let (Refusal::Full(message) | Refusal::Closed(message) | Refusal::Condemned(message)) = refusal;
+            crate::sim::seam::enter_in_books(self.id(), message.label(), crate::sim::seam::Fate::Refused);
+        })
+    }
+
+    #[inline(always)]
+    fn push_unseen(
+        self: &Arc<Self>,
+        make: impl FnOnce() -> A::Message,
+        ticket: Option<Ticket>,
+        waits: bool,
+    ) -> Result<(), Refusal<A::Message>> {
         match self.mailbox.push(make, ticket, waits) {
             Pushed::Taken { schedule: false } => Ok(()),
             Pushed::Taken { schedule: true } => {
@@ -203,6 +229,8 @@ impl<A: Messages> Cell<A> {
     #[cold]
     #[inline(never)]
     pub(crate) fn dead_letter(&self, message: A::Message, why: DeadLetterReason) {
+        #[cfg(feature = "sim")]
+        crate::sim::seam::enter_in_books(self.id(), message.label(), crate::sim::seam::Fate::Dead);
         if !message.is_internal() {
             self.system().dead_letters().announce(self, message.name(), why);
         }

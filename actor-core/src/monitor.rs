@@ -30,6 +30,11 @@ impl MonitorId {
         // Relaxed: only uniqueness is asked for.
         MonitorId(NEXT.fetch_add(1, Ordering::Relaxed))
     }
+
+    #[cfg(feature = "sim")]
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
 }
 
 /// The news that a monitored actor has ended.
@@ -58,6 +63,8 @@ pub(crate) enum Watcher {
 
 impl Watcher {
     pub(crate) fn tell(self, down: Down) {
+        #[cfg(feature = "sim")]
+        crate::sim::seam::told(down.monitor);
         match self {
             Watcher::Actor { cell, incarnation } => {
                 if let Some(cell) = cell.upgrade() {

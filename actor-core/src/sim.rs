@@ -75,10 +75,16 @@
 //! anything else in: no address, no hash table's order, no thread's speed. What users' actors do may: the order of a `HashMap`,
 //! `Instant::now()`, random numbers, threads of their own. Then a run cannot be replayed.
 //!
+//! [`run`] runs a test with a tape, [`cases`] with many that are made up, and [`explore`] with all that have few choices. Where the
+//! test fails, they tell what happened as a story with the line that replays it; and they run it again to see whether it does the
+//! same, and say so if it does not. At the end of each run they [look](Sim::check) whether what we promise was kept.
+//!
 //! A simulation is the thread's that has made it, and there is one on a thread at a time. A handler that keeps its thread keeps
 //! the simulation: it is not taken over.
 
+mod books;
 mod engine;
+mod run;
 pub(crate) mod seam;
 mod tape;
 mod threads;
@@ -97,7 +103,9 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::system::{Report, System, SystemHandle};
+pub use books::Broken;
 use engine::{Engine, Settings, Until};
+pub use run::{Explored, cases, explore, run};
 pub use tape::Tape;
 pub use trace::Trace;
 use world::World;
@@ -196,6 +204,24 @@ impl Sim {
         self.world.story.as_ref().map(|story| story.lock().text()).unwrap_or_default()
     }
 
+    /// Ends the system, and says whether it was in order: what we promise, which the simulation keeps books of. Each accepted
+    /// message was given to a handler, in the order in which the mailbox has accepted them, or is a dead letter; no Down was told
+    /// twice; no condemned handler has sent anything; no ask waits, and no actor is left.
+    ///
+    /// # Errors
+    /// What is not.
+    pub fn check(&self) -> Result<(), Broken> {
+        self.shutdown();
+        self.engine.borrow_mut().run_out();
+        let mut what = self.world.books.lock().close();
+        let (asks, alive) = (self.asks().waiting(), self.snapshot().actors_alive());
+        what.extend(asks.iter().map(|ask| format!("ask: {ask}, and the system has ended")));
+        if alive > 0 {
+            what.push(format!("leak: {alive} actors live, and the system has ended"));
+        }
+        if what.is_empty() { Ok(()) } else { Err(Broken { what }) }
+    }
+
     /// Ends the system and waits for it, as [`System::shutdown`] does.
     pub fn shutdown(&self) -> Report {
         self.system().shutdown()
@@ -208,9 +234,7 @@ impl Sim {
     fn end(&mut self) {
         *self.world.tape.lock() = Tape::default();
         drop(self.system.take());
-        let mut engine = self.engine.borrow_mut();
-        engine.end();
-        while engine.step(Until { busy: Duration::ZERO, idle: None }) {}
+        self.engine.borrow_mut().run_out();
     }
 }
 
@@ -241,10 +265,10 @@ impl fmt::Debug for Sim {
 }
 
 /// Settings of a simulation.
-#[derive(Debug)]
+#[derive(Clone)]
 #[must_use = "nothing is simulated until `build` is called"]
 pub struct Builder {
-    system: crate::Builder,
+    system: Rc<dyn Fn(crate::Builder) -> crate::Builder>,
     slack: Duration,
     steps: u64,
     tells: bool,
@@ -252,15 +276,15 @@ pub struct Builder {
 
 impl Default for Builder {
     fn default() -> Self {
-        Builder { system: System::builder().deadlocks(true), slack: SLACK, steps: STEPS, tells: false }
+        Builder { system: Rc::new(|system| system), slack: SLACK, steps: STEPS, tells: false }
     }
 }
 
 impl Builder {
     /// The settings of the system: intensity of the root, deadline of the shutdown, what happens with condemned handlers. Those of
     /// threads mean nothing in a simulation.
-    pub fn system(mut self, system: crate::Builder) -> Self {
-        self.system = system;
+    pub fn system(mut self, settings: impl Fn(crate::Builder) -> crate::Builder + 'static) -> Self {
+        self.system = Rc::new(settings);
         self
     }
 
@@ -291,9 +315,17 @@ impl Builder {
     pub fn build(self, tape: impl Into<Tape>) -> Sim {
         let world = Arc::new(World::new(clock::now(), tape.into(), self.tells));
         let engine = seam::enter(world.clone(), Settings { slack: self.slack, steps: self.steps });
-        let system = self.system.simulated();
+        let system = (self.system)(System::builder().deadlocks(true)).simulated();
         engine.borrow_mut().run_system(system.handle());
         Sim { system: Some(system), engine, world, steps: self.steps, here: PhantomData }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Builder { system: _, slack, steps, tells } = self;
+        let mut debug = f.debug_struct("Builder");
+        debug.field("slack", slack).field("steps", steps).field("tells", tells).finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The simulated system, through the public API: a file each.
 
+mod failing;
 mod same_tape;
 mod steps;
 mod time;

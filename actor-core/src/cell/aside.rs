@@ -80,6 +80,14 @@ impl<A: Messages> Turn<'_, A> {
             let (message, why) = (message.name(), why.to_string());
             move || tracing::warn!(message, why, left, "delivering again")
         });
+        #[cfg(feature = "sim")]
+        if by == Way::Mailbox {
+            crate::sim::seam::enter_in_books(
+                self.cell.id(),
+                message.label(),
+                crate::sim::seam::Fate::PutBack,
+            );
+        }
         self.life.uncommon.get_or_insert_default().aside = Some(Aside { message, by, again: Some(left) });
         true
     }

@@ -313,6 +313,8 @@ impl<A: Messages> Turn<'_, A> {
     fn handle_next(&mut self) -> Next {
         let label = self.receiver.message().map_or(&"", Envelope::label);
         local::note_message(label);
+        #[cfg(feature = "sim")]
+        crate::sim::seam::enter_in_books(self.cell.id(), label, crate::sim::seam::Fate::Taken);
         self.in_work = Some(InWork { message: label, by: Way::Mailbox });
         let begun = self.receiver.hand_out(self.life.alive());
         self.begun(begun)
@@ -327,6 +329,10 @@ impl<A: Messages> Turn<'_, A> {
         }
         let label = message.label();
         local::note_message(label);
+        #[cfg(feature = "sim")]
+        if by == Way::Mailbox {
+            crate::sim::seam::enter_in_books(self.cell.id(), label, crate::sim::seam::Fate::Taken);
+        }
         self.in_work = Some(InWork { message: label, by });
         self.keep_guard(&message);
         match self.lend(None, |incarnation| Handle::handle(incarnation, message)) {

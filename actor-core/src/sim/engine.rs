@@ -215,10 +215,17 @@ impl Engine {
         self.ready.iter().map(name).collect()
     }
 
+    /// The system has ended: has all that is left come to its end.
+    pub(super) fn run_out(&mut self) {
+        self.end();
+        while self.step(Until { busy: Duration::ZERO, idle: None }) {}
+    }
+
     /// Ends the threads beside. What waits on one of them does so no more, and unwinds.
-    pub(super) fn end(&mut self) {
+    fn end(&mut self) {
         self.world.end();
-        for beside in &mut self.beside {
+        self.ready.retain(|ready| !matches!(ready.what, What::Resume(_)));
+        for mut beside in self.beside.drain(..) {
             while !beside.is_free {
                 beside.is_free = beside.side.resume().is_none();
             }

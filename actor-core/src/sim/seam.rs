@@ -12,9 +12,10 @@ use super::trace::Noted;
 use super::world::World;
 use crate::actor::Messages;
 use crate::asks::Asking;
-use crate::cell;
+use crate::cell::{self, ActorId};
+use crate::monitor::MonitorId;
 use crate::reply;
-use crate::scheduler::local;
+use crate::scheduler::{local, stalls};
 use crate::sync::thread_local;
 
 /// A tick of the coarse clock.
@@ -86,9 +87,50 @@ pub(crate) fn sends<A: Messages>(to: &cell::Cell<A>, label: &'static &'static st
             trace.note(Noted::Sent, to.id().0);
             trace.note_label(label);
             drop(trace);
+            if stalls::condemned() {
+                world
+                    .books
+                    .lock()
+                    .broken(format!("revocation: a condemned handler sends {label} to {}", to.id()));
+            }
+            world.books.lock().accepted(to.id().0, label);
             world.tell(|| format!("{} sends {label} to {}{}", who(), A::NAME, to.id()));
         });
     }
+}
+
+/// What becomes of a message of a mailbox.
+#[derive(Clone, Copy)]
+pub(crate) enum Fate {
+    /// The last one was not accepted after all.
+    Refused,
+    /// Given to a handler.
+    Taken,
+    /// To be given to one again.
+    PutBack,
+    /// No handler sees it.
+    Dead,
+}
+
+/// Enters it in the books.
+#[inline]
+pub(crate) fn enter_in_books(of: ActorId, label: &'static &'static str, fate: Fate) {
+    if is_here() {
+        with(|world| {
+            let mut books = world.books.lock();
+            match fate {
+                Fate::Refused => books.refused(of.0),
+                Fate::Taken => books.taken(of.0, label),
+                Fate::PutBack => books.put_back(of.0, label),
+                Fate::Dead => books.dead(of.0, label),
+            }
+        });
+    }
+}
+
+/// A Down is told to who has the monitor.
+pub(crate) fn told(monitor: MonitorId) {
+    with(|world| world.books.lock().told(monitor.number()));
 }
 
 /// The handler of a message is about to run.

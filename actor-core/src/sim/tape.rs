@@ -11,8 +11,14 @@ use std::fmt;
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Tape {
     numbers: Vec<u16>,
-    at: usize,
+    taken: usize,
+    /// Among how many was chosen with each number that was taken, as far as that is kept; 1 where it was no choice of a
+    /// step.
+    widths: Vec<u32>,
 }
+
+/// For so many numbers is kept among how many was chosen.
+const WIDTHS: usize = 1 << 16;
 
 impl Tape {
     /// Numbers from a generator (splitmix64): the same for the same seed.
@@ -26,27 +32,44 @@ impl Tape {
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             ((z ^ (z >> 31)) >> 48) as u16
         };
-        Tape { numbers: (0..length).map(number).collect(), at: 0 }
+        (0..length).map(number).collect::<Vec<_>>().into()
     }
 
     /// The numbers, without those at the end that change nothing.
     #[must_use]
     pub fn numbers(&self) -> &[u16] {
-        let used = &self.numbers[..self.numbers.len().min(self.at.max(1))];
-        let used = if self.at == 0 { &self.numbers[..] } else { used };
+        let used = if self.taken() == 0 { self.numbers.len() } else { self.numbers.len().min(self.taken()) };
+        let used = &self.numbers[..used];
         &used[..used.iter().rposition(|number| *number != 0).map_or(0, |last| last + 1)]
     }
 
     /// How many numbers were taken.
     #[must_use]
     pub fn taken(&self) -> usize {
-        self.at
+        self.taken
+    }
+
+    /// Among how many was chosen with each number that was taken.
+    pub(super) fn widths(&self) -> &[u32] {
+        &self.widths
+    }
+
+    /// The same numbers, none of which is taken.
+    pub(super) fn rewound(&self) -> Tape {
+        self.numbers().into()
     }
 
     /// The next number; 0 after the end.
     pub(super) fn next(&mut self) -> u16 {
-        let number = self.numbers.get(self.at).copied().unwrap_or(0);
-        self.at += 1;
+        self.next_of(1)
+    }
+
+    fn next_of(&mut self, width: u32) -> u16 {
+        let number = self.numbers.get(self.taken).copied().unwrap_or(0);
+        self.taken += 1;
+        if self.widths.len() < WIDTHS {
+            self.widths.push(width);
+        }
         number
     }
 
@@ -54,7 +77,7 @@ impl Tape {
     pub(super) fn below(&mut self, n: usize) -> usize {
         match n {
             0 | 1 => 0,
-            n if n <= usize::from(u16::MAX) => usize::from(self.next()) % n,
+            n if n <= usize::from(u16::MAX) => usize::from(self.next_of(n as u32)) % n,
             n => (usize::from(self.next()) | usize::from(self.next()) << 16) % n,
         }
     }
@@ -62,7 +85,7 @@ impl Tape {
 
 impl From<Vec<u16>> for Tape {
     fn from(numbers: Vec<u16>) -> Self {
-        Tape { numbers, at: 0 }
+        Tape { numbers, taken: 0, widths: Vec::new() }
     }
 }
 

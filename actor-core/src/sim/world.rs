@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::books::Books;
 use super::tape::Tape;
 use super::trace::{Story, Trace};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
@@ -13,6 +14,7 @@ pub(super) struct World {
     passed: AtomicU64,
     pub(super) tape: Mutex<Tape>,
     pub(super) trace: Mutex<Trace>,
+    pub(super) books: Mutex<Books>,
     /// There if the steps are to be told.
     pub(super) story: Option<Mutex<Story>>,
     /// The tokens that were set since this was looked at, by their addresses.
@@ -28,6 +30,7 @@ impl World {
             passed: AtomicU64::new(0),
             tape: Mutex::new(tape),
             trace: Mutex::default(),
+            books: Mutex::default(),
             story: tells.then(Mutex::default),
             set: Mutex::default(),
             over: AtomicBool::new(false),
