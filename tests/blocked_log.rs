@@ -123,7 +123,9 @@ fn a_subscriber_that_blocks_holds_nobody_up() {
     // What could wait is written, and how much could not.
     pipe.gate.open();
     eventually("the lines are written", || pipe.has("there was more to say than the subscriber could take"));
-    for line in ["another thread takes the place of its own", "stalled", "restarting", "failed", "dead letter"] {
+    for line in
+        ["another thread takes the place of its own", "stalled", "restarting", "failed", "dead letter"]
+    {
         assert!(pipe.has(line), "{line}");
     }
 }

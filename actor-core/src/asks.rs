@@ -16,7 +16,7 @@ use crate::cell::ActorId;
 use crate::clock;
 use crate::log;
 use crate::observe::{Event, Events};
-use crate::sync::{AtomicU64, Mutex, Ordering, StaticBool};
+use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, StaticBool};
 
 /// What is watched of asks.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct WatchedAsks {
 pub(crate) struct Asks {
     watched: WatchedAsks,
     table: Mutex<Table>,
+    /// Notified when the last one has left.
+    none_left: Condvar,
     deadlocks: AtomicU64,
     overdue: AtomicU64,
 }
@@ -128,7 +130,7 @@ pub(crate) fn any_watched() -> bool {
 impl Asks {
     pub(crate) fn new(watched: WatchedAsks) -> Self {
         let (deadlocks, overdue) = (AtomicU64::new(0), AtomicU64::new(0));
-        let asks = Asks { watched, table: Mutex::default(), deadlocks, overdue };
+        let asks = Asks { watched, table: Mutex::default(), none_left: Condvar::new(), deadlocks, overdue };
         if asks.is_watched() {
             // Relaxed: as in `any_watched`.
             ANY_WATCHED.store(true, Ordering::Relaxed);
@@ -181,7 +183,26 @@ impl Asks {
 
     /// Takes an ask off the list.
     pub(crate) fn leave(&self, entry: Entry) {
-        self.table.lock().waiting.remove(&(entry.by, entry.number));
+        let mut table = self.table.lock();
+        table.waiting.remove(&(entry.by, entry.number));
+        if table.waiting.is_empty() {
+            self.none_left.notify_all();
+        }
+    }
+
+    /// Waits until there are none, for at most `limit`: those that are left.
+    #[cfg(feature = "testing")]
+    pub(crate) fn left_after(&self, limit: Duration) -> Vec<WaitingAsk> {
+        let until = clock::later(clock::now(), limit);
+        let some = |table: &Table| !table.waiting.is_empty();
+        let table = crate::wait::wait_while(&self.none_left, self.table.lock(), until, some);
+        let now = clock::now();
+        let waited = |waiting: &Waiting| now.saturating_duration_since(waiting.since);
+        table
+            .waiting
+            .values()
+            .map(|waiting| WaitingAsk { waited: waited(waiting), ..waiting.ask.clone() })
+            .collect()
     }
 
     /// Says which asks have become overdue.

@@ -21,11 +21,15 @@ mod walk;
 
 use std::fmt;
 use std::panic::Location;
+#[cfg(feature = "testing")]
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::Level;
 
 use crate::cell::ActorId;
+#[cfg(feature = "testing")]
+use crate::cell::{Control, held::Held};
 use crate::clock;
 use crate::log;
 use crate::observe::Event;
@@ -33,11 +37,15 @@ use crate::platform;
 use crate::remedy::Remedy;
 use crate::silence::Silence;
 use crate::sync::Mutex;
+#[cfg(feature = "testing")]
+use crate::sync::thread;
 use crate::system::SystemHandle;
 use judge::Known;
 use overdue::OverdueMessage;
 use scan::{Scan, Step};
 use table::Map;
+#[cfg(feature = "testing")]
+use walk::{Walk, Walked, Whom};
 
 pub use growth::Growth;
 pub(crate) use trace::{Found, Shared};
@@ -196,6 +204,35 @@ impl Seen {
 /// How long to rest after a step that took so long, if they are to take so many per cent of a processor.
 fn rest_after(took: Duration, share: u32) -> Duration {
     took * (100 - share) / share
+}
+
+/// Scans twice, on this thread and without a pause, and reports what is leaked: the second scan confirms what the first
+/// suspects. Before, those that may be leaked and are not `kept` are waited for, if they have something to do: for at
+/// most `limit` altogether.
+#[cfg(feature = "testing")]
+pub(crate) fn look_now(system: &SystemHandle, limit: Duration, kept: impl Fn(&Arc<dyn Control>) -> bool) {
+    let until = clock::later(clock::now(), limit);
+    let mut walk = Walk::new(system, Whom::WithoutSlot);
+    loop {
+        let cell = match walk.go_on() {
+            Walked::Actor(cell) => cell,
+            Walked::On => continue,
+            Walked::End => break,
+        };
+        if !cell.may_leak() || kept(&cell) {
+            continue;
+        }
+        // Nothing tells when an actor has come to rest, and mostly it has.
+        while Held::of(cell.clone()).is_err() && clock::now() < until {
+            thread::yield_now();
+        }
+    }
+    let mut suspects = Map::default();
+    for _ in 0..2 {
+        let mut scan = Scan::new(system, Remedy::Report, suspects);
+        while scan.step(system, || false) != Step::Over {}
+        suspects = scan.into_suspects();
+    }
 }
 
 /// When which step of which scan is taken.

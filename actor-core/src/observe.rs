@@ -33,7 +33,7 @@ pub use counters::Counters;
 pub(crate) use counters::{Count, add, count};
 pub use histogram::Histogram;
 pub(crate) use preemption::Tallies;
-pub use preemption::{Event, Events, LongTurn, Preemptions, Stall};
+pub use preemption::{Event, Events, Failed, LongTurn, Preemptions, Stall};
 pub use snapshot::{ActorGroup, BlockingSnapshot, Snapshot, WorkerSnapshot};
 #[cfg(feature = "stacks")]
 pub use stack::{Frame, Stack, StackError, SystemCall};

@@ -317,6 +317,8 @@ impl<A: Messages> Spawn<A> {
             return Err(refused);
         }
         tracing::trace!(path = %ActorRef::new(cell.clone()).path(), "spawned");
+        #[cfg(feature = "testing")]
+        system.spawned_outside().spawned(|| cell.clone());
         cell.begin();
         Ok(ActorRef::new(cell))
     }

@@ -39,6 +39,8 @@ use crate::scheduler::{ParallelismError, Scheduler, stalls};
 use crate::spawn::Spawn;
 use crate::supervisor::{Late, Supervisor, SupervisorBuilder, SupervisorRef};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering};
+#[cfg(feature = "testing")]
+use crate::testing::Outside;
 use crate::timer::Sleep;
 use names::Names;
 use runtimes::{Entered, Runtimes};
@@ -117,6 +119,8 @@ pub(crate) struct Shared {
     leaks: Seen,
     blocking: Pool,
     runtimes: Runtimes,
+    #[cfg(feature = "testing")]
+    spawned_outside: Outside,
 }
 
 impl SystemHandle {
@@ -366,6 +370,11 @@ impl SystemHandle {
 
     pub(crate) fn groups(&self) -> &Groups {
         &self.0.groups
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn spawned_outside(&self) -> &Outside {
+        &self.0.spawned_outside
     }
 
     pub(crate) fn names(&self) -> &Names {

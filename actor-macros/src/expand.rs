@@ -10,6 +10,7 @@ mod envelope;
 mod lints;
 mod message;
 mod reference;
+mod test;
 mod trace;
 mod tree;
 
@@ -20,7 +21,7 @@ use syn::{DeriveInput, Generics, Ident};
 use self::message::Message;
 use crate::errors::Errors;
 use crate::model::{Handler, Remedy, Target, Used, resolve_self, without_defaults};
-use crate::parse::{self, Block};
+use crate::parse::{self, Block, Function};
 use crate::validate::{self, Sound};
 
 /// What becomes of an actor that is silent, as a setting.
@@ -95,6 +96,25 @@ pub(crate) fn messages(arguments: TokenStream, item: TokenStream) -> TokenStream
         tokens.extend(expand(&block, target, handlers));
     }
     tokens
+}
+
+/// `#[actor_test]`.
+pub(crate) fn actor_test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let settings = parse::arguments(arguments, &mut errors);
+    let Ok(function) = syn::parse2::<Function>(item.clone()) else {
+        errors.report_at(
+            Span::call_site(),
+            "`#[actor_test]` belongs on a function",
+            "move it to `fn name(system: &System) { .. }`",
+        );
+        return with(errors, item);
+    };
+    match validate::test(&function, settings, &mut errors) {
+        Some(test) => with(errors, test::expand(&function, &test)),
+        // What would only be said again goes with it.
+        None => errors.into_tokens(),
+    }
 }
 
 fn with(errors: Errors, item: impl ToTokens) -> TokenStream {

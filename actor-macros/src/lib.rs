@@ -1,5 +1,5 @@
-//! The macros of `actor-core`: [`derive(Actor)`](macro@Actor), [`messages`] and
-//! [`derive(Supervisor)`](macro@Supervisor).
+//! The macros of `actor-core`: [`derive(Actor)`](macro@Actor), [`messages`],
+//! [`derive(Supervisor)`](macro@Supervisor) and [`actor_test`].
 //!
 //! Use them through `actor_core`, which re-exports them; the code they write names it.
 //!
@@ -271,6 +271,41 @@ pub fn stopped(_: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn down(_: TokenStream, item: TokenStream) -> TokenStream {
     stray("down", item)
+}
+
+/// Gives a test a system of its own, and fails it if that does not come out clean. For `actor_core`'s feature `testing`.
+///
+/// ```text
+/// #[actor_test]
+/// fn deposits_add_up(system: &System) {
+///     let account = system.spawn(|| Account { cents: 0 }).unwrap();
+///     account.deposit(5).tell().unwrap();
+///     assert_eq!(account.balance().wait().unwrap(), 5);
+/// }
+///
+/// #[actor_test(workers = 1, failures = ["Account"])]
+/// async fn a_panic_is_survived(system: &System) -> Result<(), Box<dyn Error>> { .. }
+/// ```
+///
+/// The function takes the system and nothing else, sync or async, and returns nothing or a `Result`. It is a test like
+/// any other: `#[ignore]`, `#[should_panic]` and all other attributes work. The future of an async one is waited for on the
+/// test's thread.
+///
+/// `ActorTest::run` in `actor_core::testing` says what is looked at when it has returned: unanswered asks, leaked actors,
+/// failures, dead letters, and actors that are late. What is meant to be is named:
+///
+/// | setting                        | what it says                                             | if not given |
+/// |--------------------------------|----------------------------------------------------------|--------------|
+/// | `workers = 1`                  | how many workers the system has                          | 2            |
+/// | `build = \|builder\| ..`       | other settings: a function of the system's `Builder`     |              |
+/// | `settle = "2s"`                | how long asks may take when the test has returned        | 1 s          |
+/// | `dead_letters = ["deposit"]`   | messages that may become dead letters                    | none         |
+/// | `failures = ["Account"]`       | types of actors that may panic, fail or stall            | none         |
+/// | `leaks = ["Session"]`          | types of actors that may be leaked                       | none         |
+/// | `unanswered = ["settle"]`      | messages that need not be answered                       | none         |
+#[proc_macro_attribute]
+pub fn actor_test(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::actor_test(arguments.into(), item.into()).into()
 }
 
 /// `#[messages]` takes the markers away, so one that is expanded on its own is out of place.

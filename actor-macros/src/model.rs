@@ -8,6 +8,7 @@ mod generics;
 mod handler;
 mod loops;
 mod target;
+mod test;
 mod tree;
 
 pub(crate) use actor::{Actor, Mailbox, Overflow, Remedy, Settings};
@@ -16,4 +17,5 @@ pub(crate) use generics::{Used, without_defaults};
 pub(crate) use handler::{Access, Argument, Handler, Output, Role};
 pub(crate) use loops::{Loops, Place};
 pub(crate) use target::{Target, resolve_self};
+pub(crate) use test::Test;
 pub(crate) use tree::{AutoShutdown, Backoff, Child, Intensity, Restart, Stop, Strategy, Tree};

@@ -10,9 +10,11 @@ mod rates;
 mod settings;
 mod siblings;
 mod signature;
+mod test;
 mod tree;
 mod types;
 
+pub(crate) use self::test::check as test;
 pub(crate) use self::tree::check as tree;
 
 use self::siblings::{Admission, Siblings};

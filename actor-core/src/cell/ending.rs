@@ -12,6 +12,7 @@ use crate::cell::incarnation::Incarnation;
 use crate::cell::turn::{Next, Phase, Turn, Way, caught, quietly};
 use crate::dead_letter::DeadLetterReason;
 use crate::log;
+use crate::observe::{self, Failed};
 use crate::reason::{Failure, StopReason};
 use crate::supervisor::{Event, Restart};
 use crate::sync::Ordering;
@@ -88,6 +89,12 @@ impl<A: Messages> Turn<'_, A> {
     /// Drops port and state, and asks the supervisor if the actor may come back.
     pub(crate) fn finish(&mut self, reason: StopReason) -> Next {
         self.life.forget_silence();
+        if !reason.is_normal() {
+            let (cell, incarnation) = (&**self.cell, self.life.number);
+            cell.system()
+                .events()
+                .publish(|| observe::Event::Failed(Failed::of(cell, incarnation.into(), &reason)));
+        }
         if let Some(port) = self.life.take_port() {
             quietly(&**self.cell, "dropping the port", || drop(port));
         }

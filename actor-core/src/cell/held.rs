@@ -89,8 +89,12 @@ impl Drop for Held {
 /// What there is for [`Held`], which keeps to the conditions.
 impl<A: Messages> Cell<A> {
     pub(super) fn take_hold(&self) -> bool {
-        let may_leak = !self.pinned && !self.nursery.has_slots() && self.name().is_none();
-        may_leak && self.mailbox.inbox.hold()
+        self.is_plain() && self.mailbox.inbox.hold()
+    }
+
+    /// Whether it has no name, no slot and no thread of its own, by which it could be got at.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.pinned && !self.nursery.has_slots() && self.name().is_none()
     }
 
     /// # Safety

@@ -57,6 +57,9 @@ pub(crate) trait Control: Send + Sync + 'static {
     fn handed_out(&self) -> u64;
     /// The number of what has waited longest in the mailbox, if something does; see there.
     fn head_of_queue(&self) -> Option<u64>;
+    /// Whether it is not one that is never leaked.
+    #[cfg(feature = "testing")]
+    fn may_leak(&self) -> bool;
     /// Takes the run token of an actor that rests. This and the next three are for [`Held`](crate::cell::held::Held).
     fn hold(&self) -> bool;
     /// # Safety
@@ -183,6 +186,11 @@ impl<A: Messages> Control for Cell<A> {
 
     fn head_of_queue(&self) -> Option<u64> {
         self.mailbox.head_of_queue()
+    }
+
+    #[cfg(feature = "testing")]
+    fn may_leak(&self) -> bool {
+        self.is_plain()
     }
 
     fn hold(&self) -> bool {

@@ -7,11 +7,12 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 
 use crate::asks::WaitingAsk;
-use crate::cell::ActorId;
+use crate::cell::{ActorId, Control};
 use crate::leaks::Leak;
 use crate::leaks::growth::Growing;
 use crate::leaks::overdue::OverdueMessage;
 use crate::observe::topic::Topic;
+use crate::reason::StopReason;
 use crate::silence::Silence;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -82,7 +83,39 @@ impl fmt::Display for Stall {
     }
 }
 
-/// What the system has done about turns that take long, about asks and about leaks, and what came of it.
+/// An incarnation that has ended abnormally.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Failed {
+    /// The actor.
+    pub actor: ActorId,
+    /// The name of its type, without its path.
+    pub name: &'static str,
+    /// Where it was spawned.
+    pub site: &'static Location<'static>,
+    /// Which incarnation it was, counted from 1.
+    pub incarnation: u64,
+    /// Why it has ended.
+    pub reason: StopReason,
+}
+
+impl Failed {
+    pub(crate) fn of(cell: &dyn Control, incarnation: u64, reason: &StopReason) -> Failed {
+        let (kind, reason) = (cell.kind(), reason.clone());
+        Failed { actor: cell.id(), name: kind.name(), site: kind.site(), incarnation, reason }
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Failed { actor, name, site, incarnation, reason } = self;
+        write!(f, "{name}{actor}, spawned at {}:{}, ", site.file(), site.line())?;
+        write!(f, "in its incarnation {incarnation}: {reason}")
+    }
+}
+
+/// What the system has done about turns that take long, about asks and about leaks, and what came of it; and which
+/// incarnations have failed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -153,10 +186,13 @@ pub enum Event {
     Growing(Growing),
     /// An actor has heard of nobody for longer than its limit; see [`Spawn::silence`](crate::Spawn::silence).
     Silent(Silence),
+    /// An incarnation has ended abnormally: a panic, a failure, a stall, a kill, a failed start, or the end of another
+    /// actor that was this one's too. Whether the actor comes back is for its supervisor to say.
+    Failed(Failed),
 }
 
 /// The events of a system, for those who subscribe. All but [`SoftPreempted`](Event::SoftPreempted) are `tracing`
-/// events as well.
+/// events as well, and of the [failed](Event::Failed) those whose handler or start has.
 #[derive(Debug, Default)]
 pub struct Events(Topic<Event>);
 

@@ -413,6 +413,8 @@ impl Builder {
             leaks: Seen::default(),
             blocking: Pool::new(self.blocking),
             runtimes: self.runtimes,
+            #[cfg(feature = "testing")]
+            spawned_outside: Default::default(),
         }))
     }
 }

@@ -1,5 +1,6 @@
 //! `#[actor(key = value, ..)]`, and the attributes of other derives that are made like it.
 
+use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Expr, Ident, Meta, Token};
@@ -31,6 +32,14 @@ pub(crate) fn settings(attrs: &[Attribute], name: &str, example: &str, errors: &
         }
     }
     settings
+}
+
+/// The settings that an attribute of ours is given itself.
+pub(crate) fn arguments(tokens: TokenStream, errors: &mut Errors) -> Vec<Setting> {
+    read_all.parse2(tokens).unwrap_or_else(|error| {
+        errors.push(error);
+        Vec::new()
+    })
 }
 
 fn read_all(input: ParseStream<'_>) -> syn::Result<Vec<Setting>> {

@@ -1,0 +1,40 @@
+//! The function of `#[actor_test]`, as the harness calls it.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+
+use crate::model::Test;
+use crate::parse::Function;
+
+/// A test that runs the function, which is in it.
+pub(crate) fn expand(function: &Function, test: &Test) -> TokenStream {
+    let Function { attrs, vis, sig, body } = function;
+    let (name, output) = (&sig.ident, &sig.output);
+    let settings = settings(test);
+    let call = match sig.asyncness {
+        Some(_) => quote_spanned!(Span::mixed_site()=> ::actor_core::testing::block_on(#name(system))),
+        None => quote_spanned!(Span::mixed_site()=> #name(system)),
+    };
+    quote_spanned! {Span::mixed_site()=>
+        #(#attrs)*
+        #[::core::prelude::v1::test]
+        #vis fn #name() #output {
+            #sig #body
+            ::actor_core::testing::ActorTest::new()#settings.run(|system| #call)
+        }
+    }
+}
+
+fn settings(test: &Test) -> TokenStream {
+    let workers = test.workers.as_ref().map(|number| quote!(.build(|builder| builder.workers(#number))));
+    let build = test.build.as_ref().map(|change| quote!(.build(#change)));
+    let settle = test.settle.map(|limit| {
+        let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        quote!(.settle(::core::time::Duration::from_nanos(#nanos)))
+    });
+    let allowed = test.allowed.iter().map(|(setting, names)| {
+        let method = proc_macro2::Ident::new(setting, Span::mixed_site());
+        quote!(.#method(&[#(#names),*]))
+    });
+    quote!(#workers #build #settle #(#allowed)*)
+}

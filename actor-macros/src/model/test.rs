@@ -1,0 +1,16 @@
+//! A test with a system of its own.
+
+use std::time::Duration;
+
+use syn::{Expr, LitInt, LitStr};
+
+/// What the settings of `#[actor_test]` say.
+#[derive(Default)]
+pub(crate) struct Test {
+    pub(crate) workers: Option<LitInt>,
+    /// A function from `Builder` to `Builder`.
+    pub(crate) build: Option<Expr>,
+    pub(crate) settle: Option<Duration>,
+    /// What may go wrong: the setting, which is the name of a method too, and names.
+    pub(crate) allowed: Vec<(&'static str, Vec<LitStr>)>,
+}

@@ -1,0 +1,263 @@
+//! A function and the settings of its `#[actor_test]`.
+
+use syn::ext::IdentExt;
+use syn::{Attribute, Expr, FnArg, Lit, LitInt, LitStr, Type};
+
+use super::duration;
+use super::settings::{literal, shown};
+use crate::errors::Errors;
+use crate::model::Test;
+use crate::names;
+use crate::parse::{Function, Setting};
+
+const KEYS: [&str; 7] = ["workers", "build", "settle", "dead_letters", "failures", "leaks", "unanswered"];
+
+/// Settings that are lists of names, with an example each.
+const LISTS: [(&str, &str, &str); 4] = [
+    ("dead_letters", "of messages that may become dead letters", "[\"deposit\"]"),
+    ("failures", "of types of actors that may fail", "[\"Account\"]"),
+    ("leaks", "of types of actors that may be leaked", "[\"Session\"]"),
+    ("unanswered", "of messages that need not be answered", "[\"settle\"]"),
+];
+
+/// The test, if it is one.
+pub(crate) fn check(function: &Function, settings: Vec<Setting>, errors: &mut Errors) -> Option<Test> {
+    let before = errors.count();
+    let test = self::settings(settings, errors);
+    for attr in function.attrs.iter().filter(|attr| is_test(attr)) {
+        errors.report(attr, "`#[actor_test]` makes the function a test already", "remove this attribute");
+    }
+    qualifiers(function, errors);
+    arguments(function, errors);
+    (errors.count() == before).then_some(test)
+}
+
+/// `#[test]`, `#[tokio::test]` and the like.
+fn is_test(attr: &Attribute) -> bool {
+    attr.path().segments.last().is_some_and(|last| last.ident == "test" || last.ident == "actor_test")
+}
+
+fn qualifiers(function: &Function, errors: &mut Errors) {
+    let sig = &function.sig;
+    let what = |word: &str| format!("a test cannot be `{word}`: the harness calls it as a plain function");
+    let help = |word: &str| format!("remove `{word}`, or call a function that is `{word}` from the test");
+    if let Some(word) = &sig.constness {
+        errors.report(word, what("const"), help("const"));
+    }
+    if let Some(word) = &sig.unsafety {
+        errors.report(word, what("unsafe"), help("unsafe"));
+    }
+    if let Some(word) = &sig.abi {
+        errors.report(word, what("extern"), help("extern"));
+    }
+    if !sig.generics.params.is_empty() {
+        errors.report(
+            &sig.generics.params,
+            "a test has no parameters of its own: the harness would not know what to put in their place",
+            "move the body to a generic function, and write a test for each type",
+        );
+    }
+}
+
+fn arguments(function: &Function, errors: &mut Errors) {
+    let mut inputs = function.sig.inputs.iter();
+    match inputs.next() {
+        None => errors.report(
+            &function.sig.ident,
+            "a test of actors takes its system, but this one takes nothing",
+            "write `system: &System` as its argument; or `#[test]`, if it needs none",
+        ),
+        Some(FnArg::Receiver(receiver)) => {
+            errors.report(receiver, "a test is no method", "write `system: &System` in the place of `self`");
+        }
+        Some(FnArg::Typed(argument)) if !is_shared(&argument.ty) => errors.report(
+            &argument.ty,
+            "the system is lent to the test, and looked at when that has returned",
+            "write `&System`",
+        ),
+        Some(FnArg::Typed(_)) => {}
+    }
+    for other in inputs {
+        errors.report(
+            other,
+            "a test of actors takes its system and nothing else",
+            "make in the test what it needs, or use `ActorTest` in a `proptest!`",
+        );
+    }
+}
+
+fn is_shared(ty: &Type) -> bool {
+    match ty {
+        Type::Reference(reference) => reference.mutability.is_none(),
+        Type::Group(group) => is_shared(&group.elem),
+        _ => false,
+    }
+}
+
+fn settings(written: Vec<Setting>, errors: &mut Errors) -> Test {
+    let mut test = Test::default();
+    let mut seen = Vec::new();
+    for Setting { key, value } in written {
+        let name = key.unraw().to_string();
+        let Some(known) = KEYS.into_iter().find(|known| *known == name) else {
+            let help = match names::nearest(&name, &KEYS) {
+                Some(near) => format!("did you mean `{near}`? The settings are {}", names::listed(&KEYS, "")),
+                None => format!("the settings are {}", names::listed(&KEYS, "")),
+            };
+            errors.report(&key, format_args!("a test of actors has no setting `{name}`"), help);
+            continue;
+        };
+        if seen.contains(&known) {
+            errors.report(&key, format_args!("`{name}` is set already"), "remove one of the two");
+            continue;
+        }
+        seen.push(known);
+        match value {
+            None => errors.report(&key, format_args!("`{name}` needs a value"), example(known)),
+            Some(value) => set(&mut test, known, value, errors),
+        }
+    }
+    test
+}
+
+fn set(test: &mut Test, name: &'static str, value: Expr, errors: &mut Errors) {
+    match name {
+        "workers" => test.workers = workers(&value, errors),
+        "build" => test.build = Some(value),
+        "settle" => test.settle = duration::read(name, &value, errors),
+        list => test.allowed.push((list, self::list(list, &value, errors))),
+    }
+}
+
+fn example(name: &str) -> String {
+    match name {
+        "workers" => "write how many workers the system has, as `workers = 2`".to_owned(),
+        "build" => "write what is to be set, as `build = |builder| builder.max_pinned(1)`".to_owned(),
+        "settle" => {
+            "write how long asks may take when the test has returned, as `settle = \"2s\"`".to_owned()
+        }
+        list => LISTS
+            .into_iter()
+            .filter(|(name, ..)| *name == list)
+            .map(|(name, of, example)| format!("write a list of names {of}, as `{name} = {example}`"))
+            .collect(),
+    }
+}
+
+fn workers(value: &Expr, errors: &mut Errors) -> Option<LitInt> {
+    if let Some(Lit::Int(number)) = literal(value)
+        && number.base10_parse::<usize>().is_ok_and(|number| number > 0)
+    {
+        return Some(number.clone());
+    }
+    errors.report(value, format_args!("`workers` cannot be `{}`", shown(value)), example("workers"));
+    None
+}
+
+fn list(name: &str, value: &Expr, errors: &mut Errors) -> Vec<LitStr> {
+    let Expr::Array(array) = value else {
+        errors.report(value, format_args!("`{name}` is a list of names"), example(name));
+        return Vec::new();
+    };
+    let mut names = Vec::new();
+    for element in &array.elems {
+        match literal(element) {
+            Some(Lit::Str(text)) => names.push(text.clone()),
+            _ => errors.report(
+                element,
+                format_args!("a name in `{name}` stands in quotes"),
+                format_args!("write `\"{}\"`", shown(element)),
+            ),
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse;
+    use quote::quote;
+
+    fn texts(settings: proc_macro2::TokenStream, function: proc_macro2::TokenStream) -> Vec<String> {
+        let mut errors = Errors::default();
+        let function: Function = syn::parse2(function).unwrap();
+        let settings = parse::arguments(settings, &mut errors);
+        let test = check(&function, settings, &mut errors);
+        let texts = errors.texts();
+        assert_eq!(test.is_none(), !texts.is_empty());
+        texts
+    }
+
+    #[test]
+    fn a_test_with_all_settings_is_sound() {
+        let settings = quote!(
+            workers = 1,
+            build = |b| b,
+            settle = "1s",
+            dead_letters = ["a", "b"],
+            failures = [],
+            leaks = ["C"],
+            unanswered = ["d"]
+        );
+        assert!(
+            texts(
+                settings,
+                quote!(
+                    async fn f(system: &System) -> Result<(), E> {}
+                )
+            )
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let settings = quote!(wrkers = 1, settle, settle = "1s", workers = 0, leaks = [a], failures = "B");
+        let found = texts(
+            settings,
+            quote!(
+                #[test]
+                const unsafe extern "C" fn f<T>(system: System, n: u8) {}
+            ),
+        );
+        for part in [
+            "did you mean `workers`",
+            "`settle` needs a value",
+            "`settle` is set already",
+            "`workers` cannot be `0`",
+            "write `\"a\"`",
+            "`failures` is a list",
+            "a test already",
+            "`const`",
+            "`unsafe`",
+            "`extern`",
+            "no parameters",
+            "write `&System`",
+            "nothing else",
+        ] {
+            assert!(found.iter().any(|text| text.contains(part)), "no `{part}` in {found:?}");
+        }
+        assert_eq!(found.len(), 13);
+        assert_eq!(
+            texts(
+                quote!(),
+                quote!(
+                    fn f() {}
+                )
+            )
+            .len(),
+            1
+        );
+        assert_eq!(
+            texts(
+                quote!(),
+                quote!(
+                    fn f(&self) {}
+                )
+            )
+            .len(),
+            1
+        );
+    }
+}
