@@ -22,7 +22,7 @@ mod memory;
 use std::alloc::Layout;
 use std::cell::UnsafeCell;
 use std::mem;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 use crossbeam_utils::CachePadded;
 
@@ -43,6 +43,9 @@ const BATCHES: usize = 64;
 
 /// A thread's free blocks of one class. Blocks come and go at the first stack; with two, a thread that
 /// frees and allocates about a batch's end does not go to the depot each time.
+///
+/// It is *closed* as long as nobody has seen to it that what is in it is given back when the thread ends, and after that. Its
+/// first stack looks empty to who takes a block, and full to who brings one: so both come to where that is looked at.
 struct Pair {
     first: Stack,
     /// A whole batch, or nothing.
@@ -55,12 +58,32 @@ struct Local {
     pairs: UnsafeCell<[Pair; CLASSES]>,
 }
 
-thread_local!(static LOCAL: Local = const { Local { pairs: UnsafeCell::new([Pair::EMPTY; CLASSES]) } });
+thread_local! {
+    // Without a destructor, so that an access is one instruction: every message has two.
+    static LOCAL: Local = const { Local { pairs: UnsafeCell::new([Pair::CLOSED; CLASSES]) } };
+    static GIVES_BACK: GivesBack = const { GivesBack };
+}
+
+/// Gives back what the thread has, when that ends.
+struct GivesBack;
 
 static DEPOTS: [CachePadded<Depot>; CLASSES] = [const { CachePadded::new(Depot::new()) }; CLASSES];
 
 impl Pair {
     const EMPTY: Pair = Pair { first: Stack::EMPTY, second: Stack::EMPTY, fresh: Fresh::NONE };
+    const CLOSED: Pair = Pair { first: Stack { top: ptr::null_mut(), len: BATCH }, ..Pair::EMPTY };
+
+    /// Opens it, if need be. False if the thread is ending.
+    fn open(&mut self) -> bool {
+        if self.first.len < BATCH || !self.first.top.is_null() {
+            return true;
+        }
+        let opens = GIVES_BACK.try_with(|_| ()).is_ok();
+        if opens {
+            self.first.len = 0;
+        }
+        opens
+    }
 
     #[inline]
     fn pop(&mut self, class: usize) -> NonNull<Free> {
@@ -73,13 +96,17 @@ impl Pair {
     #[inline]
     fn push(&mut self, class: usize, block: NonNull<Free>) {
         if self.first.len == BATCH {
-            self.make_room(class);
+            return self.push_full(class, block);
         }
         self.first.push(block);
     }
 
     #[cold]
+    #[inline(never)]
     fn refill(&mut self, class: usize) -> NonNull<Free> {
+        if !self.open() {
+            return one_of_depot(class);
+        }
         mem::swap(&mut self.first, &mut self.second);
         loop {
             if let Some(block) = self.first.pop() {
@@ -95,25 +122,47 @@ impl Pair {
         }
     }
 
+    /// Adds a block to a first stack that is full, or closed.
     #[cold]
-    fn make_room(&mut self, class: usize) {
-        let full = mem::replace(&mut self.first, Stack::EMPTY);
-        let before = mem::replace(&mut self.second, full);
-        if before.len > 0 {
-            DEPOTS[class].give(before);
+    #[inline(never)]
+    fn push_full(&mut self, class: usize, block: NonNull<Free>) {
+        if !self.open() {
+            return one_to_depot(class, block);
+        }
+        if self.first.len == BATCH {
+            let full = mem::replace(&mut self.first, Stack::EMPTY);
+            let before = mem::replace(&mut self.second, full);
+            if before.len > 0 {
+                DEPOTS[class].give(before);
+            }
+        }
+        self.first.push(block);
+    }
+}
+
+impl Drop for GivesBack {
+    fn drop(&mut self) {
+        for (class, depot) in DEPOTS.iter().enumerate() {
+            let Pair { first, second, fresh } = with_pair(class, |pair| mem::replace(pair, Pair::CLOSED));
+            for stack in [first, second] {
+                // A closed one has none, whatever its length says.
+                if !stack.top.is_null() {
+                    depot.give(stack);
+                }
+            }
+            depot.give_fresh(fresh);
         }
     }
 }
 
-impl Drop for Local {
-    fn drop(&mut self) {
-        for (class, pair) in self.pairs.get_mut().iter_mut().enumerate() {
-            for stack in [&mut pair.first, &mut pair.second] {
-                DEPOTS[class].give(mem::replace(stack, Stack::EMPTY));
-            }
-            DEPOTS[class].give_fresh(mem::replace(&mut pair.fresh, Fresh::NONE));
-        }
-    }
+/// Lends this thread's blocks of a class to `f`, which does not come back here.
+#[inline(always)]
+fn with_pair<R>(class: usize, f: impl FnOnce(&mut Pair) -> R) -> R {
+    LOCAL.with(|local| {
+        // SAFETY: the stacks are this thread's, and nothing in `f` calls back.
+        let pairs = unsafe { &mut *local.pairs.get() };
+        f(&mut pairs[class])
+    })
 }
 
 /// The class of blocks for a layout; `None` if it is too large or aligned too strictly.
@@ -131,14 +180,7 @@ const fn size_of_class(class: usize) -> usize {
 pub(crate) fn allocate<T>() -> NonNull<T> {
     const { assert!(size_of::<Free>() <= STEP && align_of::<Free>() <= STEP) };
     match const { class_of(Layout::new::<T>()) } {
-        Some(class) => {
-            let block = LOCAL.try_with(|local| {
-                // SAFETY: the stacks are this thread's, and nothing in here calls back.
-                let pairs = unsafe { &mut *local.pairs.get() };
-                pairs[class].pop(class)
-            });
-            block.unwrap_or_else(|_thread_is_ending| one_of_depot(class)).cast()
-        }
+        Some(class) => with_pair(class, |pair| pair.pop(class)).cast(),
         None => memory::allocate(Layout::new::<T>()).cast(),
     }
 }
@@ -150,16 +192,7 @@ pub(crate) fn allocate<T>() -> NonNull<T> {
 #[inline]
 pub(crate) unsafe fn release<T>(block: NonNull<T>) {
     match const { class_of(Layout::new::<T>()) } {
-        Some(class) => {
-            let kept = LOCAL.try_with(|local| {
-                // SAFETY: as in `allocate`.
-                let pairs = unsafe { &mut *local.pairs.get() };
-                pairs[class].push(class, block.cast());
-            });
-            if kept.is_err() {
-                one_to_depot(class, block.cast());
-            }
-        }
+        Some(class) => with_pair(class, |pair| pair.push(class, block.cast())),
         // SAFETY: what is not pooled comes from the allocator, with this layout.
         None => unsafe { memory::free(block.cast(), Layout::new::<T>()) },
     }
