@@ -52,7 +52,7 @@ use crew::Crew;
 use doze::Doze;
 use global::Global;
 use hand::Hand;
-use local::{Post, Pushed};
+use local::{Opening, Post};
 use near::Near;
 pub use parallelism::ParallelismError;
 use parallelism::{Active, Recipe};
@@ -161,22 +161,25 @@ impl Scheduler {
     /// Queues a turn of an actor that got something to do, and wakes a worker for it if need be.
     #[inline]
     pub(crate) fn schedule(&self, task: Task) {
-        match local::push_next(self, task.sampled()) {
-            // It is the next that this worker runs: no other is needed.
-            Ok(Pushed::Next) => {}
-            pushed => self.pushed(pushed),
+        let task = task.sampled();
+        let Some(opening) = local::opening(self) else { return self.push_outside(task) };
+        // It is the next that this worker runs: no other is needed.
+        if let Some(before) = opening.replace_next(task) {
+            self.push_behind(opening, before);
         }
     }
 
-    /// Sees to what a push has left to do; what was not pushed goes to the global queue.
+    /// Puts what is not the next any more behind the others. Apart, for there is often none: so what comes with every
+    /// message is short.
     #[inline(never)]
-    fn pushed(&self, pushed: Result<Pushed, Task>) {
-        match pushed {
-            // It is the next that this worker runs, or comes to: no other is needed.
-            Ok(Pushed::Next) => {}
-            Ok(Pushed::Queued { urgent }) => self.wake_one(urgent),
-            Err(task) => self.push_global(task, !local::schedules_from_afar(self)),
-        }
+    fn push_behind(&self, opening: Opening<'_>, task: Task) {
+        self.wake_one(opening.push(task));
+    }
+
+    /// Puts what this thread has no queue for into the global one.
+    #[inline(never)]
+    fn push_outside(&self, task: Task) {
+        self.push_global(task, !local::schedules_from_afar(self));
     }
 
     /// Wakes somebody in a turn of its own, and not on this thread, which must not be kept by a waker.
@@ -209,19 +212,32 @@ impl Scheduler {
 
     /// Queues another turn of an actor that has not come to the end of its work, behind the others.
     pub(crate) fn schedule_again(&self, task: Task) {
-        self.pushed(local::push_back(self, task.sampled()));
+        let task = task.sampled();
+        let Some(opening) = local::opening(self) else { return self.push_outside(task) };
+        let alone = opening.is_empty();
+        let urgent = opening.push(task);
+        // One that is alone this worker comes to: no other is needed.
+        if !alone {
+            self.wake_one(urgent);
+        }
     }
 
     /// Wakes a worker for what was pushed, if none searches. One that naps comes to it by and by; if that is
     /// `urgent`, at once.
+    #[inline]
     fn wake_one(&self, urgent: bool) {
         let worker = self.sleep.worker_to_wake();
         let worker = if urgent { worker.or_else(|| self.sleep.napper_to_wake()) } else { worker };
         if let Some(worker) = worker {
-            self.outside.wake_sent(local::is_worker_of(self));
-            local::has_woken(self);
-            self.unpark(worker);
+            self.wake(worker);
         }
+    }
+
+    #[inline(never)]
+    fn wake(&self, worker: usize) {
+        self.outside.wake_sent(local::is_worker_of(self));
+        local::has_woken(self);
+        self.unpark(worker);
     }
 
     /// Makes a worker look at its queue and timers, and whether it is active.

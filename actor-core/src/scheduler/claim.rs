@@ -24,7 +24,7 @@
 mod model;
 
 use crate::platform::thread::{heavy_barrier, heavy_one_pays, light_barrier};
-use crate::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, fence};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, UnsafeCell, fence};
 
 const HELD: u32 = 0;
 const FENCED: u32 = 1;
@@ -42,12 +42,19 @@ pub(super) struct Claim {
     /// How many times over the thread has come inside in its turn, or is inside anyway. Written by the thread only.
     visits: AtomicU32,
     hold: AtomicU32,
+    /// Whether the thread is inside to schedule something. Written by the thread only.
+    scheduling: AtomicBool,
 }
 
 impl Claim {
     /// No claim yet.
     pub(super) fn none() -> Self {
-        Claim { turns: AtomicU64::new(0), visits: AtomicU32::new(0), hold: AtomicU32::new(LOST) }
+        Claim {
+            turns: AtomicU64::new(0),
+            visits: AtomicU32::new(0),
+            hold: AtomicU32::new(LOST),
+            scheduling: AtomicBool::new(false),
+        }
     }
 
     /// A claim for a thread that waits, and learns of it by way of a lock. It begins inside.
@@ -101,6 +108,16 @@ impl Claim {
         self.is_held().then_some(inside)
     }
 
+    /// The same, to schedule something, in which nothing else is scheduled. Apart from visits, since it comes with nearly
+    /// every message: a flag is raised and lowered without a look at what it was.
+    #[inline]
+    pub(super) fn schedules(&self) -> Option<Scheduling<'_>> {
+        // Relaxed: see the barrier in `is_held`.
+        self.scheduling.store(true, Ordering::Relaxed);
+        let scheduling = Scheduling(self);
+        self.is_held().then_some(scheduling)
+    }
+
     #[inline]
     fn is_held(&self) -> bool {
         // Pairs with the barrier in `revoke`: either who revokes sees that this thread is inside, or this sees that
@@ -134,11 +151,12 @@ impl Claim {
             return false;
         }
         heavy_barrier();
-        // Acquire, both: with the release in `leave` and that at the end of a visit, for what the thread did when it was
-        // inside last. If it has come inside between the two looks, it has seen that the claim is contested.
+        // Acquire, all: with the release in `leave` and those at the end of a visit and of a schedule, for what the thread did
+        // when it was inside last. If it has come inside between two of these looks, it has seen that the claim is contested.
         let visits = self.visits.load(Ordering::Acquire);
+        let schedules = self.scheduling.load(Ordering::Acquire);
         let in_turn = self.turns.load(Ordering::Acquire) % 2 == 1;
-        let next = if in_turn && visits == 0 { LOST } else { held() };
+        let next = if in_turn && visits == 0 && !schedules { LOST } else { held() };
         // Relaxed: the thread touches nothing after this, and the caller hands the worker on by way of a lock.
         let decided = self.hold.compare_exchange(CONTESTED, next, Ordering::Relaxed, Ordering::Relaxed);
         next == LOST && decided.is_ok()
@@ -153,6 +171,17 @@ impl Drop for Inside<'_> {
     fn drop(&mut self) {
         // Release: as in `leave`. Relaxed: written by this thread.
         self.0.visits.store(self.0.visits.load(Ordering::Relaxed).wrapping_sub(1), Ordering::Release);
+    }
+}
+
+/// A thread that has its claim, and schedules something.
+pub(super) struct Scheduling<'a>(&'a Claim);
+
+impl Drop for Scheduling<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // Release: as in `leave`.
+        self.0.scheduling.store(false, Ordering::Release);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::cell::task::{self, Task};
 use crate::clock;
 use crate::driver::Driver;
 use crate::observe::Record;
-use crate::scheduler::claim::Inside;
+use crate::scheduler::claim::Scheduling;
 use crate::scheduler::crew::{self, Helper};
 use crate::scheduler::hand::{Doing, Hand};
 use crate::scheduler::{Queue, Remote, Scheduler, pinned};
@@ -185,56 +185,47 @@ impl Post<'_> {
         let _inside = self.hand.doing.claim.inside()?;
         Some(f())
     }
+}
+
+/// What is scheduled here goes to the worker that this thread runs, which nobody takes over meanwhile.
+pub(super) struct Opening<'a> {
+    post: &'a Post<'a>,
+    _inside: Scheduling<'a>,
+}
+
+/// The opening of this thread, if it runs an active worker of `scheduler`.
+#[inline]
+pub(super) fn opening(scheduler: &Scheduler) -> Option<Opening<'_>> {
+    let post = active_post(scheduler)?;
+    let _inside = post.hand.doing.claim.schedules()?;
+    Some(Opening { post, _inside })
+}
+
+impl Opening<'_> {
+    #[inline]
+    fn queue(&self) -> &Queue<Task> {
+        // SAFETY: the claim is on this worker, and this thread is inside for as long as the opening is there.
+        unsafe { self.post.remote.queue.get() }
+    }
+
+    /// Makes the task the next that this thread runs, and gives out the one that was.
+    #[inline]
+    pub(super) fn replace_next(&self, task: Task) -> Option<Task> {
+        self.queue().replace_next(task)
+    }
+
+    /// Whether nothing is in the queue.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue().is_empty()
+    }
 
     /// Puts a task at the end of the queue. True if that holds so much now that others should help.
     #[inline]
-    fn push(&self, task: Task, queue: &Queue<Task>) -> bool {
-        queue.push(task, &self.scheduler.global);
-        queue.len() >= self.much.get()
+    pub(super) fn push(self, task: Task) -> bool {
+        let queue = self.queue();
+        queue.push(task, &self.post.scheduler.global);
+        queue.len() >= self.post.much.get()
     }
-}
-
-/// Where a task went.
-pub(super) enum Pushed {
-    /// This worker runs it next.
-    Next,
-    /// Into this worker's queue, where others can steal it. If `urgent`, they should: it holds much.
-    Queued { urgent: bool },
-}
-
-/// Makes the task the next that this thread runs; the one that was next before goes into the queue. Gives the task
-/// back if this thread does not run an active worker of `scheduler`.
-#[inline]
-pub(super) fn push_next(scheduler: &Scheduler, task: Task) -> Result<Pushed, Task> {
-    let Some(post) = active_post(scheduler) else { return Err(task) };
-    let Some(inside) = post.hand.doing.claim.inside() else { return Err(task) };
-    // SAFETY: the claim is on this worker, and this thread is inside.
-    let queue = unsafe { post.remote.queue.get() };
-    match queue.replace_next(task) {
-        None => Ok(Pushed::Next),
-        Some(before) => Ok(push_inside(post, inside, before)),
-    }
-}
-
-/// Puts a task at the end of the queue, and goes outside. Apart, for there is often none: so what comes with every
-/// message is short, and has nothing to keep.
-#[inline(never)]
-fn push_inside(post: &Post<'_>, _inside: Inside<'_>, task: Task) -> Pushed {
-    // SAFETY: as in `push_next`, for as long as `_inside` is there.
-    let queue = unsafe { post.remote.queue.get() };
-    Pushed::Queued { urgent: post.push(task, queue) }
-}
-
-/// Pushes to the end of this thread's own queue; gives the task back if it does not run an active worker of
-/// `scheduler`.
-pub(super) fn push_back(scheduler: &Scheduler, task: Task) -> Result<Pushed, Task> {
-    let Some(post) = active_post(scheduler) else { return Err(task) };
-    let Some(_inside) = post.hand.doing.claim.inside() else { return Err(task) };
-    // SAFETY: as in `push_next`.
-    let queue = unsafe { post.remote.queue.get() };
-    let alone = queue.is_empty();
-    let urgent = post.push(task, queue);
-    Ok(if alone { Pushed::Next } else { Pushed::Queued { urgent } })
 }
 
 /// This thread's post, if it is an active worker of `scheduler`. Not to be kept beyond the caller.

@@ -23,6 +23,7 @@ pub(crate) struct Sleep {
 impl Sleep {
     /// Work was pushed: the idle worker to wake for it, which counts as searching from here on.
     /// `None` if a searching worker will find it, or all are running.
+    #[inline]
     pub(crate) fn worker_to_wake(&self) -> Option<usize> {
         // Pairs with the fence in `fall_asleep`: either this sees the worker idle and no longer
         // searching, or that worker, looking again, sees the work.
@@ -30,6 +31,11 @@ impl Sleep {
         if self.searching.load(Ordering::Relaxed) > 0 || self.idle_count.load(Ordering::Relaxed) == 0 {
             return None;
         }
+        self.take_idle()
+    }
+
+    #[inline(never)]
+    fn take_idle(&self) -> Option<usize> {
         let mut idle = self.idle.lock();
         let worker = idle.pop()?;
         self.idle_count.store(idle.len(), Ordering::Relaxed);
@@ -39,6 +45,7 @@ impl Sleep {
 
     /// Work was pushed that cannot wait, and there was no [`worker_to_wake`](Self::worker_to_wake), whose fence
     /// this relies on: the napping worker, to be unparked. One push gets it.
+    #[inline]
     pub(crate) fn napper_to_wake(&self) -> Option<usize> {
         if self.napper.load(Ordering::Relaxed) == 0 {
             return None;

@@ -183,17 +183,23 @@ impl Worker<'_> {
     /// actors that keep each other busy must not keep the others waiting.
     fn take_next(&mut self) -> Option<Task> {
         let Some(task) = self.queue.take_next() else {
-            self.in_a_row = 0;
+            self.ends_row();
             return None;
         };
         if self.in_a_row < self.pace.most_in_a_row() {
             self.in_a_row += 1;
-            observe::count(Count::NextHits);
             return Some(task);
         }
-        self.in_a_row = 0;
+        self.ends_row();
         self.queue.push(task, &self.scheduler.global);
         None
+    }
+
+    /// The next turn is not one more of an actor that was scheduled last. Those are counted together.
+    #[inline]
+    fn ends_row(&mut self) {
+        observe::add(Count::NextHits, self.in_a_row.into());
+        self.in_a_row = 0;
     }
 
     /// Runs a turn, then looks outside if that is due. False if another thread has taken the worker over meanwhile.
@@ -204,8 +210,8 @@ impl Worker<'_> {
         if !self.come_back() {
             return false;
         }
-        let from_global = self.from_global.take();
-        if from_global.is_some() || self.pace.turn_ended() {
+        if self.from_global.is_some() || self.pace.turn_ended() {
+            let from_global = self.from_global.take();
             let outside = self.pace.look(from_global.as_ref());
             self.publish_pace();
             self.global_due = self.pace.global_due(from_global);

@@ -3,10 +3,10 @@
 //! What was weakened, and what loom said:
 //!
 //! * no fence in `defend`, or no heavy barrier: both threads use the worker's queue at a time;
-//! * the store in `leave` or in the drop of `Inside`, or the load of `turns` or of `visits` in `revoke`, relaxed: who takes
-//!   over does not see what was queued last;
+//! * the store in `leave` or in the drop of `Inside` or of `Scheduling`, or the load of `turns`, of `visits` or of
+//!   `scheduling` in `revoke`, relaxed: who takes over does not see what was queued last;
 //! * `defend` without a compare-and-swap, by a swap: both use the queue;
-//! * `revoke` that takes the claim whatever `turns` says, or whatever `visits` says: the same.
+//! * `revoke` that takes the claim whatever `turns`, `visits` or `scheduling` says: the same.
 //!
 //! Loom has no barrier that one side pays for: in models the hold is `FENCED`, and both sides have a full fence,
 //! which is what the two are together.
@@ -33,6 +33,15 @@ impl Worker {
 
     /// What a handler does that schedules an actor. True if that went into the worker's queue.
     fn push(&self) -> bool {
+        let inside = self.claim.schedules();
+        if inside.is_some() {
+            self.queue.with(|queue| *queue += 1);
+        }
+        inside.is_some()
+    }
+
+    /// What a handler does that uses something else of the worker.
+    fn visit(&self) -> bool {
         let inside = self.claim.inside();
         if inside.is_some() {
             self.queue.with(|queue| *queue += 1);
@@ -72,22 +81,37 @@ fn a_return_and_a_replacement_have_one_winner() {
     });
 }
 
-#[test]
-fn what_a_handler_queued_last_is_there_for_who_takes_over() {
-    check(3, || {
+fn what_is_done_last_is_there_for_who_takes_over(first: fn(&Worker) -> bool, then: fn(&Worker) -> bool) {
+    check(3, move || {
         let worker = Worker::new();
         worker.claim.leave();
         let sysmon = {
             let worker = worker.clone();
             thread::spawn(move || worker.take_over())
         };
-        let pushed = worker.push();
-        let pushed_then = worker.push();
+        let pushed = first(&worker);
+        let pushed_then = then(&worker);
         match sysmon.join().unwrap() {
             Some(taken) => assert_eq!(taken, u32::from(pushed) + u32::from(pushed_then)),
             None => assert!(pushed && pushed_then && worker.come_back()),
         }
     });
+}
+
+#[test]
+fn what_a_handler_queued_last_is_there_for_who_takes_over() {
+    what_is_done_last_is_there_for_who_takes_over(Worker::push, Worker::push);
+}
+
+#[test]
+fn what_a_visitor_did_last_is_there_for_who_takes_over() {
+    what_is_done_last_is_there_for_who_takes_over(Worker::visit, Worker::visit);
+}
+
+#[test]
+fn visits_and_schedules_are_apart() {
+    what_is_done_last_is_there_for_who_takes_over(Worker::visit, Worker::push);
+    what_is_done_last_is_there_for_who_takes_over(Worker::push, Worker::visit);
 }
 
 #[test]
