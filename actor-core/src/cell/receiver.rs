@@ -187,6 +187,12 @@ impl<M> Receiver<'_, M> {
         Some(stop)
     }
 
+    /// Whether a readiness flag is raised.
+    #[inline]
+    pub(crate) fn has_ready(&self) -> bool {
+        self.mailbox.control.flags().any(Flags::READY)
+    }
+
     /// The readiness flags, which are cleared.
     pub(crate) fn take_ready(&mut self) -> Ready {
         if !self.mailbox.control.flags().any(Flags::READY) {

@@ -162,7 +162,17 @@ impl<A: Messages> Turn<'_, A> {
         }
     }
 
+    #[inline]
     fn mode(&self) -> Mode {
+        // Nearly always.
+        if matches!(self.life.phase, Phase::Running) && self.life.uncommon.is_none() && !self.is_busy() {
+            return Mode::Open;
+        }
+        self.other_mode()
+    }
+
+    #[inline(never)]
+    fn other_mode(&self) -> Mode {
         match &self.life.phase {
             Phase::Failed => Mode::Failed,
             Phase::Draining(_) => Mode::Draining,

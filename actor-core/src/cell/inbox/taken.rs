@@ -120,8 +120,22 @@ impl<T> InHand<'_, T> {
     ///
     /// # Safety
     /// They are linked by `next` and belong to the caller; there is at least one.
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn add(&mut self, newest: *mut Node<T>) {
+        // SAFETY: passed on to the caller.
+        if self.first_node().addr() == SPENT && unsafe { (*newest).next }.is_null() {
+            // One message to an actor that rested.
+            self.set_first(newest);
+        } else {
+            // SAFETY: as above.
+            unsafe { self.add_all(newest) };
+        }
+    }
+
+    /// # Safety
+    /// As for `add`.
+    #[inline(never)]
+    unsafe fn add_all(&mut self, newest: *mut Node<T>) {
         if self.is_empty() {
             let stub = Stub(self.stub());
             // SAFETY: passed on to the caller.

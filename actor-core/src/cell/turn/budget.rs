@@ -8,6 +8,9 @@ use crate::scheduler::{local, soft};
 /// The most messages of one turn; a power of two, see [`Budget::look`]. What a turn costs beside its messages is 5% of so
 /// many, and an actor to which much comes at once passes it on in parts, which others can take.
 const MESSAGES: u32 = 16;
+/// After so many the coarse clock is looked at too, which takes as long as a short message. It seldom ticks more often than
+/// the soft flag is raised.
+const CLOCK_FROM: u32 = 4;
 /// The longest turn; looked at between messages, so a handler may exceed it.
 const TIME: Duration = Duration::from_micros(200);
 
@@ -15,7 +18,7 @@ const TIME: Duration = Duration::from_micros(200);
 pub(super) struct Budget {
     steps: u32,
     /// After how many is looked next whether there may be more: twice as many as the last time, so that it comes to
-    /// `MESSAGES`.
+    /// `MESSAGES`; or after each, see `end`.
     look: u32,
     /// Where turns have taken long of late the clock is read after each step, since that costs little
     /// then: when this turn has to end. Elsewhere the coarse clock is looked at, after few steps at
@@ -28,10 +31,13 @@ impl Budget {
         #[cfg(feature = "sim")]
         if crate::sim::seam::is_here() {
             // One step: what comes next is a choice.
-            return Budget { steps: 0, look: 2, end: Some(clock::now()) };
+            return Budget { steps: 0, look: 0, end: Some(clock::now()) };
+        }
+        if local::is_slow() {
+            return Budget { steps: 0, look: 0, end: Some(clock::now() + TIME) };
         }
         // Not after the first: most turns have one message, and what comes next tells soon enough.
-        Budget { steps: 0, look: 2, end: local::is_slow().then(|| clock::now() + TIME) }
+        Budget { steps: 0, look: 2, end: None }
     }
 
     /// How many steps were taken.
@@ -43,17 +49,18 @@ impl Budget {
     #[inline]
     pub(super) fn allows_another(&mut self) -> bool {
         self.steps += 1;
-        if let Some(end) = self.end {
-            return self.steps < MESSAGES && clock::now() < end;
-        }
         self.steps < self.look || self.allows_more()
     }
 
-    /// Looks at the count, the soft flag, and the coarse clock: often at first, then after each few steps.
+    /// Looks at the count, and at the clock; or at the soft flag and, later, the coarse clock: often at first, then after
+    /// each few steps.
     #[inline(never)]
     fn allows_more(&mut self) -> bool {
+        if let Some(end) = self.end {
+            return self.steps < MESSAGES && clock::now() < end;
+        }
         self.look *= 2;
-        self.steps < MESSAGES && !soft::raised() && !local::turn_is_long()
+        self.steps < MESSAGES && !soft::raised() && (self.steps < CLOCK_FROM || !local::turn_is_long())
     }
 }
 

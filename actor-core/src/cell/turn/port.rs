@@ -29,7 +29,13 @@ impl<A: Messages> Life<A> {
 
 impl<A: Messages> Turn<'_, A> {
     /// False if a handler of the port was condemned.
+    #[inline]
     pub(super) fn port_ready(&mut self) -> bool {
+        !self.receiver.has_ready() || self.port_is_ready()
+    }
+
+    #[inline(never)]
+    fn port_is_ready(&mut self) -> bool {
         if !self.life.phase.is_running() || self.is_busy() || self.life.has_aside() {
             return true;
         }
@@ -59,8 +65,16 @@ impl<A: Messages> Turn<'_, A> {
         !self.condemned
     }
 
+    #[inline]
     pub(super) fn port_turn_ended(&mut self) {
-        if self.condemned || matches!(self.life.phase, Phase::Draining(_) | Phase::Failed | Phase::Ended) {
+        if !self.condemned && self.life.uncommon.is_some() {
+            self.uncommon_turn_ended();
+        }
+    }
+
+    #[inline(never)]
+    fn uncommon_turn_ended(&mut self) {
+        if matches!(self.life.phase, Phase::Draining(_) | Phase::Failed | Phase::Ended) {
             return;
         }
         if let Some(port) = self.life.port() {
