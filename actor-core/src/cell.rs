@@ -187,6 +187,12 @@ impl<A: Messages> Cell<A> {
         ticket: Option<Ticket>,
         waits: bool,
     ) -> Result<(), Refusal<A::Message>> {
+        if !waits
+            && self.mailbox.may_refuse()
+            && crate::sim::seam::fault::<A>(Some(self.id()), crate::sim::Point::Push)
+        {
+            return Err(Refusal::Full(make()));
+        }
         let make = || {
             let message = make();
             crate::sim::seam::sends(self, message.label());

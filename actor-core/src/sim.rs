@@ -75,6 +75,15 @@
 //! anything else in: no address, no hash table's order, no thread's speed. What users' actors do may: the order of a `HashMap`,
 //! `Instant::now()`, random numbers, threads of their own. Then a run cannot be replayed.
 //!
+//! # What goes wrong
+//!
+//! [`Faults`] are drawn from the tape at rates that are [set](Builder::faults), and [`Sim::fault`] aims one at an actor: handlers,
+//! `#[started]` and `#[stopped]` that panic, mailboxes that are full, and handlers that keep their threads. Such a handler is on
+//! a thread beside, so all others get on; where its actor has a limit it is condemned when that is over, by the simulation's time,
+//! and returns when its own is.
+//!
+//! # Tests
+//!
 //! [`run`] runs a test with a tape, [`cases`] with many that are made up, and [`explore`] with all that have few choices. Where the
 //! test fails, they tell what happened as a story with the line that replays it; and they run it again to see whether it does the
 //! same, and say so if it does not. At the end of each run they [look](Sim::check) whether what we promise was kept.
@@ -84,6 +93,7 @@
 
 mod books;
 mod engine;
+mod faults;
 mod run;
 pub(crate) mod seam;
 mod tape;
@@ -101,10 +111,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cell::ActorId;
 use crate::clock;
 use crate::system::{Report, System, SystemHandle};
 pub use books::Broken;
 use engine::{Engine, Settings, Until};
+use faults::Plan;
+pub(crate) use faults::Point;
+pub use faults::{Fault, Faults};
 pub use run::{Explored, cases, explore, run};
 pub use tape::Tape;
 pub use trace::Trace;
@@ -185,6 +199,11 @@ impl Sim {
         if engine.is_quiet() { Ok(limit) } else { Err(Unsettled { limit, runs: engine.runs() }) }
     }
 
+    /// Has something go wrong with an actor, as soon as it can.
+    pub fn fault(&self, actor: ActorId, fault: Fault) {
+        self.world.plan.lock().aim(actor.0, fault);
+    }
+
     /// What it has done so far.
     #[must_use]
     pub fn trace(&self) -> Trace {
@@ -233,6 +252,7 @@ impl Sim {
 
     fn end(&mut self) {
         *self.world.tape.lock() = Tape::default();
+        *self.world.plan.lock() = Plan::default();
         drop(self.system.take());
         self.engine.borrow_mut().run_out();
     }
@@ -272,11 +292,18 @@ pub struct Builder {
     slack: Duration,
     steps: u64,
     tells: bool,
+    faults: Faults,
 }
 
 impl Default for Builder {
     fn default() -> Self {
-        Builder { system: Rc::new(|system| system), slack: SLACK, steps: STEPS, tells: false }
+        Builder {
+            system: Rc::new(|system| system),
+            slack: SLACK,
+            steps: STEPS,
+            tells: false,
+            faults: Faults::new(),
+        }
     }
 }
 
@@ -301,6 +328,12 @@ impl Builder {
         self
     }
 
+    /// What goes wrong by itself, and how often; nothing unless said.
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
     /// Whether the steps are written down in words, for [`Sim::story`]; they are not unless said.
     pub fn tells(mut self, tells: bool) -> Self {
         self.tells = tells;
@@ -313,7 +346,7 @@ impl Builder {
     /// If there is one on this thread already.
     #[track_caller]
     pub fn build(self, tape: impl Into<Tape>) -> Sim {
-        let world = Arc::new(World::new(clock::now(), tape.into(), self.tells));
+        let world = Arc::new(World::new(clock::now(), tape.into(), self.tells, self.faults));
         let engine = seam::enter(world.clone(), Settings { slack: self.slack, steps: self.steps });
         let system = (self.system)(System::builder().deadlocks(true)).simulated();
         engine.borrow_mut().run_system(system.handle());
@@ -323,9 +356,10 @@ impl Builder {
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Builder { system: _, slack, steps, tells } = self;
+        let Builder { system: _, slack, steps, tells, faults } = self;
         let mut debug = f.debug_struct("Builder");
-        debug.field("slack", slack).field("steps", steps).field("tells", tells).finish_non_exhaustive()
+        debug.field("slack", slack).field("steps", steps).field("tells", tells).field("faults", faults);
+        debug.finish_non_exhaustive()
     }
 }
 

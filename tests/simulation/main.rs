@@ -1,6 +1,7 @@
 //! The simulated system, through the public API: a file each.
 
 mod failing;
+mod faults;
 mod same_tape;
 mod steps;
 mod time;

@@ -19,6 +19,8 @@ use crate::cell::pending::Pending;
 use crate::context::Context;
 use crate::pool;
 use crate::reason::{Failure, StopReason};
+#[cfg(feature = "sim")]
+use crate::sim;
 
 /// The handler in work: `#[started]` may fail, the others have nothing to say.
 enum Work {
@@ -144,6 +146,8 @@ impl<A: Messages> Incarnation<A> {
 
     /// Begins `#[started]`.
     pub(crate) fn begin_started(&mut self) -> Poll<Result<(), Failure>> {
+        #[cfg(feature = "sim")]
+        sim::seam::fault::<A>(None, sim::Point::Start);
         let (state, ctx) = self.parts();
         match state.started(ctx) {
             Step::Done(result) => Poll::Ready(result),
@@ -159,6 +163,8 @@ impl<A: Messages> Incarnation<A> {
             StopReason::Killed => &StopReason::Killed,
             other => self.keep_reason(other),
         };
+        #[cfg(feature = "sim")]
+        sim::seam::fault::<A>(None, sim::Point::Stop);
         let (state, ctx) = self.parts();
         match state.stopped(why, ctx) {
             Step::Done(()) => Poll::Ready(Ok(())),
@@ -266,6 +272,8 @@ impl<A: Messages> Handle<A::Message> for Incarnation<A> {
     /// As [`begin`](Incarnation::begin), for a message.
     #[inline(always)]
     fn handle(&mut self, message: A::Message) -> Poll<Result<(), Failure>> {
+        #[cfg(feature = "sim")]
+        sim::seam::fault::<A>(None, sim::Point::Handler);
         let (state, ctx) = self.parts();
         match state.handle(message, ctx) {
             Step::Done(()) => Poll::Ready(Ok(())),

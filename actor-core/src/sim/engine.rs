@@ -161,14 +161,18 @@ impl Engine {
         match what {
             What::Turn(task) => {
                 self.note(Noted::Turn, task.actor().0);
-                seam::as_turn(|| task.run());
+                match self.stall_of(&task) {
+                    None => seam::as_turn(|| task.run()),
+                    Some(time) => {
+                        let actor = task.actor();
+                        self.run_beside(Box::new(move || seam::as_stalled_turn(actor, time, || task.run())))
+                    }
+                }
             }
             What::Job(work) => {
-                let at = self.free_thread();
-                self.note(Noted::Job, at as u64);
+                self.note(Noted::Job, 0);
                 self.world.tell(|| "a thread of the blocking pool takes a job".to_owned());
-                let waits = self.beside[at].side.give(work);
-                self.came_back(at, waits);
+                self.run_beside(work);
             }
             What::Resume(at) => {
                 self.note(Noted::Resumed, at as u64);
@@ -178,9 +182,26 @@ impl Engine {
         }
     }
 
+    /// For how long the turn's handler is to keep its thread.
+    fn stall_of(&self, task: &Task) -> Option<Duration> {
+        let mut plan = self.world.plan.lock();
+        if plan.is_none() { None } else { plan.stall(task.actor().0, || self.world.tape.lock().next()) }
+    }
+
+    fn run_beside(&mut self, work: Work) {
+        let at = self.free_thread();
+        let waits = self.beside[at].side.give(work);
+        self.came_back(at, waits);
+    }
+
     fn came_back(&mut self, at: usize, waits: Option<Waits>) {
         self.beside[at].is_free = waits.is_none();
         self.beside[at].waits = waits;
+        if waits.is_some() {
+            // Its limit begins, if it has one.
+            let system = self.system.as_ref().expect("it is there");
+            self.watch.look(system, Duration::ZERO);
+        }
     }
 
     /// A thread beside that has nothing to run.

@@ -1,12 +1,14 @@
 //! Where the rest of the crate asks whether it is simulated: what a thread knows of the simulation that it is in. On all
 //! other threads everything in here answers no.
 
+use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::engine::{self, Engine, Settings};
+use super::faults::{Fault, Point};
 use super::threads::{Side, Waits};
 use super::trace::Noted;
 use super::world::World;
@@ -16,6 +18,7 @@ use crate::cell::{self, ActorId};
 use crate::monitor::MonitorId;
 use crate::reply;
 use crate::scheduler::{local, stalls};
+use crate::supervisor::Supervisor;
 use crate::sync::thread_local;
 
 /// A tick of the coarse clock.
@@ -41,6 +44,8 @@ thread_local! {
     static IS_HERE: Cell<bool> = const { Cell::new(false) };
     /// Whether an actor's turn runs on this thread, which must not wait.
     static IN_TURN: Cell<bool> = const { Cell::new(false) };
+    /// For how long the next handler on this thread keeps it.
+    static STALL: Cell<Option<Duration>> = const { Cell::new(None) };
 }
 
 /// Whether this thread is in a simulation.
@@ -154,6 +159,44 @@ fn who() -> String {
     local::turn_of().map_or_else(|| "the test".to_owned(), asking)
 }
 
+/// Somebody comes to where something may go wrong: panics if it is a panic, and waits if it is to keep its thread. True if
+/// it is anything else.
+#[inline]
+pub(crate) fn fault<A: Messages>(of: Option<ActorId>, point: Point) -> bool {
+    is_here() && goes_wrong::<A>(of, point)
+}
+
+#[cold]
+fn goes_wrong<A: Messages>(of: Option<ActorId>, point: Point) -> bool {
+    if TypeId::of::<A>() == TypeId::of::<Supervisor>() {
+        return false;
+    }
+    let Some(actor) = of.or_else(|| local::turn_of().map(|(actor, _)| actor)) else { return false };
+    if point == Point::Handler
+        && let Some(time) = STALL.take()
+    {
+        with(|world| world.tell(|| format!("{} keeps its thread for {time:?}", who())));
+        let until = with(|world| world.passed().saturating_add(time));
+        if let Role::Beside(side) = role() {
+            side.wait(Waits { token: None, until });
+        }
+        with(|world| world.tell(|| format!("{} goes on with its handler", who())));
+    }
+    let fault = with(|world| world.plan.lock().at(actor.0, point, || world.tape.lock().next())).flatten();
+    match fault {
+        None => return false,
+        Some(Fault::Full) => {
+            with(|world| world.tell(|| format!("{} finds the mailbox of {}{actor} full", who(), A::NAME)))
+        }
+        Some(fault) => {
+            with(|world| world.tell(|| format!("{} has a fault: {fault:?}", who())));
+            // Nothing is printed for it: it is in the story.
+            std::panic::resume_unwind(Box::new(format!("a fault of the simulation: {fault:?}")));
+        }
+    };
+    true
+}
+
 /// A token was set, for which somebody in the simulation may wait.
 pub(crate) fn set(token: usize) {
     with(|world| world.set.lock().push(token));
@@ -240,6 +283,16 @@ fn set_here(here: Option<Here>) {
     IS_HERE.set(here.is_some());
     // Dropped when it is in its place no more: it may have an actor's state in it, whose drop asks.
     let _before = HERE.with(|place| place.replace(here));
+}
+
+/// A turn of this actor runs on this thread, and its handler keeps that for so long. If it comes to no handler, the next one
+/// does.
+pub(super) fn as_stalled_turn(actor: ActorId, time: Duration, run: impl FnOnce()) {
+    STALL.set(Some(time));
+    as_turn(run);
+    if let Some(time) = STALL.take() {
+        with(|world| world.plan.lock().aim(actor.0, Fault::Stall(time)));
+    }
 }
 
 /// A turn runs on this thread.

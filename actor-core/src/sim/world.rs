@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::books::Books;
+use super::faults::{Faults, Plan};
 use super::tape::Tape;
 use super::trace::{Story, Trace};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
@@ -15,6 +16,7 @@ pub(super) struct World {
     pub(super) tape: Mutex<Tape>,
     pub(super) trace: Mutex<Trace>,
     pub(super) books: Mutex<Books>,
+    pub(super) plan: Mutex<Plan>,
     /// There if the steps are to be told.
     pub(super) story: Option<Mutex<Story>>,
     /// The tokens that were set since this was looked at, by their addresses.
@@ -24,13 +26,14 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(begin: Instant, tape: Tape, tells: bool) -> World {
+    pub(super) fn new(begin: Instant, tape: Tape, tells: bool, faults: Faults) -> World {
         World {
             begin,
             passed: AtomicU64::new(0),
             tape: Mutex::new(tape),
             trace: Mutex::default(),
             books: Mutex::default(),
+            plan: Mutex::new(Plan::new(faults)),
             story: tells.then(Mutex::default),
             set: Mutex::default(),
             over: AtomicBool::new(false),

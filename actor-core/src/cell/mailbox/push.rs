@@ -77,6 +77,12 @@ impl<M> Mailbox<M> {
         Pushed::Refused(Refusal::Closed(item.into_message()))
     }
 
+    /// Whether a message that does not wait is refused where there is no room.
+    #[cfg(feature = "sim")]
+    pub(crate) fn may_refuse(&self) -> bool {
+        self.limits.is_bounded() && matches!(self.limits.overflow(), Overflow::Reject | Overflow::Wait)
+    }
+
     #[cold]
     #[inline(never)]
     fn overflow(&self, message: M, waits: bool) -> Pushed<M> {
