@@ -67,6 +67,8 @@ mod error;
 mod group;
 mod leaks;
 mod log;
+#[cfg(feature = "proptest")]
+mod made_up;
 mod message;
 mod monitor;
 pub mod observe;
@@ -111,6 +113,9 @@ pub use dead_letter::{DeadLetter, DeadLetterReason, DeadLetters};
 pub use error::{AskError, ChildError, LookupError, SendError, SpawnError, StartError, TellError, TreeError};
 pub use group::{Group, Published, Slow};
 pub use leaks::{Growth, Leaks, Trace, Tracer};
+#[cfg(feature = "proptest")]
+#[doc(hidden)]
+pub use made_up::MadeUp;
 pub use message::{Envelope, Message};
 pub use monitor::{Down, Monitor, MonitorId};
 pub use reason::{Failure, StopReason};
@@ -128,6 +133,25 @@ pub use supervisor::{
 pub use system::{BuildError, Builder, Contradiction, Placement, Report, System, SystemHandle};
 pub use timer::{Sleep, Timer};
 
+#[cfg(feature = "proptest")]
+pub use proptest;
+
+/// What `#[messages(arbitrary)]` writes, where there is proptest.
+#[cfg(feature = "proptest")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __arbitrary {
+    ($($items:tt)*) => { $($items)* };
+}
+
+/// What `#[messages(arbitrary)]` writes, where there is none.
+#[cfg(not(feature = "proptest"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __arbitrary {
+    ($($items:tt)*) => {};
+}
+
 /// What the macros' code uses and nobody else should.
 #[doc(hidden)]
 pub mod __private {
@@ -137,6 +161,13 @@ pub mod __private {
     #[inline]
     pub fn checkpoint() -> crate::Checkpoint {
         crate::Checkpoint::default()
+    }
+
+    /// The way back of a message that nobody waits for.
+    #[cfg(feature = "proptest")]
+    #[must_use]
+    pub fn nowhere<T, E>() -> crate::Reply<T, E> {
+        crate::Reply::nowhere()
     }
 
     /// A handler's `Result`, whatever alias it goes by.

@@ -5,6 +5,7 @@
 //! it for the user's code and no local of ours meets one of the user's.
 
 mod actor;
+mod arbitrary;
 mod dispatch;
 mod envelope;
 mod lints;
@@ -71,13 +72,7 @@ pub(crate) fn derive_supervisor(input: TokenStream) -> TokenStream {
 /// `#[messages]`.
 pub(crate) fn messages(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    if !arguments.is_empty() {
-        errors.report(
-            arguments,
-            "`#[messages]` takes no arguments",
-            "write `#[messages]`; settings go to `#[actor(..)]`",
-        );
-    }
+    let settings = parse::arguments(arguments, &mut errors);
     if !parse::is_impl(&item) {
         errors.report_at(
             Span::call_site(),
@@ -90,10 +85,10 @@ pub(crate) fn messages(arguments: TokenStream, item: TokenStream) -> TokenStream
         Ok(block) => block,
         Err(error) => return error.to_compile_error(),
     };
-    let sound = validate::block(&mut block, &mut errors);
+    let sound = validate::block(&mut block, &settings, &mut errors);
     let mut tokens = with(errors, &block);
-    if let Some(Sound { target, handlers }) = &sound {
-        tokens.extend(expand(&block, target, handlers));
+    if let Some(sound) = &sound {
+        tokens.extend(expand(&block, sound));
     }
     tokens
 }
@@ -135,7 +130,8 @@ struct Expansion<'a> {
     carried: Used<'a>,
 }
 
-fn expand(block: &Block, target: &Target, handlers: &[Handler]) -> TokenStream {
+fn expand(block: &Block, sound: &Sound) -> TokenStream {
+    let Sound { target, handlers, arbitrary } = sound;
     let mut generics = without_defaults(&block.generics);
     resolve_self(&mut generics, target.ty.clone());
     let messages = message::all(target, &generics, handlers);
@@ -146,5 +142,6 @@ fn expand(block: &Block, target: &Target, handlers: &[Handler]) -> TokenStream {
     let structs = expansion.messages.iter().map(|message| message.expand(&expansion));
     let (envelope, dispatch) = (envelope::expand(&expansion), dispatch::expand(&expansion));
     let reference = reference::expand(&expansion);
-    quote!(#(#structs)* #envelope #dispatch #reference)
+    let arbitrary = arbitrary.then(|| arbitrary::expand(&expansion));
+    quote!(#(#structs)* #envelope #dispatch #reference #arbitrary)
 }

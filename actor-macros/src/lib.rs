@@ -219,6 +219,22 @@ pub fn derive_supervisor(input: TokenStream) -> TokenStream {
 /// runs. Where that is condemned, because it has exceeded its actor's `stall` and does not return, it has the copy too,
 /// and the message is a dead letter.
 ///
+/// # Messages that are made up
+///
+/// With `#[messages(arbitrary)]` proptest makes up messages of the actor, for tests: there is an enum `AccountAny` with a
+/// variant for each, such as `AccountAny::Deposit(AccountDeposit { cents: 5 })`, and proptest's `Arbitrary` for it and for
+/// each message. The enum is a message that the actor takes, so `account.call(any).tell()` runs the handler.
+/// The structs are `Clone` and `Debug` then, and so their fields have to be.
+///
+/// | where                                    | what it says                                                      |
+/// |------------------------------------------|-------------------------------------------------------------------|
+/// | `#[message(weight = 3)]`                 | comes three times for each one of a message without a weight      |
+/// | `#[message(skip_arbitrary)]`             | is not made up                                                    |
+/// | `#[strategy(0..100)]` before an argument | what makes it up: a strategy of proptest; if not given, `any()`   |
+///
+/// All of that, and proptest, is there with `actor_core`'s feature `proptest` only. With it in the `[dev-dependencies]`
+/// only tests have it.
+///
 /// # Replies
 ///
 /// What a handler returns is the reply. If the return type is called `Result` (`io::Result<T>` is),

@@ -1,6 +1,7 @@
 //! A model to its sound part. Everything that is wrong is reported here, on the tokens that the
 //! user wrote, with what to write in their place.
 
+mod arbitrary;
 mod arguments;
 mod duration;
 mod header;
@@ -22,7 +23,7 @@ use syn::{Data, DeriveInput};
 
 use crate::errors::Errors;
 use crate::model::{Actor, Handler, Target};
-use crate::parse::{self, Block, Item, Mark, Marker, Method};
+use crate::parse::{self, Block, Item, Mark, Marker, Method, Setting};
 
 /// The actor that a type derives; `None` if it cannot be one in any case.
 pub(crate) fn actor(input: &DeriveInput, errors: &mut Errors) -> Option<Actor> {
@@ -70,21 +71,28 @@ pub(crate) fn is_packed(input: &DeriveInput) -> bool {
 pub(crate) struct Sound {
     pub(crate) target: Target,
     pub(crate) handlers: Vec<Handler>,
+    /// Whether its messages can be made up.
+    pub(crate) arbitrary: bool,
 }
 
 /// Takes from `block` the methods that would only make the compiler repeat what is reported here.
-pub(crate) fn block(block: &mut Block, errors: &mut Errors) -> Option<Sound> {
+pub(crate) fn block(block: &mut Block, settings: &[Setting], errors: &mut Errors) -> Option<Sound> {
+    let word = arbitrary::word(settings, errors);
     let target = header::check(block, errors)?;
     let mut handlers = Vec::new();
-    let mut siblings = Siblings::new(&target);
+    let mut siblings = Siblings::new(&target, word.is_some());
     block.items.retain_mut(|item| match item {
         Item::Method(method) => {
             let marks = std::mem::take(&mut method.marks);
             let Some(mark) = only_mark(&marks, errors) else {
+                arbitrary::no_strategies(method, errors);
                 return true;
             };
             match siblings.admit(method, mark, errors) {
-                Admission::Granted => handlers.extend(handler(method, mark, &target, &mut siblings, errors)),
+                Admission::Granted => {
+                    let made_up = word.is_some();
+                    handlers.extend(handler(method, mark, &target, made_up, &mut siblings, errors));
+                }
                 Admission::Refused => {}
                 Admission::Removed => return false,
             }
@@ -97,7 +105,10 @@ pub(crate) fn block(block: &mut Block, errors: &mut Errors) -> Option<Sound> {
             true
         }
     });
-    Some(Sound { target, handlers })
+    if let Some(word) = word {
+        arbitrary::is_any(word, &handlers, errors);
+    }
+    Some(Sound { target, handlers, arbitrary: word.is_some() })
 }
 
 /// Takes the one mark of a method, if it has any.
@@ -126,6 +137,7 @@ fn handler(
     method: &mut Method,
     mark: &Mark,
     target: &Target,
+    made_up: bool,
     siblings: &mut Siblings<'_>,
     errors: &mut Errors,
 ) -> Option<Handler> {
@@ -136,6 +148,7 @@ fn handler(
     manner::check(method, &options, errors);
     arguments::check(method, &handler, errors);
     signature::check_output(method, &handler, errors);
+    arbitrary::check(method, &mut handler, &options, made_up, errors);
     if mark.marker == Marker::Message {
         siblings.check_name(&handler, errors);
     }

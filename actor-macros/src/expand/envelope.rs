@@ -4,8 +4,16 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::Ident;
 
+use super::message::Message;
 use super::{Expansion, lints};
 use crate::model::Used;
+
+/// The variant that holds the others, which nobody can make.
+pub(super) fn unheld_variant(unheld: &[&Ident]) -> Option<TokenStream> {
+    (!unheld.is_empty()).then(
+        || quote!(__Unheld(::core::convert::Infallible, ::core::marker::PhantomData<fn(#(&#unheld),*)>)),
+    )
+}
 
 /// The enum and its impl of `Envelope`.
 pub(crate) fn expand(expansion: &Expansion<'_>) -> TokenStream {
@@ -16,9 +24,21 @@ pub(crate) fn expand(expansion: &Expansion<'_>) -> TokenStream {
 
 /// The type parameters that the enum has only for messages that a `cfg` may take away.
 fn unheld<'a>(expansion: &Expansion<'a>) -> Vec<&'a Ident> {
-    let certain = expansion.messages.iter().filter(|message| message.handler.carried.cfg.is_empty());
-    let held = certain.fold(Used::by([], expansion.generics), |all, message| all.and(&message.used));
-    expansion.carried.types_beyond(&held)
+    unheld_of(expansion, expansion.messages.iter())
+}
+
+/// The same for an enum of these messages.
+pub(super) fn unheld_of<'a, 'e>(
+    expansion: &'e Expansion<'a>,
+    messages: impl Iterator<Item = &'e Message<'a>> + Clone,
+) -> Vec<&'a Ident>
+where
+    'a: 'e,
+{
+    let none = || Used::by([], expansion.generics);
+    let all = messages.clone().fold(none(), |all, message| all.and(&message.used));
+    let certain = messages.filter(|message| message.handler.carried.cfg.is_empty());
+    all.types_beyond(&certain.fold(none(), |all, message| all.and(&message.used)))
 }
 
 /// `pub`, because the actor's associated type may not be less visible than the actor.
@@ -38,9 +58,7 @@ fn declaration(expansion: &Expansion<'_>, unheld: &[&Ident]) -> TokenStream {
             )
         }
     });
-    let unheld = (!unheld.is_empty()).then(
-        || quote!(__Unheld(::core::convert::Infallible, ::core::marker::PhantomData<fn(#(&#unheld),*)>)),
-    );
+    let unheld = unheld_variant(unheld);
     quote_spanned! {Span::mixed_site()=>
         #[doc(hidden)]
         #lints
@@ -117,7 +135,7 @@ fn is_blocking(expansion: &Expansion<'_>) -> Option<TokenStream> {
 }
 
 /// The arm for the variant that nobody can make, of the enum as `owner` names it.
-fn never(owner: TokenStream, unheld: &[&Ident]) -> Option<TokenStream> {
+pub(super) fn never(owner: TokenStream, unheld: &[&Ident]) -> Option<TokenStream> {
     (!unheld.is_empty())
         .then(|| quote_spanned!(Span::mixed_site()=> #owner::__Unheld(never, _) => match never {},))
 }

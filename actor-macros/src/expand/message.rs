@@ -28,10 +28,11 @@ pub(crate) struct Message<'a> {
 pub(crate) struct Field<'a> {
     pub(crate) name: &'a Ident,
     pub(crate) ty: Type,
+    pub(crate) strategy: Option<&'a syn::Expr>,
 }
 
 impl Field<'_> {
-    fn local(&self) -> Ident {
+    pub(crate) fn local(&self) -> Ident {
         let mut local = self.name.clone();
         local.set_span(names::made_at(self.name));
         local
@@ -49,7 +50,11 @@ impl<'a> Message<'a> {
         let camel = names::camel_case(&handler.name);
         let fields: Vec<_> = handler
             .fields()
-            .map(|argument| Field { name: &argument.name, ty: target.resolve(&argument.ty) })
+            .map(|argument| Field {
+                name: &argument.name,
+                ty: target.resolve(&argument.ty),
+                strategy: argument.strategy.as_ref(),
+            })
             .collect();
         let by_fields = Used::by(fields.iter().map(|field| &field.ty), generics);
         let reply_types: Vec<_> = handler.reply_types().map(|ty| target.resolve(ty)).collect();
@@ -72,6 +77,11 @@ impl<'a> Message<'a> {
         let (name, generics) = (&self.name, self.used.generics());
         let (_, ty_generics, _) = generics.split_for_impl();
         quote!(#name #ty_generics)
+    }
+
+    /// The struct's name without the actor's: that of its variant among those that are made up.
+    pub(crate) fn short_name(&self) -> Ident {
+        Ident::new(&names::camel_case(&self.handler.name), names::made_at(&self.handler.name))
     }
 
     /// The name in logs and dead letters.
@@ -115,14 +125,20 @@ impl<'a> Message<'a> {
             target.name.unraw()
         ));
         let mut derives = self.handler.derives.clone();
-        let is_clone = |path: &syn::Path| path.segments.last().is_some_and(|last| last.ident == "Clone");
-        if self.handler.redeliver.is_some() && !derives.iter().any(is_clone) {
+        let has = |derives: &[syn::Path], name: &str| {
+            derives.iter().any(|path| path.segments.last().is_some_and(|last| last.ident == name))
+        };
+        let is_made_up = self.handler.weight.is_some();
+        if (self.handler.redeliver.is_some() || is_made_up) && !has(&derives, "Clone") {
             derives.push(syn::parse_quote!(::core::clone::Clone));
+        }
+        if is_made_up && !has(&derives, "Debug") {
+            derives.push(syn::parse_quote!(::core::fmt::Debug));
         }
         let derives = (!derives.is_empty()).then(|| quote!(#[derive(#(#derives),*)]));
         let generics = self.used.generics();
         let clause = &generics.where_clause;
-        let fields = self.fields.iter().map(|Field { name, ty }| {
+        let fields = self.fields.iter().map(|Field { name, ty, .. }| {
             let doc = format!("The argument `{}`.", name.unraw());
             quote!(#[doc = #doc] #vis #name: #ty)
         });

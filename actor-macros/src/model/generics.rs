@@ -38,6 +38,11 @@ impl<'a> Used<'a> {
         self
     }
 
+    /// Whether nothing is used.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// The type parameters in here that are not in `other`. (An unused const parameter is fine.)
     pub(crate) fn types_beyond(&self, other: &Used<'_>) -> Vec<&'a Ident> {
         self.types().filter(|name| !other.names.contains(name)).collect()

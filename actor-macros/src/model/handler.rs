@@ -3,7 +3,7 @@
 use proc_macro2::Ident;
 use quote::format_ident;
 use syn::{
-    FnArg, GenericArgument, Pat, PatType, PathArguments, PathSegment, ReturnType, Type, TypeReference,
+    Expr, FnArg, GenericArgument, Pat, PatType, PathArguments, PathSegment, ReturnType, Type, TypeReference,
     Visibility,
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct Handler {
     pub(crate) is_blocking: bool,
     /// How many times its message is handled again after a failure.
     pub(crate) redeliver: Option<u32>,
+    /// How often its message comes among those that are made up; `None` if never.
+    pub(crate) weight: Option<u32>,
     /// All but the receiver.
     pub(crate) arguments: Vec<Argument>,
     pub(crate) output: Output,
@@ -35,6 +37,8 @@ pub(crate) struct Argument {
     pub(crate) name: Ident,
     pub(crate) ty: Type,
     pub(crate) role: Role,
+    /// What makes up its values.
+    pub(crate) strategy: Option<Expr>,
 }
 
 /// What an argument is for. Types are known by their names: a macro sees nothing more of them.
@@ -83,6 +87,7 @@ impl Handler {
             carried: Carried::of(&method.attrs),
             derives: Vec::new(),
             redeliver: None,
+            weight: None,
             is_async: method.sig.asyncness.is_some(),
             is_blocking: false,
             arguments: typed
@@ -124,7 +129,7 @@ impl Argument {
             // `validate` turns the handler down; the name only fills the place.
             _ => format_ident!("argument_{place}"),
         };
-        Argument { name, ty: (*typed.ty).clone(), role: Role::of(&typed.ty, marker, target) }
+        Argument { name, ty: (*typed.ty).clone(), role: Role::of(&typed.ty, marker, target), strategy: None }
     }
 }
 

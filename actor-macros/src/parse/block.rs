@@ -42,6 +42,8 @@ pub(crate) struct Method {
     pub(crate) vis: Visibility,
     defaultness: Option<Token![default]>,
     pub(crate) sig: Signature,
+    /// The `#[strategy(..)]` of each argument but the receiver.
+    pub(crate) strategies: Vec<Vec<Attribute>>,
     body: TokenTree,
 }
 
@@ -136,11 +138,13 @@ fn item(input: ParseStream<'_>) -> syn::Result<Item> {
     }
     let vis = input.parse()?;
     let defaultness = input.parse()?;
-    let sig = input.parse()?;
+    let mut sig = input.parse()?;
+    let strategies = markers::take_strategies(&mut sig);
     if !input.peek(token::Brace) {
         return Err(input.error("expected the body of a method"));
     }
-    Ok(Item::Method(Box::new(Method { marks, attrs, vis, defaultness, sig, body: input.parse()? })))
+    let body = input.parse()?;
+    Ok(Item::Method(Box::new(Method { marks, attrs, vis, defaultness, sig, strategies, body })))
 }
 
 /// Looks past the visibility and the words that may stand before `fn`.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use syn::{Attribute, Path};
+use syn::{Attribute, FnArg, Path, Signature};
 
 /// What a method of a block is marked as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,9 +61,25 @@ pub(crate) fn take(attrs: &mut Vec<Attribute>) -> Vec<Mark> {
     marks
 }
 
+/// Takes `#[strategy(..)]` out of the attributes of the arguments, but the receiver.
+pub(crate) fn take_strategies(sig: &mut Signature) -> Vec<Vec<Attribute>> {
+    let typed = sig.inputs.iter_mut().filter_map(|input| match input {
+        FnArg::Typed(argument) => Some(argument),
+        FnArg::Receiver(_) => None,
+    });
+    let taken = typed.map(|argument| {
+        let all = std::mem::take(&mut argument.attrs);
+        let (strategies, others) = all.into_iter().partition(|attr| attr.path().is_ident("strategy"));
+        argument.attrs = others;
+        strategies
+    });
+    taken.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use quote::ToTokens;
     use syn::parse_quote;
 
     #[test]
@@ -77,5 +93,14 @@ mod tests {
         let marks: Vec<_> = take(&mut attrs).into_iter().map(|mark| mark.marker).collect();
         assert_eq!(marks, [Marker::Message, Marker::Started]);
         assert_eq!(attrs.len(), 2);
+    }
+
+    #[test]
+    fn strategies_are_taken_from_arguments() {
+        let mut sig: Signature = parse_quote!(fn f(&self, #[a] #[strategy(0..1)] b: u8, c: u8));
+        let strategies: Vec<_> = take_strategies(&mut sig).iter().map(Vec::len).collect();
+        assert_eq!(strategies, [1, 0]);
+        let left: Signature = parse_quote!(fn f(&self, #[a] b: u8, c: u8));
+        assert_eq!(sig.to_token_stream().to_string(), left.to_token_stream().to_string());
     }
 }

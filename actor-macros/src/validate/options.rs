@@ -19,9 +19,16 @@ pub(crate) struct Options {
     pub(crate) blocking: Option<Ident>,
     /// The word that asks for the message to be handled again after a failure, and how many times.
     pub(crate) redeliver: Option<(Ident, u32)>,
+    /// How often the message comes among those that are made up.
+    pub(crate) weight: Option<(Ident, u32)>,
+    /// The word that says that it does not.
+    pub(crate) skip_arbitrary: Option<Ident>,
 }
 
-const NAMES: [&str; 4] = ["blocking", "derive", "preemptible", "redeliver"];
+/// So that the sum of all has room.
+const MOST_WEIGHT: u32 = 1000;
+
+const NAMES: [&str; 6] = ["blocking", "derive", "preemptible", "redeliver", "skip_arbitrary", "weight"];
 
 pub(crate) fn check(mark: &Mark, errors: &mut Errors) -> Options {
     let list = match &mark.attr.meta {
@@ -78,6 +85,10 @@ fn read_all(input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Options>
             word(option, input, &mut options.blocking, errors);
         } else if option == "redeliver" {
             redeliver(option, input, &mut options, errors);
+        } else if option == "skip_arbitrary" {
+            word(option, input, &mut options.skip_arbitrary, errors);
+        } else if option == "weight" {
+            weight(option, input, &mut options, errors);
         } else {
             unknown(&option, errors);
         }
@@ -103,6 +114,24 @@ fn redeliver(option: Ident, input: ParseStream<'_>, options: &mut Options, error
     }
 }
 
+fn weight(option: Ident, input: ParseStream<'_>, options: &mut Options, errors: &mut Errors) {
+    let weight = input.parse::<Token![=]>().and_then(|_| input.parse::<LitInt>());
+    match weight.and_then(|weight| weight.base10_parse::<u32>()) {
+        Ok(weight) if (1..=MOST_WEIGHT).contains(&weight) && options.weight.is_none() => {
+            options.weight = Some((option, weight));
+        }
+        Ok(weight) if (1..=MOST_WEIGHT).contains(&weight) => {
+            errors.report(&option, "`weight` is here twice", "remove one of the two");
+        }
+        _ => errors.report(
+            &option,
+            format_args!("`weight` needs a number, from 1 to {MOST_WEIGHT}"),
+            "write how often this message comes for each one without a weight, as `weight = 3`; or \
+             `skip_arbitrary`, if it never should",
+        ),
+    }
+}
+
 /// An option that is a word and nothing more.
 fn word(option: Ident, input: ParseStream<'_>, place: &mut Option<Ident>, errors: &mut Errors) {
     if !input.is_empty() && !input.peek(Token![,]) {
@@ -124,8 +153,8 @@ fn unknown(option: &Ident, errors: &mut Errors) {
         None => errors.report(
             option,
             what,
-            "the options are `blocking`, `preemptible`, `redeliver = 3` and `derive(..)`, as in \
-             `#[message(derive(Clone, Debug))]`",
+            "the options are `blocking`, `preemptible`, `redeliver = 3`, `weight = 3`, `skip_arbitrary` and \
+             `derive(..)`, as in `#[message(derive(Clone, Debug))]`",
         ),
     }
 }

@@ -21,6 +21,8 @@ pub(crate) enum Admission {
 /// The marked methods seen so far.
 pub(crate) struct Siblings<'a> {
     target: &'a Target,
+    /// Whether there is an enum of messages that are made up.
+    arbitrary: bool,
     methods: Vec<Seen>,
     /// Message handlers by the names of their structs.
     structs: Vec<(String, Ident)>,
@@ -34,8 +36,8 @@ struct Seen {
 }
 
 impl<'a> Siblings<'a> {
-    pub(crate) fn new(target: &'a Target) -> Self {
-        Siblings { target, methods: Vec::new(), structs: Vec::new() }
+    pub(crate) fn new(target: &'a Target, arbitrary: bool) -> Self {
+        Siblings { target, arbitrary, methods: Vec::new(), structs: Vec::new() }
     }
 
     /// Reports a `method` that stands where another one does already.
@@ -80,7 +82,7 @@ impl<'a> Siblings<'a> {
             );
             return;
         }
-        if camel == "Ref" || camel == "Message" {
+        if camel == "Ref" || camel == "Message" || camel == "Any" && self.arbitrary {
             errors.report(
                 name,
                 format_args!(
