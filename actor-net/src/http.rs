@@ -1,4 +1,5 @@
-//! HTTP/1.1 for servers: requests as frames, and responses that are framed as they must be.
+//! HTTP/1.1. For servers: requests as frames, and responses that are framed as they must be; for
+//! clients the other way round ([`Client`]).
 //!
 //! A server that answers every request with what it asks for:
 //!
@@ -98,6 +99,7 @@
 //! ([`refused`](crate::Connection::refused)) and has nothing to write.
 
 mod chunks;
+mod client;
 mod date;
 mod error;
 mod fields;
@@ -108,6 +110,7 @@ mod response;
 mod server;
 mod status;
 
+pub use client::{Client, ClientRequest, ClientResponse};
 pub use error::Error;
 pub use fields::Headers;
 pub use request::Request;

@@ -51,7 +51,7 @@
 //! | [`Deadline`], [`Ends`] | what a peer was too slow for; how connections have ended |
 //! | [`Codec`], [`Decoded`], [`Stage`] | frames in bytes |
 //! | [`Lines`], [`LineError`], [`LengthDelimited`], [`LengthError`] | those that end with a line break, or begin with their length |
-//! | [`http`] | HTTP/1.1 as a server speaks it |
+//! | [`http`] | HTTP/1.1, at either end |
 //! | [`websocket`] | WebSocket, at either end, and the HTTP before it |
 //! | [`Options`] | limits and socket options |
 #![forbid(unsafe_code)]

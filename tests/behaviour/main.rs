@@ -35,6 +35,7 @@ mod net_deadlines;
 mod net_echo;
 mod net_end;
 mod net_http;
+mod net_http_client;
 mod net_length;
 mod net_limits;
 mod net_site;

@@ -8,7 +8,7 @@ use super::limits::Limits;
 const DIGITS: u8 = 16;
 
 /// How far a body in chunks has come.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Chunks {
     at: At,
     /// Bytes of extensions and trailers, which are skipped, and could be without end.

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-/// Why bytes are not a request that can be answered, or a response cannot be sent.
+/// Why bytes are not a request that can be answered or the response to one, or what cannot be sent.
 ///
-/// The codec answers each of the former by itself, with its [`status`](Self::status), and then the
+/// The codec of a server answers by itself what is wrong with a request, with its [`status`](Self::status), and then the
 /// connection is closed: where the next request begins is unknown, or a matter of opinion, and that
 /// is how one is smuggled past a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub enum Error {
     Forbidden(&'static str),
     /// It is a request for an upgrade to a version of WebSocket that is not 13.
     UpgradeVersion,
-    /// Only from encoding: the response says what only the encoder may, or breaks the grammar.
+    /// Only from encoding: it says what only the encoder may, or breaks the grammar.
     Unsendable(&'static str),
 }
 
@@ -73,7 +73,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Malformed(what) => write!(f, "bad request: {what}"),
+            Error::Malformed(what) => write!(f, "this is not HTTP as it should be: {what}"),
             Error::TargetTooLong { limit } => write!(f, "the target is longer than {limit} bytes"),
             Error::HeadTooLong { limit } => write!(f, "the head is longer than {limit} bytes"),
             Error::TooManyHeaders { limit } => write!(f, "there are more than {limit} headers"),
@@ -81,11 +81,11 @@ impl fmt::Display for Error {
             Error::Expectation => f.write_str("nothing but 100-continue can be expected"),
             Error::Unsupported(what) => write!(f, "not supported: {what}"),
             Error::Version => f.write_str("the version is neither HTTP/1.0 nor HTTP/1.1"),
-            Error::Truncated => f.write_str("the stream ended in the middle of a request"),
+            Error::Truncated => f.write_str("the stream ended in the middle of a request or response"),
             Error::Late => f.write_str("the request did not come in time"),
             Error::Forbidden(what) => write!(f, "forbidden: {what}"),
             Error::UpgradeVersion => f.write_str("the version of WebSocket that is spoken here is 13"),
-            Error::Unsendable(what) => write!(f, "the response cannot be sent: {what}"),
+            Error::Unsendable(what) => write!(f, "it cannot be sent: {what}"),
         }
     }
 }

@@ -199,14 +199,14 @@ fn check_target(method: &str, target: &str, limits: &Limits) -> Result<(), Error
 
 /// What the headers say that the codec must know.
 #[derive(Default)]
-struct Known {
+pub(super) struct Known {
     host: bool,
-    length: Option<u64>,
-    coded: bool,
+    pub(super) length: Option<u64>,
+    pub(super) coded: bool,
     chunked: bool,
     other_coding: bool,
-    close: bool,
-    keep_alive: bool,
+    pub(super) close: bool,
+    pub(super) keep_alive: bool,
     upgrade: bool,
     websocket: bool,
     expects: bool,
@@ -214,7 +214,7 @@ struct Known {
 }
 
 impl Known {
-    fn read(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
+    pub(super) fn read(&mut self, name: &str, value: &[u8]) -> Result<(), Error> {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         if is("host") {
             if std::mem::replace(&mut self.host, true) {
@@ -253,7 +253,7 @@ impl Known {
         Ok(())
     }
 
-    fn body(&self, minor: u8, limits: &Limits) -> Result<Body, Error> {
+    pub(super) fn body(&self, minor: u8, limits: &Limits) -> Result<Body, Error> {
         if !self.coded {
             let length = self.length.unwrap_or(0);
             return match usize::try_from(length) {

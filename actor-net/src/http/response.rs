@@ -72,7 +72,7 @@ impl Response {
     }
 }
 
-fn put_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+pub(super) fn put_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
@@ -182,7 +182,7 @@ fn put_status(out: &mut BytesMut, status: u16) {
     out.put_slice(b"\r\n");
 }
 
-fn put_decimal(out: &mut BytesMut, mut n: usize) {
+pub(super) fn put_decimal(out: &mut BytesMut, mut n: usize) {
     let mut digits = [b'0'; 20];
     let mut at = digits.len();
     loop {
