@@ -27,6 +27,9 @@ pub mod guide {
     #[doc = include_str!("../docs/guide/protocols.md")]
     pub mod protocols {}
 
+    #[doc = include_str!("../docs/guide/backends.md")]
+    pub mod backends {}
+
     #[doc = include_str!("../docs/guide/testing.md")]
     pub mod testing {}
 

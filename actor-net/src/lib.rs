@@ -47,6 +47,7 @@
 //! | [`Listener`], [`Server`], [`Drained`] | accept connections, and stop in good order |
 //! | [`Limits`], [`Limit`], [`ListenerEvent`] | whom a listener lets in, and who was refused |
 //! | [`Client`] | make a connection |
+//! | [`Backend`], [`Pool`], [`Exchange`], [`HttpExchange`], [`LineExchange`], [`PoolError`] | several connections to one backend, for requests and responses |
 //! | [`Connection`], [`Conn`], [`Pressure`], [`HalfClosed`], [`CloseReason`] | what an actor does with a connection |
 //! | [`Deadline`], [`Ends`] | what a peer was too slow for; how connections have ended |
 //! | [`Codec`], [`Decoded`], [`Stage`] | frames in bytes |
@@ -63,6 +64,7 @@ mod driver;
 pub mod http;
 mod listener;
 mod options;
+mod pool;
 pub mod websocket;
 
 pub use bytes::{Bytes, BytesMut};
@@ -73,3 +75,7 @@ pub use connection::{CloseReason, Conn, Connection, Deadline, Ends, HalfClosed, 
 pub use driver::{MioDriver, builder, driver, sockets};
 pub use listener::{Drained, Limit, Limits, Listener, ListenerEvent, Server};
 pub use options::Options;
+pub use pool::{
+    Backend, Choice, Exchange, HttpExchange, LineExchange, Pool, PoolError, PoolExchange, PoolHealth,
+    PoolRef, PoolState, Received,
+};

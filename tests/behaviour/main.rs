@@ -38,6 +38,7 @@ mod net_http;
 mod net_http_client;
 mod net_length;
 mod net_limits;
+mod net_pool;
 mod net_site;
 mod net_slow;
 mod net_stalled;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::clock::later;
+use crate::clock::{self, later};
 
 /// How long a supervisor waits before it starts a child again that has failed: at first `first`, twice as
 /// long after each failure, up to half as long again by chance, and never longer than `most`, chance
@@ -40,6 +40,13 @@ impl Backoff {
     pub fn reset_after(mut self, healthy: Duration) -> Self {
         self.healthy = healthy;
         self
+    }
+
+    /// How long to wait after one more failure than `failures`, chance included: for those who try something again by
+    /// themselves, such as a connection.
+    #[must_use]
+    pub fn draw(&self, failures: u32) -> Duration {
+        self.delay(failures, Chance(clock::below(Chance::OF as usize) as u32))
     }
 
     /// The delay after one more failure than `failures`.
@@ -83,6 +90,14 @@ mod tests {
         let delays: Vec<_> = (0..5).map(|failures| backoff.delay(failures, Chance(0))).collect();
         assert_eq!(delays, [ms(50), ms(100), ms(200), ms(300), ms(300)]);
         assert_eq!(backoff.delay(1, Chance(Chance::OF / 2)), ms(125));
+    }
+
+    #[test]
+    fn what_is_drawn_differs_and_keeps_to_the_bounds() {
+        let backoff = Backoff::new(ms(100), ms(1000));
+        let drawn: Vec<_> = (0..100).map(|_| backoff.draw(0)).collect();
+        assert!(drawn.iter().all(|delay| (ms(100)..=ms(150)).contains(delay)));
+        assert!(drawn.iter().any(|delay| *delay != drawn[0]));
     }
 
     #[test]
