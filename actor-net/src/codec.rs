@@ -113,8 +113,8 @@ pub trait Codec: Send + 'static {
     /// What to tell the peer, in the way of the protocol, before this side ends the connection for
     /// `why`: that a [deadline](CloseReason::Expired) is over, that the server
     /// [shuts down](CloseReason::Shutdown), or that its actor [has failed](CloseReason::ActorFailed).
-    /// Asked for once, as the last thing; most protocols have no such word.
-    fn farewell(&mut self, why: &CloseReason) -> Option<Bytes> {
+    /// What is said last; most protocols have no such word.
+    fn farewell(&self, why: &CloseReason) -> Option<Bytes> {
         let _ = why;
         None
     }

@@ -28,11 +28,13 @@ pub(crate) use deadlines::Within;
 pub use ends::Ends;
 pub(crate) use port::{accepted, connecting};
 pub use reason::CloseReason;
+pub(crate) use shared::Shared;
 
 /// An actor that owns a connection: the methods its socket calls, beside those its messages call.
 ///
 /// All run in the actor's turns, one at a time, and none while an async handler is in work. A
-/// panic in one of them fails the actor as a panic in a handler does, and closes the socket.
+/// panic in one of them fails the actor as a panic in a handler does, and closes the socket, a WebSocket
+/// with 1011, unless the listener [keeps](crate::Listener::keep_socket) it.
 ///
 /// In the order of a connection's life: [`opened`](Self::opened); then [`frame`](Self::frame),
 /// [`refused`](Self::refused) and [`writable`](Self::writable) as it happens;
@@ -53,6 +55,12 @@ pub trait Connection: Messages {
 
     /// The connection is there: it was accepted, or the peer has accepted it.
     fn opened(&mut self, ctx: &mut Context<Self>) {
+        let _ = ctx;
+    }
+
+    /// The actor is a new incarnation, which goes on with the connection of the one that has failed; see
+    /// [`Listener::keep_socket`](crate::Listener::keep_socket). It is not [`opened`](Self::opened) again.
+    fn resumed(&mut self, ctx: &mut Context<Self>) {
         let _ = ctx;
     }
 
@@ -79,6 +87,14 @@ pub trait Connection: Messages {
     /// The write queue was at its high watermark and has fallen to the low one.
     fn writable(&mut self, ctx: &mut Context<Self>) {
         let _ = ctx;
+    }
+
+    /// The peer has missed so many writes, because it reads too slowly: they were dropped, as
+    /// [`Options::when_slow`](crate::Options::when_slow) says. Comes when the write queue has fallen to
+    /// the low watermark, before [`writable`](Self::writable), so that there is room to tell the peer; or
+    /// before [`closed`](Self::closed).
+    fn lagged(&mut self, missed: u64, ctx: &mut Context<Self>) {
+        let _ = (missed, ctx);
     }
 
     /// The connection has ended, or will when what is queued is sent; nothing more can be written.

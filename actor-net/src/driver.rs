@@ -19,6 +19,8 @@ use actor_core::driver::Driver;
 use actor_core::port::{Readiness, Ready};
 use mio::event::Event;
 
+use crate::budget::Budget;
+
 pub(crate) use berth::Berth;
 pub use berth::sockets;
 pub(crate) use sources::Source;
@@ -41,7 +43,26 @@ pub fn builder() -> actor_core::Builder {
 /// The function it gives fails if the process has no descriptor left for a poll; building the
 /// system fails with that error.
 pub fn driver() -> impl Fn(usize) -> io::Result<Arc<dyn Driver>> + Send + Sync + 'static {
-    |_worker| Ok(Arc::new(MioDriver::new()?) as Arc<dyn Driver>)
+    drivers(Budget::default())
+}
+
+/// The same, with a [budget](Budget) for what waits to be sent in the system; otherwise it is
+/// [`Budget::USUAL`].
+///
+/// # Errors
+///
+/// As for [`driver`].
+pub fn driver_within(
+    budget: &Budget,
+) -> impl Fn(usize) -> io::Result<Arc<dyn Driver>> + Send + Sync + 'static {
+    drivers(budget.clone())
+}
+
+fn drivers(budget: Budget) -> impl Fn(usize) -> io::Result<Arc<dyn Driver>> + Send + Sync + 'static {
+    move |_worker| {
+        let driver = MioDriver { budget: budget.clone(), ..MioDriver::new()? };
+        Ok(Arc::new(driver) as Arc<dyn Driver>)
+    }
 }
 
 /// The driver of the worker this thread is.
@@ -95,6 +116,8 @@ pub struct MioDriver {
     sources: Sources,
     /// How many sources have a berth here: those that are registered, and those on their way.
     berthed: AtomicUsize,
+    /// What its connections may have waiting, with those of the system's other workers.
+    budget: Budget,
 }
 
 /// What only the thread that polls may touch.
@@ -123,6 +146,7 @@ impl MioDriver {
             state: AtomicU8::new(AWAKE),
             sources: Sources::default(),
             berthed: AtomicUsize::new(0),
+            budget: Budget::default(),
         })
     }
 

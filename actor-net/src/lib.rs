@@ -50,13 +50,15 @@
 //! | [`Backend`], [`Pool`], [`Exchange`], [`HttpExchange`], [`LineExchange`], [`PoolError`] | several connections to one backend, for requests and responses |
 //! | [`Connection`], [`Conn`], [`Pressure`], [`HalfClosed`], [`CloseReason`] | what an actor does with a connection |
 //! | [`Deadline`], [`Ends`] | what a peer was too slow for; how connections have ended |
+//! | [`Room`], [`Busy`] | connections that are told the same |
 //! | [`Codec`], [`Decoded`], [`Stage`] | frames in bytes |
 //! | [`Lines`], [`LineError`], [`LengthDelimited`], [`LengthError`] | those that end with a line break, or begin with their length |
 //! | [`http`] | HTTP/1.1, at either end |
 //! | [`websocket`] | WebSocket, at either end, and the HTTP before it |
-//! | [`Options`] | limits and socket options |
+//! | [`Options`], [`WhenSlow`], [`Budget`], [`driver_within`] | limits and socket options |
 #![forbid(unsafe_code)]
 
+mod budget;
 mod client;
 mod codec;
 mod connection;
@@ -65,17 +67,20 @@ pub mod http;
 mod listener;
 mod options;
 mod pool;
+mod room;
 pub mod websocket;
 
 pub use bytes::{Bytes, BytesMut};
 
+pub use budget::Budget;
 pub use client::Client;
 pub use codec::{Codec, Decoded, LengthDelimited, LengthError, LineError, Lines, Stage};
 pub use connection::{CloseReason, Conn, Connection, Deadline, Ends, HalfClosed, Pressure};
-pub use driver::{MioDriver, builder, driver, sockets};
+pub use driver::{MioDriver, builder, driver, driver_within, sockets};
 pub use listener::{Drained, Limit, Limits, Listener, ListenerEvent, Server};
-pub use options::Options;
+pub use options::{Options, WhenSlow};
 pub use pool::{
     Backend, Choice, Exchange, HttpExchange, LineExchange, Pool, PoolError, PoolExchange, PoolHealth,
     PoolRef, PoolState, Received,
 };
+pub use room::{Busy, Room};

@@ -48,6 +48,7 @@ pub struct Listener {
     addr: SocketAddr,
     options: Options,
     limits: Limits,
+    restarts: u32,
     name: Option<String>,
     under: Option<SupervisorRef>,
 }
@@ -105,7 +106,8 @@ impl Listener {
         socket.set_nonblocking(true)?;
         let addr = socket.local_addr()?;
         let options = Options::new();
-        Ok(Listener { sockets: vec![socket], addr, options, limits: Limits::new(), name: None, under: None })
+        let sockets = vec![socket];
+        Ok(Listener { sockets, addr, options, limits: Limits::new(), restarts: 0, name: None, under: None })
     }
 
     /// The address it is bound to.
@@ -124,6 +126,19 @@ impl Listener {
     /// as they are.
     pub fn max_connections(mut self, max: usize) -> Listener {
         self.limits = self.limits.connections(max);
+        self
+    }
+
+    /// Restarts a connection's actor that fails, and has its next incarnation go on with the socket, up to so many
+    /// times in the connection's life; otherwise, and the next time, the connection is closed.
+    ///
+    /// The next incarnation is made by the same function and hears [`resumed`](Connection::resumed). It finds
+    /// what was queued, and of what has come all but the frame whose handler has failed, the beginning of the
+    /// next included. What the protocol owes for the frame that failed, it must see to itself: HTTP counts
+    /// responses, and its connections are better closed. A handler that
+    /// [stalls](actor_core::Spawn::stall) has the socket in its hands, so that its connection is closed in any case.
+    pub fn keep_socket(mut self, restarts: u32) -> Listener {
+        self.restarts = restarts;
         self
     }
 
@@ -172,6 +187,8 @@ impl Listener {
             .supervisor()
             .dynamic()
             .restart(Restart::Temporary)
+            // How often one may fail is a matter of each connection.
+            .intensity(u32::MAX, Duration::from_millis(1))
             .under(&supervisor)
             .spawn()
             .map_err(io::Error::other)?;
@@ -180,6 +197,7 @@ impl Listener {
         let plan = Arc::new(Plan {
             common: common.clone(),
             admission: admission.clone(),
+            restarts: self.restarts,
             connections,
             make: Arc::new(make),
         });

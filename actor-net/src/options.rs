@@ -21,6 +21,32 @@ pub struct Options {
     pub(crate) flush: Duration,
     pub(crate) linger: Duration,
     pub(crate) within: Within,
+    pub(crate) when_slow: WhenSlow,
+}
+
+/// What becomes of a write that finds the queue of a peer that reads too slowly at its
+/// [cap](Options::cap), or the [budget](crate::Budget) of all used up.
+///
+/// What was dropped is always told, to the actor ([`lagged`](crate::Connection::lagged)). Writes are
+/// dropped whole, and never one of which the peer has a part already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenSlow {
+    /// The connection is reset, with [`SlowConsumer`](crate::CloseReason::SlowConsumer).
+    #[default]
+    Disconnect,
+    /// The write is dropped: the peer gets what is oldest, without a gap in it, and then what is new again.
+    DropNew,
+    /// The oldest that wait are dropped until there is room: the peer gets what is newest.
+    DropOld,
+    /// From the high watermark on a write with a key ([`write_keyed`](crate::Conn::write_keyed)) takes
+    /// the place of the one with this key that waits: the peer gets the last of each. One for which there
+    /// is neither such a place nor room closes the connection, as with `Disconnect`.
+    Coalesce,
+    /// From the high watermark on nothing is read from the peer, and no frame handed on, until the queue has fallen to
+    /// the low one: who causes writes by what it sends, waits. What others write beyond the cap meanwhile
+    /// is dropped, as with `DropNew`.
+    Stall,
 }
 
 impl Options {
@@ -43,6 +69,7 @@ impl Options {
                 idle: Duration::MAX,
                 write: Duration::from_secs(60),
             },
+            when_slow: WhenSlow::Disconnect,
         }
     }
 
@@ -102,14 +129,22 @@ impl Options {
         self
     }
 
-    /// The most bytes that may wait to be sent. A write that the socket does not take and that does
-    /// not fit closes the connection with [`SlowConsumer`](crate::CloseReason::SlowConsumer).
+    /// The most bytes that may wait to be sent. What becomes of a write that the socket does not take and
+    /// that does not fit, [`when_slow`](Self::when_slow) says.
     ///
     /// Each waiting write counts for its length and the record of it
     /// ([`WRITE_COST`](Self::WRITE_COST)), so the cap bounds memory whatever the size of the writes.
     #[must_use]
     pub const fn cap(mut self, bytes: usize) -> Options {
         self.cap = bytes;
+        self
+    }
+
+    /// What becomes of writes to a peer that reads too slowly. Unless this says otherwise, the
+    /// connection is reset.
+    #[must_use]
+    pub const fn when_slow(mut self, policy: WhenSlow) -> Options {
+        self.when_slow = policy;
         self
     }
 

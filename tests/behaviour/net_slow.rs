@@ -53,7 +53,7 @@ fn the_watermarks_are_told() {
         match session.write(chunk.clone()).wait().unwrap() {
             Pressure::Low => {}
             Pressure::High => break,
-            Pressure::Closed => panic!("High comes before Closed"),
+            pressure => panic!("High comes before {pressure:?}"),
         }
     }
     let stream = client.stream().try_clone().unwrap();

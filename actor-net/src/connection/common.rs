@@ -28,6 +28,10 @@ impl Common {
         *self.lock()
     }
 
+    pub(super) fn count_lagged(&self, missed: u64) {
+        self.lock().lagged += missed;
+    }
+
     pub(super) fn count(&self, why: &CloseReason) {
         self.lock().count(why);
     }

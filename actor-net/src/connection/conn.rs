@@ -29,6 +29,9 @@ pub enum Pressure {
     /// At the high watermark or above: better wait for
     /// [`writable`](crate::Connection::writable) before writing more.
     High,
+    /// At the [cap](crate::Options::cap): the bytes were dropped, and
+    /// [`lagged`](crate::Connection::lagged) will tell so.
+    Dropped,
     /// The connection has ended, perhaps by this very write; the bytes were dropped.
     /// [`closed`](crate::Connection::closed) says why. Or the handler that writes was
     /// [condemned](actor_core::Spawn::stall).
@@ -43,14 +46,33 @@ impl Conn {
     /// Queues bytes to be sent. Never waits; empty writes do nothing.
     ///
     /// If the [cap](crate::Options::cap) would be exceeded, by what the socket does not take, the
-    /// connection is reset and ends with [`CloseReason::SlowConsumer`].
+    /// connection is reset and ends with [`CloseReason::SlowConsumer`], unless the
+    /// [options](crate::Options::when_slow) say otherwise.
     ///
     /// A `Bytes` is shared, not copied: what goes to many connections needs to be made once.
     pub fn write(&mut self, bytes: impl Into<Bytes>) -> Pressure {
         if is_condemned() {
             return Pressure::Closed;
         }
-        self.shared.write(bytes.into())
+        self.shared.write(bytes.into(), None)
+    }
+
+    /// The same, with a key for peers that read too slowly: with [`WhenSlow::Coalesce`](crate::WhenSlow)
+    /// it takes the place of the write with this key that waits.
+    pub fn write_keyed(&mut self, key: u64, bytes: impl Into<Bytes>) -> Pressure {
+        if is_condemned() {
+            return Pressure::Closed;
+        }
+        self.shared.write(bytes.into(), Some(key))
+    }
+
+    /// For another incarnation.
+    pub(crate) fn again(&self) -> Conn {
+        Conn { shared: self.shared.clone() }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// How many bytes wait to be sent; what the kernel has taken is not counted.

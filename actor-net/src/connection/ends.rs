@@ -24,6 +24,8 @@ pub struct Ends {
     pub protocol: u64,
     /// [`CloseReason::SlowConsumer`].
     pub slow_consumer: u64,
+    /// [`CloseReason::OverBudget`].
+    pub over_budget: u64,
     /// [`Deadline::FirstByte`].
     pub first_byte: u64,
     /// [`Deadline::Handshake`].
@@ -34,6 +36,9 @@ pub struct Ends {
     pub idle: u64,
     /// [`Deadline::Write`].
     pub write: u64,
+    /// Not ends: writes that were dropped for peers that read too slowly, as far as their actors were
+    /// told ([`Connection::lagged`](crate::Connection::lagged)).
+    pub lagged: u64,
 }
 
 impl Ends {
@@ -50,6 +55,7 @@ impl Ends {
             CloseReason::ActorFailed => &mut self.actor_failed,
             CloseReason::Protocol(_) => &mut self.protocol,
             CloseReason::SlowConsumer { .. } => &mut self.slow_consumer,
+            CloseReason::OverBudget { .. } => &mut self.over_budget,
             CloseReason::Expired(Deadline::FirstByte) => &mut self.first_byte,
             CloseReason::Expired(Deadline::Handshake) => &mut self.handshake,
             CloseReason::Expired(Deadline::Frame) => &mut self.frame,

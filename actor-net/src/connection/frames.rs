@@ -1,8 +1,11 @@
 //! From bytes to the actor's methods, by way of its codec.
 
+use std::cell::Cell;
+
 use actor_core::Context;
 
 use super::Connection;
+use super::inbox::Unused;
 use super::reason::CloseReason;
 use super::shared::Shared;
 use crate::codec::{Codec, Decoded};
@@ -16,6 +19,8 @@ pub(super) struct Frames<'a, C: Connection> {
     pub(super) left: usize,
     /// A frame has come to its end.
     pub(super) ended: bool,
+    /// The connection may be ended while a handler runs.
+    pub(super) breakable: bool,
 }
 
 /// Why no more frames were handed on.
@@ -40,14 +45,14 @@ enum Step<E> {
 }
 
 impl<C: Connection> Frames<'_, C> {
-    /// Says how many bytes are used up, and why it went no further.
-    pub(super) fn decode(&mut self, input: &mut [u8], eof: bool) -> (usize, Found) {
-        let mut at = 0;
+    /// Uses up what it can, and says why it went no further.
+    pub(super) fn decode(&mut self, mut unused: Unused<'_>, eof: bool) -> Found {
+        let (input, at) = unused.parts();
         let found = loop {
-            if self.left == 0 && (eof || at < input.len()) {
+            if self.left == 0 && (eof || at.get() < input.len()) {
                 break Found::Spent;
             }
-            match self.step(&mut at, input, eof) {
+            match self.step(at, input, eof) {
                 Step::Need => break Found::Need,
                 Step::Handed => self.ended = true,
                 Step::Used => {}
@@ -59,12 +64,12 @@ impl<C: Connection> Frames<'_, C> {
                 Step::Fatal(error) => {
                     self.refuse(&error);
                     self.shared.end(CloseReason::Protocol(error.to_string()));
-                    return (at, Found::End);
+                    return Found::End;
                 }
                 Step::End => {
                     self.shared.write_replies(self.codec);
                     self.shared.end(CloseReason::Eof);
-                    return (at, Found::End);
+                    return Found::End;
                 }
             }
             self.left = self.left.saturating_sub(1);
@@ -73,24 +78,27 @@ impl<C: Connection> Frames<'_, C> {
             }
         };
         self.shared.write_replies(self.codec);
-        (at, found)
+        found
     }
 
     /// Asks the codec once, and hands on what it finds. After this nothing is borrowed from it.
-    fn step(&mut self, at: &mut usize, input: &mut [u8], eof: bool) -> Step<<C::Codec as Codec>::Error> {
-        match self.codec.decode(&mut input[*at..], eof) {
+    fn step(&mut self, at: &Cell<usize>, input: &mut [u8], eof: bool) -> Step<<C::Codec as Codec>::Error> {
+        if self.breakable {
+            self.shared.set_last_words(self.codec.farewell(&CloseReason::ActorFailed));
+        }
+        match self.codec.decode(&mut input[at.get()..], eof) {
             Decoded::Need => Step::Need,
             Decoded::Frame { frame, used } => {
-                *at += used;
+                at.set(at.get() + used);
                 self.actor.frame(frame, self.ctx);
                 Step::Handed
             }
             Decoded::Used(used) => {
-                *at += used;
+                at.set(at.get() + used);
                 Step::Used
             }
             Decoded::Refused { error, used } => {
-                *at += used;
+                at.set(at.get() + used);
                 Step::Refused(error)
             }
             Decoded::Fatal(error) => Step::Fatal(error),

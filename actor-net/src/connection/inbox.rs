@@ -1,5 +1,7 @@
 //! Bytes that were read and are not used yet: a partial frame, or frames a turn had no budget for.
 
+use std::cell::Cell;
+
 /// The unused bytes of one connection. Has no memory of its own while there are none.
 #[derive(Default)]
 pub(super) struct Inbox {
@@ -10,8 +12,19 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    pub(super) fn bytes(&mut self) -> &mut [u8] {
+    fn bytes(&mut self) -> &mut [u8] {
         &mut self.bytes[self.start..]
+    }
+
+    /// What is here, to be decoded.
+    pub(super) fn take(&mut self) -> Unused<'_> {
+        Unused { inbox: self, read: None, used: Cell::new(0) }
+    }
+
+    /// What was just read, to be decoded where it is. There must be nothing before it.
+    pub(super) fn take_read<'a>(&'a mut self, read: &'a mut [u8]) -> Unused<'a> {
+        debug_assert!(self.is_empty());
+        Unused { inbox: self, read: Some(read), used: Cell::new(0) }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -27,11 +40,38 @@ impl Inbox {
         self.bytes.extend_from_slice(more);
     }
 
-    pub(super) fn consume(&mut self, used: usize) {
+    fn consume(&mut self, used: usize) {
         self.start += used;
         debug_assert!(self.start <= self.bytes.len());
         if self.is_empty() {
             *self = Inbox::default();
+        }
+    }
+}
+
+/// Bytes that are being decoded. What is not used when this is dropped, by a panic of a handler too, is
+/// in the inbox.
+pub(super) struct Unused<'a> {
+    inbox: &'a mut Inbox,
+    read: Option<&'a mut [u8]>,
+    used: Cell<usize>,
+}
+
+impl Unused<'_> {
+    /// All of them, and how many are used.
+    pub(super) fn parts(&mut self) -> (&mut [u8], &Cell<usize>) {
+        match &mut self.read {
+            Some(read) => (read, &self.used),
+            None => (self.inbox.bytes(), &self.used),
+        }
+    }
+}
+
+impl Drop for Unused<'_> {
+    fn drop(&mut self) {
+        match &self.read {
+            Some(read) => self.inbox.append(&read[self.used.get()..]),
+            None => self.inbox.consume(self.used.get()),
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The port of a connection: what its actor's turns do with the socket.
 
+mod kept;
+mod watch;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actor_core::Timer;
 use actor_core::port::{Again, Drain, MakePort, Port, Readiness, Ready};
@@ -12,7 +15,7 @@ use mio::net::TcpStream;
 
 use super::common::Common;
 use super::conn::Conn;
-use super::deadlines::{Deadline, Due, Seen};
+use super::deadlines::Seen;
 use super::draining::Draining;
 use super::frames::{Found, Frames};
 use super::inbox::Inbox;
@@ -20,9 +23,11 @@ use super::reason::{CloseReason, Ending};
 use super::scratch::{SIZE, Scratch};
 use super::shared::{Progress, Shared};
 use super::{Connection, HalfClosed};
-use crate::codec::{Codec, Stage};
+use crate::codec::Codec;
 use crate::driver::Berth;
 use crate::listener::Handshake;
+use kept::Slot;
+use watch::Watch;
 
 /// The most bytes one turn reads.
 const BYTES: usize = SIZE;
@@ -31,30 +36,36 @@ const BYTES: usize = SIZE;
 const FRAMES: usize = 16;
 
 /// The two halves of a connection that was accepted: for its actor's factory and for its cell.
-/// It has its berth already, with a driver; `handshake` is dropped when it is established, `held` when it is gone.
-pub(crate) fn accepted<C: Connection>(
+/// It has its berth already, with a driver; `handshake` is dropped when it is established, `held` when it is gone. An actor
+/// that is restarted goes on with the socket, up to `restarts` times.
+pub(crate) fn accepted<C: Connection, H: Send + 'static>(
     stream: TcpStream,
     peer: SocketAddr,
     common: Arc<Common>,
     berth: Berth,
     handshake: Handshake,
-    held: impl Send + 'static,
+    restarts: u32,
+    held: H,
 ) -> (Conn, MakePort<C>) {
     let shared = Arc::new(Shared::new(peer, Some(stream), common));
     shared.set_handshake(handshake);
     let conn = Conn::new(shared.clone());
-    let mut once = Some((shared, berth, held));
+    let mut once = Some((berth, held));
+    let slot = Arc::new(Slot::<C, H>::default());
     let make = move |readiness: Readiness| {
-        let (shared, berth, held) = once.take().expect("a connection's actor is never restarted");
+        // The peer may have nothing to say, and `opened` is due all the same.
+        readiness.set(Ready::WAKE);
+        let Some((berth, held)) = once.take() else {
+            return slot.next(&shared, readiness);
+        };
         shared.configure();
         // A new socket has room; if not, the first write finds out.
         shared.set_writable();
         if let Err(error) = shared.register(berth, &readiness) {
             shared.end(CloseReason::Io { kind: error.kind(), text: error.to_string() });
         }
-        // The peer may have nothing to say, and `opened` is due all the same.
-        readiness.set(Ready::WAKE);
-        boxed(ConnectionPort::<C, _>::new(shared, readiness, Phase::Fresh, held))
+        let port = ConnectionPort::new(shared.clone(), readiness, Phase::Fresh, Some(held));
+        if restarts == 0 { boxed(port) } else { slot.keep(port, restarts) }
     };
     (conn, Box::new(make))
 }
@@ -79,7 +90,7 @@ pub(crate) fn connecting<C: Connection>(
         }
         readiness.set(Ready::WAKE);
         let phase = Phase::Connecting { _deadline: Box::new(readiness.after(deadline)) };
-        boxed(ConnectionPort::<C, ()>::new(shared, readiness, phase, ()))
+        boxed(ConnectionPort::<C, ()>::new(shared, readiness, phase, None))
     };
     (conn, Box::new(make))
 }
@@ -99,6 +110,8 @@ enum Phase {
     Connecting { _deadline: Box<Option<Timer>> },
     /// Is there; the actor has not heard of it.
     Fresh,
+    /// The same, of an actor that was restarted.
+    Resumed(Box<Phase>),
     /// Reads.
     Open,
     /// The peer sends no more; frames that came before may still be unread.
@@ -131,38 +144,11 @@ struct ConnectionPort<C: Connection, H> {
     /// A whole frame has come.
     established: bool,
     phase: Phase,
-    _held: H,
-}
-
-/// The deadlines of a connection that has any just now, and the timer that is armed for the next.
-#[derive(Default)]
-struct Watch {
-    due: Due,
-    timer: Option<(Timer, Instant)>,
-}
-
-impl Watch {
-    fn note(&mut self, seen: Seen, shared: &Shared, readiness: &Readiness) -> Option<Deadline> {
-        let now = readiness.now();
-        let expired = self.due.note(seen, &shared.options().within, now);
-        if expired.is_none() {
-            self.arm(readiness, now);
-        }
-        expired
-    }
-
-    /// A timer that is early is left alone: when it fires this is called again.
-    fn arm(&mut self, readiness: &Readiness, now: Instant) {
-        let Some(next) = self.due.next() else { return };
-        if self.timer.as_ref().is_none_or(|(_, at)| *at <= now || *at > next) {
-            let timer = readiness.after(next.saturating_duration_since(now));
-            self.timer = timer.map(|timer| (timer, next));
-        }
-    }
+    _held: Option<H>,
 }
 
 impl<C: Connection, H> ConnectionPort<C, H> {
-    fn new(shared: Arc<Shared>, readiness: Readiness, phase: Phase, held: H) -> Self {
+    fn new(shared: Arc<Shared>, readiness: Readiness, phase: Phase, held: Option<H>) -> Self {
         ConnectionPort {
             shared,
             readiness,
@@ -229,7 +215,12 @@ impl<C: Connection, H> ConnectionPort<C, H> {
             self.shared.write_replies(self.codec.insert(actor.codec()));
             actor.opened(ctx);
         }
+        if let Phase::Resumed(phase) = &mut self.phase {
+            self.phase = std::mem::replace(phase, Phase::Open);
+            actor.resumed(ctx);
+        }
         self.flush();
+        self.tell_lagged(actor, ctx);
         if !ctx.is_stopping() && self.shared.eased() {
             actor.writable(ctx);
         }
@@ -248,17 +239,16 @@ impl<C: Connection, H> ConnectionPort<C, H> {
 
     /// Reads and decodes until the socket has no more, the budget is spent or the end has come.
     fn read(&mut self, seen: &mut Seen, actor: &mut C, ctx: &mut Context<C>) -> Again {
-        let Some(mut codec) = self.codec.take() else {
+        let Some(codec) = &mut self.codec else {
             return Again::No;
         };
-        let mut frames =
-            Frames { shared: &self.shared, codec: &mut codec, actor, ctx, left: FRAMES, ended: false };
+        let (shared, breakable) = (&self.shared, self.shared.is_breakable());
+        let mut frames = Frames { shared, codec, actor, ctx, left: FRAMES, ended: false, breakable };
         let mut scratch = None;
         let mut bytes = BYTES;
         let found = loop {
             if !self.hungry {
-                let (used, found) = frames.decode(self.inbox.bytes(), self.eof);
-                self.inbox.consume(used);
+                let found = frames.decode(self.inbox.take(), self.eof);
                 if found != Found::Need {
                     break found;
                 }
@@ -280,18 +270,16 @@ impl<C: Connection, H> ConnectionPort<C, H> {
                     (self.heard, seen.heard) = (true, true);
                     bytes -= n;
                     self.hungry = false;
-                    // What came in one piece is decoded where it is; only the rest is copied.
-                    let mut used = 0;
                     if self.inbox.is_empty() {
-                        let found;
-                        (used, found) = frames.decode(&mut scratch[..n], false);
+                        // What came in one piece is decoded where it is; only the rest is copied.
+                        let found = frames.decode(self.inbox.take_read(&mut scratch[..n]), false);
                         self.hungry = found == Found::Need;
                         if found != Found::Need {
-                            self.inbox.append(&scratch[used..n]);
                             break found;
                         }
+                    } else {
+                        self.inbox.append(&scratch[..n]);
                     }
-                    self.inbox.append(&scratch[used..n]);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
                 Err(error) => {
@@ -304,11 +292,15 @@ impl<C: Connection, H> ConnectionPort<C, H> {
             self.shared.established();
         }
         seen.anew = frames.ended;
-        self.codec = Some(codec);
         match found {
             Found::Need => self.all_read(actor, ctx),
             Found::Spent => return Again::Yes,
             Found::End => {}
+        }
+        if breakable {
+            // The last frame may have changed the protocol.
+            let words = self.codec.as_ref().and_then(|codec| codec.farewell(&CloseReason::ActorFailed));
+            self.shared.set_last_words(words);
         }
         Again::No
     }
@@ -349,62 +341,25 @@ impl<C: Connection, H> ConnectionPort<C, H> {
             if why.ending() != Ending::Flush || connecting {
                 self.shared.close_socket(why.ending() == Ending::Reset);
             }
+            self.tell_lagged(actor, ctx);
             actor.closed(&why, ctx);
             ctx.stop();
         }
         true
     }
 
-    /// What is expected of the peer, as far as it is the peer's part.
-    fn expected(&self) -> Option<Deadline> {
-        if !matches!(self.phase, Phase::Open) || self.shared.is_paused() {
-            return None;
+    fn tell_lagged(&self, actor: &mut C, ctx: &mut Context<C>) {
+        let missed = if ctx.is_stopping() { 0 } else { self.shared.take_lagged() };
+        if missed > 0 {
+            actor.lagged(missed, ctx);
         }
-        match self.codec.as_ref()?.stage() {
-            Stage::Handshake => Some(Deadline::Handshake),
-            Stage::Frame => Some(Deadline::Frame),
-            Stage::Between if !self.heard => Some(Deadline::FirstByte),
-            Stage::Between => (!self.inbox.is_empty()).then_some(Deadline::Frame),
-        }
-    }
-
-    /// Stores what is due, and says what has been for too long.
-    fn watch(&mut self, mut seen: Seen) -> Option<Deadline> {
-        if let Phase::Connecting { .. } = self.phase {
-            return None; // It has a deadline of its own.
-        }
-        let within = &self.shared.options().within;
-        seen.expected = self.expected().filter(|what| within.limits(*what));
-        (seen.waits, seen.sent) = self.shared.outbound();
-        if self.watch.is_none() {
-            let writes = seen.waits && within.limits(Deadline::Write);
-            if seen.expected.is_none() && !writes && !within.limits(Deadline::Idle) {
-                return None;
-            }
-            self.watch = Some(Box::default());
-        }
-        self.watch.as_mut()?.note(seen, &self.shared, &self.readiness)
-    }
-
-    /// At the end of a turn, when something is left for the socket; the actor cannot be told of the end.
-    fn watch_writes(&mut self) {
-        if self.shared.options().within.limits(Deadline::Write) && self.watch(Seen::default()).is_some() {
-            self.wake();
-        }
-    }
-
-    /// The peer was too slow.
-    fn expire(&mut self, deadline: Deadline) {
-        let why = CloseReason::Expired(deadline);
-        self.say_farewell(&why);
-        self.shared.end(why);
     }
 
     fn say_farewell(&mut self, why: &CloseReason) {
         if let Some(codec) = &mut self.codec
             && let Some(words) = codec.farewell(why)
         {
-            self.shared.write(words);
+            self.shared.write(words, None);
         }
     }
 
@@ -441,8 +396,12 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
     }
 
     fn turn_ended(&mut self) {
-        if let Phase::Connecting { .. } | Phase::Fresh | Phase::Open | Phase::Eof | Phase::HalfClosed =
-            self.phase
+        if let Phase::Connecting { .. }
+        | Phase::Fresh
+        | Phase::Resumed(_)
+        | Phase::Open
+        | Phase::Eof
+        | Phase::HalfClosed = self.phase
         {
             self.flush();
             if self.shared.needs_turn() {
@@ -481,12 +440,15 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
 
     fn breaker(&self) -> Option<Box<dyn FnOnce() + Send>> {
         let shared = self.shared.clone();
-        Some(Box::new(move || shared.fail()))
+        shared.set_breakable();
+        Some(Box::new(move || shared.fail(None)))
     }
 }
 
 impl<C: Connection, H> Drop for ConnectionPort<C, H> {
     fn drop(&mut self) {
-        self.shared.fail();
+        let connected = !matches!(self.phase, Phase::Connecting { .. });
+        let codec = self.codec.as_ref().filter(|_| connected);
+        self.shared.fail(codec.and_then(|codec| codec.farewell(&CloseReason::ActorFailed)));
     }
 }

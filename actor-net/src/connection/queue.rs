@@ -1,7 +1,7 @@
 //! The bytes that wait to be sent. Does no input or output of its own: it is flushed into whatever
 //! takes a vectored write.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IoSlice, Write};
 
 use bytes::{Buf, Bytes};
@@ -24,6 +24,12 @@ pub(crate) struct Queue {
     pressed: bool,
     /// Some were sent since that was asked last.
     sent: bool,
+    /// A part of the first is sent, so it cannot be dropped.
+    begun: bool,
+    /// How many writes have left the queue, ever: where the first stands among all.
+    gone: u64,
+    /// Where the last write of each key stands.
+    keyed: BTreeMap<u64, u64>,
 }
 
 /// How far a flush came.
@@ -49,9 +55,19 @@ impl Queue {
         self.writes.is_empty()
     }
 
+    /// What it costs to keep what waits.
+    pub(crate) fn cost(&self) -> usize {
+        self.bytes + self.writes.len() * Options::WRITE_COST
+    }
+
+    /// Whether the high watermark was reached, and the low one not since.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.pressed
+    }
+
     /// Whether `write` would bring the queue over its cap.
     pub(crate) fn is_over(&self, write: &Bytes, options: &Options) -> bool {
-        self.bytes + write.len() + (self.writes.len() + 1) * Options::WRITE_COST > options.cap
+        self.cost() + write.len() + Options::WRITE_COST > options.cap
     }
 
     /// Adds to the end. Says whether the queue is at the high watermark or above.
@@ -63,6 +79,53 @@ impl Queue {
         let high = self.bytes >= options.high;
         self.pressed |= high;
         high
+    }
+
+    /// The same, for a write whose place another of its key may take later.
+    pub(crate) fn push_keyed(&mut self, key: u64, write: Bytes, options: &Options) -> bool {
+        let (gone, at) = (self.gone, self.gone + self.writes.len() as u64);
+        if !write.is_empty() {
+            self.keyed.insert(key, at);
+            // Keys whose writes have gone are forgotten when there are more of them than others.
+            if self.keyed.len() > 2 * self.writes.len() + 16 {
+                self.keyed.retain(|_, at| *at >= gone);
+            }
+        }
+        self.push(write, options)
+    }
+
+    /// Puts the write in the place of the one with its key that waits, if there is such a one; gives it
+    /// back otherwise.
+    pub(crate) fn replace(&mut self, key: u64, write: Bytes) -> Result<(), Bytes> {
+        let at = self.keyed.get(&key).and_then(|at| at.checked_sub(self.gone));
+        let begun = at == Some(0) && self.begun;
+        match at.and_then(|at| self.writes.get_mut(usize::try_from(at).ok()?)) {
+            Some(old) if !begun && !write.is_empty() => {
+                self.bytes = self.bytes - old.len() + write.len();
+                *old = write;
+                Ok(())
+            }
+            _ => Err(write),
+        }
+    }
+
+    /// Drops the oldest write of which nothing is sent; false if there is none.
+    pub(crate) fn drop_oldest(&mut self) -> bool {
+        let first = usize::from(self.begun);
+        let Some(write) = self.writes.remove(first) else { return false };
+        self.bytes -= write.len();
+        self.gone += 1;
+        true
+    }
+
+    /// Drops the newest write of which nothing is sent; false if there is none.
+    pub(crate) fn drop_newest(&mut self) -> bool {
+        if self.writes.len() <= usize::from(self.begun) {
+            return false;
+        }
+        let write = self.writes.pop_back();
+        self.bytes -= write.map_or(0, |write| write.len());
+        true
     }
 
     /// Whether the queue has fallen to the low watermark since it was at the high one.
@@ -83,7 +146,7 @@ impl Queue {
 
     /// Drops what waits.
     pub(crate) fn clear(&mut self) {
-        *self = Queue::default();
+        *self = Queue { gone: self.gone + self.writes.len() as u64, ..Queue::default() };
     }
 
     /// Writes until nothing waits, the other side takes no more or the budget is spent.
@@ -105,7 +168,7 @@ impl Queue {
             }
         }
         // Most connections are idle most of the time; an allocation costs less than the call above.
-        self.writes = VecDeque::new();
+        (self.writes, self.keyed) = (VecDeque::new(), BTreeMap::new());
         Flush::Empty
     }
 
@@ -133,9 +196,12 @@ impl Queue {
             };
             if n < first.len() {
                 first.advance(n);
+                self.begun = true;
                 return;
             }
             n -= first.len();
+            self.begun = false;
+            self.gone += 1;
             self.writes.pop_front();
         }
     }
@@ -218,6 +284,61 @@ mod tests {
         let mut peer = Peer { each: usize::MAX, calls: 1000, got: Vec::new() };
         assert!(matches!(queue.flush(&mut peer), Flush::Empty));
         assert!(queue.writes.capacity() == 0 && queue.bytes() == 0);
+    }
+
+    /// What a queue would send.
+    fn all(queue: &mut Queue) -> String {
+        let mut peer = Peer { each: usize::MAX, calls: 1000, got: Vec::new() };
+        assert!(matches!(queue.flush(&mut peer), Flush::Empty));
+        assert_eq!(queue.cost(), 0);
+        String::from_utf8(peer.got).expect("what was put in")
+    }
+
+    fn filled() -> Queue {
+        let mut queue = Queue::default();
+        for write in ["first ", "second ", "third "] {
+            queue.push_keyed(write.len() as u64, Bytes::from_static(write.as_bytes()), &Options::new());
+        }
+        queue
+    }
+
+    #[test]
+    fn the_oldest_and_the_newest_can_be_dropped_but_not_what_is_begun() {
+        let mut queue = filled();
+        assert!(queue.drop_oldest());
+        assert!(queue.drop_newest());
+        assert_eq!(all(&mut queue), "second ");
+
+        let mut queue = filled();
+        let mut peer = Peer { each: 2, calls: 1, got: Vec::new() };
+        assert!(matches!(queue.flush(&mut peer), Flush::Blocked));
+        assert!(queue.drop_oldest());
+        assert!(queue.drop_newest());
+        assert!(!queue.drop_oldest());
+        assert!(!queue.drop_newest());
+        assert_eq!(all(&mut queue), "rst ");
+    }
+
+    #[test]
+    fn a_write_takes_the_place_of_the_last_with_its_key() {
+        // The first and the third have the same.
+        let mut queue = filled();
+        assert_eq!(queue.replace(6, Bytes::from_static(b"new ")), Ok(()));
+        assert_eq!(queue.replace(1, Bytes::from_static(b"x")), Err(Bytes::from_static(b"x")));
+        assert!(queue.drop_oldest());
+        assert_eq!(queue.replace(7, Bytes::from_static(b"2nd ")), Ok(()));
+        assert_eq!(all(&mut queue), "2nd new ");
+        assert!(queue.replace(7, Bytes::from_static(b"gone")).is_err());
+    }
+
+    #[test]
+    fn a_write_that_is_begun_keeps_its_place() {
+        let mut queue = Queue::default();
+        queue.push_keyed(1, Bytes::from_static(b"begun "), &Options::new());
+        let mut peer = Peer { each: 1, calls: 1, got: Vec::new() };
+        assert!(matches!(queue.flush(&mut peer), Flush::Blocked));
+        let new = Bytes::from_static(b"new");
+        assert_eq!(queue.replace(1, new.clone()), Err(new));
     }
 
     proptest! {

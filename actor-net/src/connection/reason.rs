@@ -29,6 +29,14 @@ pub enum CloseReason {
         /// The [cap](crate::Options::cap).
         cap: usize,
     },
+    /// The peer reads more slowly than it is written to, and all connections together have as many bytes
+    /// waiting as they may. The socket was reset.
+    OverBudget {
+        /// How many bytes waited for this one.
+        queued: usize,
+        /// The [budget](crate::Budget).
+        budget: usize,
+    },
     /// What the peer sent makes no sense to the codec; the text of its error.
     Protocol(String),
     /// The peer took too long for something, which the protocol has told it where it has a word for
@@ -80,7 +88,9 @@ impl CloseReason {
             }
             CloseReason::Expired(Deadline::Write) => Ending::Reset,
             CloseReason::Expired(_) => Ending::Flush,
-            CloseReason::SlowConsumer { .. } | CloseReason::Aborted => Ending::Reset,
+            CloseReason::SlowConsumer { .. } | CloseReason::OverBudget { .. } | CloseReason::Aborted => {
+                Ending::Reset
+            }
             CloseReason::Reset
             | CloseReason::TimedOut
             | CloseReason::Io { .. }
@@ -91,7 +101,8 @@ impl CloseReason {
 
     /// Whether an operator should hear of it: someone misbehaves.
     pub(crate) fn is_misbehaviour(&self) -> bool {
-        matches!(self, CloseReason::SlowConsumer { .. } | CloseReason::Protocol(_) | CloseReason::Expired(_))
+        use CloseReason::{Expired, OverBudget, Protocol, SlowConsumer};
+        matches!(self, SlowConsumer { .. } | OverBudget { .. } | Protocol(_) | Expired(_))
     }
 }
 
@@ -106,6 +117,11 @@ impl fmt::Display for CloseReason {
                 f,
                 "slow consumer: {queued} bytes wait for the peer to read and the cap is {cap}; \
                  raise Options::cap if peers may lag further behind"
+            ),
+            CloseReason::OverBudget { queued, budget } => write!(
+                f,
+                "slow consumer: {queued} bytes wait for the peer to read, and with those of others they are \
+                 more than the budget of {budget}; find out who does not read, or raise the Budget"
             ),
             CloseReason::Protocol(error) => write!(f, "the peer broke the protocol: {error}"),
             CloseReason::Expired(deadline) => write!(f, "the peer {deadline} in time"),

@@ -1,27 +1,29 @@
 //! What a connection's port and the actor's handle have in common: the socket and its write queue.
 //!
-//! Both are used in the actor's turns only, so the lock is free whenever it is taken; it is there
-//! because safe code cannot know that. It is never held while code of the user's runs.
+//! Both are used in the actor's turns only, and so is the lock, but for what a [room](crate::Room)
+//! writes. It is never held while code of the user's runs.
+
+mod writing;
 
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use actor_core::port::Readiness;
 use bytes::Bytes;
 use mio::net::TcpStream;
 
-use super::Pressure;
 use super::common::Common;
 use super::queue::{Flush, Queue};
 use super::reason::{CloseReason, Ending};
-use crate::codec::Codec;
 use crate::driver::{Berth, Source};
 use crate::listener::Handshake;
 use crate::options::Options;
+use crate::room::Seat;
 
 /// The shared part of one connection.
-pub(super) struct Shared {
+pub(crate) struct Shared {
     peer: SocketAddr,
     common: Arc<Common>,
     state: Mutex<State>,
@@ -38,6 +40,17 @@ struct State {
     reading: Reading,
     /// Until the connection is established.
     handshake: Option<Handshake>,
+    /// How many writes were dropped that the actor has not been told of.
+    lagged: u64,
+    /// What the queue counts for in the budget.
+    charged: usize,
+    /// Whom to flag when somebody else than the actor has written.
+    readiness: Option<Readiness>,
+    /// The rooms it is in.
+    seats: Vec<Seat>,
+    /// It may be broken off while a handler runs; and what to tell the peer then.
+    breakable: bool,
+    last_words: Option<Box<Bytes>>,
 }
 
 /// Whether what comes in is looked at.
@@ -80,6 +93,20 @@ impl State {
                 }
                 Progress::Broken
             }
+        }
+    }
+
+    /// Says that this was all, and throws away what has come: what is unread when a socket is closed has the
+    /// kernel send a reset, and that would take the last words with it.
+    fn hang_up(&self) {
+        const READS: usize = 16;
+        let Some(socket) = &self.socket else { return };
+        if socket.shutdown(Shutdown::Write).is_ok() {
+            let mut unread = [0; 4096];
+            let _ = (0..READS).try_for_each(|_| match (&mut &**socket).read(&mut unread) {
+                Ok(1..) => Ok(()),
+                _ => Err(()),
+            });
         }
     }
 
@@ -131,52 +158,26 @@ impl Shared {
         self.lock().queue.bytes()
     }
 
-    /// Queues a write. Over the cap it first offers the socket what is there, since a burst within
-    /// one turn does not make a consumer slow; only what the socket refuses counts.
-    pub(super) fn write(&self, write: Bytes) -> Pressure {
+    /// Takes a seat in a room, unless the connection has ended or has `one` there.
+    pub(crate) fn sit(&self, seat: Seat, one: impl Fn(&Seat) -> bool) -> bool {
         let mut state = self.lock();
-        if state.is_closed() {
-            return Pressure::Closed;
+        if state.is_closed() || state.seats.iter().any(one) {
+            return false;
         }
-        if state.queue.is_over(&write, self.options()) {
-            state.flush();
-            if state.is_closed() {
-                return Pressure::Closed;
-            }
-        }
-        if state.queue.is_over(&write, self.options()) {
-            // One write may be larger than the cap; what counts is what the socket leaves of it.
-            let alone = state.queue.is_empty();
-            let mut queued = state.queue.bytes();
-            if alone {
-                state.queue.push(write, self.options());
-                while state.flush() == Progress::Spent {}
-                if state.is_closed() {
-                    return Pressure::Closed;
-                }
-                queued = state.queue.bytes();
-                if queued <= self.options().cap {
-                    let high = queued >= self.options().high;
-                    return if high { Pressure::High } else { Pressure::Low };
-                }
-            }
-            drop(state);
-            self.end(CloseReason::SlowConsumer { queued, cap: self.options().cap });
-            return Pressure::Closed;
-        }
-        if state.queue.push(write, self.options()) { Pressure::High } else { Pressure::Low }
+        state.seats.push(seat);
+        true
     }
 
-    /// Queues what the codec has to say by itself.
-    pub(super) fn write_replies(&self, codec: &mut impl Codec) {
-        if let Some(replies) = codec.replies() {
-            self.write(replies);
-        }
+    /// Gives the seat back that is `the` one.
+    pub(crate) fn stand_up(&self, the: impl Fn(&Seat) -> bool) -> Option<Seat> {
+        let mut state = self.lock();
+        let at = state.seats.iter().position(the)?;
+        Some(state.seats.swap_remove(at))
     }
 
     /// Ends the connection, logs it and says true, unless it has ended already.
     pub(super) fn end(&self, reason: CloseReason) -> bool {
-        {
+        let seats = {
             let mut state = self.lock();
             if let Status::Ended(_) = state.status {
                 return false;
@@ -185,6 +186,10 @@ impl Shared {
             if reason.ending() != Ending::Flush {
                 state.queue.clear();
             }
+            std::mem::take(&mut state.seats)
+        };
+        for seat in seats {
+            seat.leave();
         }
         self.common.count(&reason);
         // Without the lock: what listens to events is foreign code.
@@ -216,18 +221,6 @@ impl Shared {
         }
     }
 
-    /// Whether the queue has fallen to the low watermark since it was at the high one; says so once.
-    pub(super) fn eased(&self) -> bool {
-        let mut state = self.lock();
-        !state.is_closed() && state.queue.eased(self.options())
-    }
-
-    /// Whether the port has something to tell the actor that only a turn of its own can.
-    pub(super) fn needs_turn(&self) -> bool {
-        let state = self.lock();
-        state.is_closed() || state.queue.has_eased(self.options()) || state.reading == Reading::Resumed
-    }
-
     pub(super) fn pause(&self) {
         self.lock().reading = Reading::Paused;
     }
@@ -245,11 +238,15 @@ impl Shared {
         if state.reading == Reading::Resumed {
             state.reading = Reading::On;
         }
-        state.reading == Reading::On && !matches!(state.status, Status::Ended(_))
+        state.reading == Reading::On
+            && !state.stalls(self.options())
+            && !matches!(state.status, Status::Ended(_))
     }
 
+    /// Whether the actor, or what its peer does not read, keeps the port from reading.
     pub(super) fn is_paused(&self) -> bool {
-        self.lock().reading == Reading::Paused
+        let state = self.lock();
+        state.reading == Reading::Paused || state.stalls(self.options())
     }
 
     /// Whether bytes wait to be sent, and whether some were sent since this was asked last.
@@ -261,7 +258,9 @@ impl Shared {
     /// Whether no more frames are to be handed on.
     pub(super) fn wants_no_more(&self) -> bool {
         let state = self.lock();
-        state.reading == Reading::Paused || matches!(state.status, Status::Ended(_))
+        state.reading == Reading::Paused
+            || state.stalls(self.options())
+            || matches!(state.status, Status::Ended(_))
     }
 
     pub(super) fn set_handshake(&self, handshake: Handshake) {
@@ -279,8 +278,10 @@ impl Shared {
         self.lock().socket = Some(Source::new(socket));
     }
 
-    pub(super) fn register(&self, berth: Berth, readiness: &actor_core::port::Readiness) -> io::Result<()> {
-        match &mut self.lock().socket {
+    pub(super) fn register(&self, berth: Berth, readiness: &Readiness) -> io::Result<()> {
+        let mut state = self.lock();
+        state.readiness = Some(readiness.clone());
+        match &mut state.socket {
             Some(socket) => socket.register(berth, readiness.clone()),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
@@ -288,18 +289,6 @@ impl Shared {
 
     pub(super) fn set_writable(&self) {
         self.lock().writable = true;
-    }
-
-    /// Sends what the socket takes. Without anything queued this costs a look.
-    pub(super) fn flush(&self) -> Progress {
-        let mut state = self.lock();
-        if state.queue.is_empty() {
-            return match state.status {
-                Status::Broken(_) => Progress::Broken,
-                _ => Progress::Empty,
-            };
-        }
-        state.flush()
     }
 
     /// Reads once. `Ok(0)` is the end of the stream.
@@ -359,10 +348,37 @@ impl Shared {
         state.socket.as_ref().is_some_and(|socket| socket.shutdown(Shutdown::Write).is_ok())
     }
 
-    /// The actor is not there any more. Says nothing if the end is known already.
-    pub(super) fn fail(&self) {
+    /// The actor is not there any more. Says nothing if the end is known already, and to the peer what there is
+    /// to say: `words`, or else what was [set](Self::set_last_words). They go out if the socket takes them now.
+    pub(super) fn fail(&self, words: Option<Bytes>) {
+        {
+            let mut state = self.lock();
+            let set = state.last_words.take().map(|words| *words);
+            if let Some(words) = words.or(set)
+                && !state.is_closed()
+            {
+                // Behind what waits, of which the peer may have a part.
+                state.queue.push(words, self.options());
+                if state.flush() == Progress::Empty {
+                    state.hang_up();
+                }
+            }
+        }
         self.end(CloseReason::ActorFailed);
         self.close_socket(false);
+    }
+
+    /// What to tell the peer if the connection is broken off while a handler runs.
+    pub(super) fn set_last_words(&self, words: Option<Bytes>) {
+        self.lock().last_words = words.map(Box::new);
+    }
+
+    pub(super) fn set_breakable(&self) {
+        self.lock().breakable = true;
+    }
+
+    pub(super) fn is_breakable(&self) -> bool {
+        self.lock().breakable
     }
 
     /// Closes the socket. `reset` discards what the kernel still keeps for the peer.
@@ -371,6 +387,7 @@ impl Shared {
         let (socket, _handshake) = {
             let mut state = self.lock();
             state.queue.clear();
+            state.settle(self.options());
             (state.socket.take(), state.handshake.take())
         };
         if let Some(socket) = socket

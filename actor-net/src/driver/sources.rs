@@ -8,7 +8,8 @@ use actor_core::port::{Readiness, Ready};
 use mio::{Events, Interest, Token};
 use slab::Slab;
 
-use super::{Berth, WAKER, flags};
+use super::{Berth, MioDriver, WAKER, flags};
+use crate::budget::Budget;
 
 /// A token is a slot in its lower half and a generation in its upper half. The generation tells a
 /// source from the one that had the slot before, whose last events may still be under way.
@@ -117,6 +118,13 @@ impl<S: mio::event::Source> Source<S> {
         }
         self.registered = Some((berth, token));
         Ok(())
+    }
+}
+
+impl<S: mio::event::Source> Source<S> {
+    /// What the driver's connections may have waiting; `None` before it is registered.
+    pub(crate) fn budget(&self) -> Option<&Budget> {
+        self.registered.as_ref().map(|(driver, _)| &driver.budget)
     }
 }
 

@@ -187,11 +187,12 @@ impl Codec for Server {
         }
     }
 
-    fn farewell(&mut self, why: &CloseReason) -> Option<Bytes> {
+    fn farewell(&self, why: &CloseReason) -> Option<Bytes> {
         match why {
             CloseReason::Expired(Deadline::FirstByte | Deadline::Handshake | Deadline::Frame) => {
-                self.refuse(&Error::Late, false);
-                self.replies()
+                let mut words = BytesMut::new();
+                response::refusal(&Error::Late, false, &mut words);
+                Some(words.freeze())
             }
             _ => None,
         }

@@ -32,6 +32,8 @@ impl Acceptor {}
 pub(super) struct Plan<F> {
     pub(super) common: Arc<Common>,
     pub(super) admission: Arc<Admission>,
+    /// How often a connection's actor may be restarted, and go on with its socket.
+    pub(super) restarts: u32,
     /// The supervisor of the connections.
     pub(super) connections: SupervisorRef,
     pub(super) make: Arc<F>,
@@ -209,15 +211,15 @@ where
         let Some((place, handshake)) = self.plan.admission.admit(peer, ctx.system().now()) else {
             return;
         };
+        let (common, restarts) = (self.plan.common.clone(), self.plan.restarts);
         let spawned = self.placing.berth(ctx.system()).and_then(|berth| {
-            let common = self.plan.common.clone();
-            let (conn, port) = connection::accepted::<C>(stream, peer, common, berth, handshake, place);
+            let (conn, port) =
+                connection::accepted::<C, _>(stream, peer, common, berth, handshake, restarts, place);
             let make = self.plan.make.clone();
-            let mut conn = Some(conn);
-            let factory = move || make(conn.take().expect("an actor that is not restarted is made once"));
+            let factory = move || make(conn.again());
             ctx.system()
                 .actor(factory)
-                .restart(Restart::Temporary)
+                .restart(if restarts > 0 { Restart::Transient } else { Restart::Temporary })
                 .under(&self.plan.connections)
                 .stop_within(self.plan.common.options.longest_end())
                 .port(port)

@@ -169,8 +169,8 @@ impl Codec for Client {
         }
     }
 
-    fn farewell(&mut self, why: &CloseReason) -> Option<Bytes> {
-        match &mut self.stage {
+    fn farewell(&self, why: &CloseReason) -> Option<Bytes> {
+        match &self.stage {
             Stage::Handshake(_) => None,
             Stage::Messages(messages) => messages.farewell(why),
         }

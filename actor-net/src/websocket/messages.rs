@@ -93,21 +93,8 @@ impl Messages {
     }
 
     /// The Close that tells the peer why this side ends, unless one has gone out already.
-    pub(super) fn farewell(&mut self, why: &CloseReason) -> Option<Bytes> {
-        let (code, reason) = match why {
-            CloseReason::Shutdown => (1001, "the server shuts down"),
-            CloseReason::Expired(Deadline::Idle) => (1001, "nothing has come for too long"),
-            CloseReason::Expired(_) => (1008, "a message did not come in time"),
-            CloseReason::ActorFailed => (1011, "internal error"),
-            _ => return None,
-        };
-        if std::mem::replace(&mut self.closed, true) {
-            return None;
-        }
-        let close = Message::Close(Some(Close { code, reason }));
-        let encoded = close.encode(self.client, &mut self.replies);
-        debug_assert_eq!(encoded, Ok(()), "our own reasons are short");
-        self.replies()
+    pub(super) fn farewell(&self, why: &CloseReason) -> Option<Bytes> {
+        if self.closed { None } else { farewell(self.client, why) }
     }
 
     pub(super) fn decode<'a>(&'a mut self, input: &'a mut [u8], eof: bool) -> Decoded<Message<'a>, Error> {
@@ -268,6 +255,21 @@ impl Messages {
         };
         Decoded::Frame { frame, used }
     }
+}
+
+/// The Close that tells a peer why this side ends.
+pub(super) fn farewell(client: bool, why: &CloseReason) -> Option<Bytes> {
+    let (code, reason) = match why {
+        CloseReason::Shutdown => (1001, "the server shuts down"),
+        CloseReason::Expired(Deadline::Idle) => (1001, "nothing has come for too long"),
+        CloseReason::Expired(_) => (1008, "a message did not come in time"),
+        CloseReason::ActorFailed => (1011, "internal error"),
+        _ => return None,
+    };
+    let mut words = BytesMut::new();
+    let encoded = Message::Close(Some(Close { code, reason })).encode(client, &mut words);
+    debug_assert_eq!(encoded, Ok(()), "our own reasons are short");
+    Some(words.freeze())
 }
 
 impl Gathered {

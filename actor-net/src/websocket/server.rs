@@ -5,7 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::error::Error;
 use super::handshake::{self, ACCEPT, Origins};
 use super::message::Message;
-use super::messages::{Limits, Messages};
+use super::messages::{self, Limits, Messages};
 use crate::codec::{self, Codec, Decoded};
 use crate::connection::CloseReason;
 use crate::http::{self, Request};
@@ -84,22 +84,16 @@ impl Server {
     }
 }
 
-impl Server {
-    /// The actor may have accepted since.
-    fn begin_messages(&mut self) {
-        if std::mem::take(&mut self.accepted) {
-            self.stage = Stage::Messages(Messages::new(false, self.limits));
-        }
-    }
-}
-
 impl Codec for Server {
     type Frame<'a> = ServerFrame<'a>;
     type Output<'a> = Message<'a>;
     type Error = Error;
 
     fn decode<'a>(&'a mut self, input: &'a mut [u8], eof: bool) -> Decoded<ServerFrame<'a>, Error> {
-        self.begin_messages();
+        // The actor may have accepted since.
+        if std::mem::take(&mut self.accepted) {
+            self.stage = Stage::Messages(Messages::new(false, self.limits));
+        }
         let http = match &mut self.stage {
             Stage::Messages(messages) => {
                 return messages.decode(input, eof).map(ServerFrame::Message, |error| error);
@@ -145,11 +139,11 @@ impl Codec for Server {
         }
     }
 
-    fn farewell(&mut self, why: &CloseReason) -> Option<Bytes> {
-        self.begin_messages();
-        match &mut self.stage {
-            Stage::Http(http) => http.farewell(why),
+    fn farewell(&self, why: &CloseReason) -> Option<Bytes> {
+        match &self.stage {
             Stage::Messages(messages) => messages.farewell(why),
+            Stage::Http(_) if self.accepted => messages::farewell(false, why),
+            Stage::Http(http) => http.farewell(why),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The servers: `echo-server`, `chat-server`.
 
+use std::collections::HashMap;
 use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
+use actor_core::System;
 use actor_core::prelude::*;
-use actor_core::{ActorId, LookupError, System};
-use actor_net::{Bytes, Conn, Connection, Lines, Listener};
+use actor_net::{Bytes, Conn, Connection, Lines, Listener, Room};
 
 use crate::raw::Raw;
 
@@ -62,85 +64,39 @@ pub(crate) fn echo(workers: usize, port: u16, limit: Duration) -> Result<(), Box
 
 // ---- chat ----------------------------------------------------------------------------------------
 
-/// Passes lines on to its members.
-#[derive(Actor)]
-#[actor(mailbox = "unbounded")]
-struct Room {
-    members: Vec<(ActorId, MemberRef)>,
-}
-
-#[messages]
-impl Room {
-    /// Lets a member in, and tells it so.
-    #[message]
-    fn join(&mut self, member: MemberRef) {
-        // One that has gone already has told so, or is about to.
-        let _ = member.deliver(Bytes::from_static(b"OK\n")).tell();
-        self.members.push((member.id(), member));
-    }
-
-    /// Passes a line on to all, the one who says it too.
-    #[message]
-    fn say(&mut self, line: Bytes) {
-        for (_, member) in &self.members {
-            // One that has just gone hears nothing.
-            let _ = member.deliver(line.clone()).tell();
-        }
-    }
-
-    /// Lets a member go. The room stays, though nobody may be left in it.
-    #[message]
-    fn leave(&mut self, member: ActorId) {
-        self.members.retain(|(id, _)| *id != member);
-    }
-}
+/// The rooms that anybody has ever asked for.
+type Rooms = Arc<Mutex<HashMap<String, Room>>>;
 
 /// A connection, which is a room's member after its first line.
 #[derive(Actor)]
-#[actor(mailbox = "unbounded")]
 struct Member {
     conn: Conn,
-    room: Option<RoomRef>,
+    rooms: Rooms,
+    room: Option<Room>,
 }
 
 #[messages]
-impl Member {
-    /// Writes a line of the room.
-    #[message]
-    fn deliver(&mut self, line: Bytes) {
-        self.conn.write(line);
-    }
-
-    #[stopped]
-    fn leave(&mut self, ctx: &mut Context<Self>) {
-        if let Some(room) = self.room.take() {
-            let _ = room.leave(ctx.id()).tell();
-        }
-    }
-}
+impl Member {}
 
 impl Member {
     fn join(&mut self, line: &str, ctx: &mut Context<Self>) -> Result<(), Box<dyn Error>> {
         let name = line.strip_prefix("JOIN ").ok_or("the first line is JOIN and the name of a room")?;
-        let room = room(name, ctx)?;
-        room.join(ctx.me()).tell()?;
+        let room = self.room(name, ctx)?;
+        self.conn.write("OK\n");
+        room.join(&self.conn);
         self.room = Some(room);
         Ok(())
     }
-}
 
-/// The room of this name, a new one if need be.
-fn room(name: &str, ctx: &Context<Member>) -> Result<RoomRef, Box<dyn Error>> {
-    loop {
-        match ctx.system().lookup::<Room>(name) {
-            Err(LookupError::NotFound(_)) => {}
-            found => return Ok(found?),
+    /// The room of this name, a new one if need be.
+    fn room(&self, name: &str, ctx: &Context<Self>) -> Result<Room, SpawnError> {
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(room) = rooms.get(name) {
+            return Ok(room.clone());
         }
-        match ctx.system().actor(|| Room { members: Vec::new() }).name(name).spawn() {
-            // Somebody else was first.
-            Err(SpawnError::NameTaken(_)) => {}
-            spawned => return Ok(spawned?),
-        }
+        let room = Room::new(ctx.system())?;
+        rooms.insert(name.to_owned(), room.clone());
+        Ok(room)
     }
 }
 
@@ -153,7 +109,7 @@ impl Connection for Member {
 
     fn frame(&mut self, line: &str, ctx: &mut Context<Self>) {
         let done = match &self.room {
-            Some(room) => room.say(format!("{line}\n").into()).tell().map_err(Into::into),
+            Some(room) => room.cast(format!("{line}\n")).map_err(Into::into),
             None => self.join(line, ctx),
         };
         if let Err(error) = done {
@@ -165,5 +121,6 @@ impl Connection for Member {
 
 /// A server with rooms in which everybody hears what anybody says.
 pub(crate) fn chat(workers: usize, port: u16, limit: Duration) -> Result<(), Box<dyn Error>> {
-    serve(workers, port, limit, |conn| Member { conn, room: None })
+    let rooms = Rooms::default();
+    serve(workers, port, limit, move |conn| Member { conn, rooms: rooms.clone(), room: None })
 }
