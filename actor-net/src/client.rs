@@ -18,6 +18,7 @@ pub struct Client {
     deadline: Duration,
     name: Option<String>,
     under: Option<SupervisorRef>,
+    tls: Option<Box<connection::Tls>>,
 }
 
 impl Client {
@@ -25,10 +26,22 @@ impl Client {
     ///
     /// Takes an address, not a host name: looking one up blocks, which an actor must not.
     pub fn connect(peer: SocketAddr) -> Client {
-        Client { peer, options: Options::new(), deadline: Duration::from_secs(10), name: None, under: None }
+        let deadline = Duration::from_secs(10);
+        Client { peer, options: Options::new(), deadline, name: None, under: None, tls: None }
     }
 
-    /// How long the peer may take to accept.
+    /// Speaks TLS with a server that has a certificate for `name`, a DNS name or an address.
+    ///
+    /// # Errors
+    ///
+    /// If it is neither.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: &crate::tls::Client, name: &str) -> Result<Client, crate::tls::Error> {
+        self.tls = Some(Box::new(connection::Tls::new(tls.session(name)?)));
+        Ok(self)
+    }
+
+    /// How long the peer may take to accept, and to shake hands if there is TLS.
     pub fn deadline(mut self, limit: Duration) -> Client {
         self.deadline = limit;
         self
@@ -70,7 +83,7 @@ impl Client {
         make: impl FnOnce(Conn) -> C + Send + 'static,
     ) -> Result<C::Ref, SpawnError> {
         let common = Arc::new(Common::new(self.options));
-        let (conn, port) = connection::connecting::<C>(self.peer, common, self.deadline);
+        let (conn, port) = connection::connecting::<C>(self.peer, self.tls, common, self.deadline);
         let mut parts = Some((make, conn));
         let factory = move || {
             let (make, conn) = parts.take().expect("an actor that is not restarted is made once");

@@ -16,6 +16,8 @@ mod queue;
 mod reason;
 mod scratch;
 mod shared;
+#[cfg_attr(not(feature = "tls"), path = "connection/no_tls.rs")]
+mod tls;
 
 use actor_core::{Context, Messages};
 
@@ -26,9 +28,10 @@ pub use conn::{Conn, Pressure};
 pub use deadlines::Deadline;
 pub(crate) use deadlines::Within;
 pub use ends::Ends;
-pub(crate) use port::{accepted, connecting};
+pub(crate) use port::{Arrival, accepted, connecting};
 pub use reason::CloseReason;
 pub(crate) use shared::Shared;
+pub(crate) use tls::Tls;
 
 /// An actor that owns a connection: the methods its socket calls, beside those its messages call.
 ///
@@ -39,7 +42,7 @@ pub(crate) use shared::Shared;
 /// In the order of a connection's life: [`opened`](Self::opened); then [`frame`](Self::frame),
 /// [`refused`](Self::refused) and [`writable`](Self::writable) as it happens;
 /// [`half_closed`](Self::half_closed) at most once; and [`closed`](Self::closed) once, if the
-/// connection ends before the actor does. An actor that stops for another reason gets no `closed`;
+/// connection ends before the actor does: as the only one of them, if it never came to be. An actor that stops for another reason gets no `closed`;
 /// what must be done at the end of either belongs into `#[stopped]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say what to do with its connection",

@@ -55,6 +55,7 @@
 //! | [`Lines`], [`LineError`], [`LengthDelimited`], [`LengthError`] | those that end with a line break, or begin with their length |
 //! | [`http`] | HTTP/1.1, at either end |
 //! | [`websocket`] | WebSocket, at either end, and the HTTP before it |
+//! | `tls` | TLS beneath any codec, with the feature of that name |
 //! | [`Options`], [`WhenSlow`], [`Budget`], [`driver_within`] | limits and socket options |
 #![forbid(unsafe_code)]
 
@@ -68,6 +69,8 @@ mod listener;
 mod options;
 mod pool;
 mod room;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod websocket;
 
 pub use bytes::{Bytes, BytesMut};

@@ -51,6 +51,8 @@ pub struct Listener {
     restarts: u32,
     name: Option<String>,
     under: Option<SupervisorRef>,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::tls::Server>,
 }
 
 impl Listener {
@@ -106,8 +108,17 @@ impl Listener {
         socket.set_nonblocking(true)?;
         let addr = socket.local_addr()?;
         let options = Options::new();
-        let sockets = vec![socket];
-        Ok(Listener { sockets, addr, options, limits: Limits::new(), restarts: 0, name: None, under: None })
+        Ok(Listener {
+            sockets: vec![socket],
+            addr,
+            options,
+            limits: Limits::new(),
+            restarts: 0,
+            name: None,
+            under: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        })
     }
 
     /// The address it is bound to.
@@ -145,6 +156,13 @@ impl Listener {
     /// Limits and socket options of each connection.
     pub fn options(mut self, options: Options) -> Listener {
         self.options = options;
+        self
+    }
+
+    /// Speaks TLS with all who connect.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: &crate::tls::Server) -> Listener {
+        self.tls = Some(tls.clone());
         self
     }
 
@@ -200,6 +218,8 @@ impl Listener {
             restarts: self.restarts,
             connections,
             make: Arc::new(make),
+            #[cfg(feature = "tls")]
+            tls: self.tls,
         });
         let server = Server { addr: self.addr, supervisor, admission, common };
         let sharded = self.sockets.len() > 1;

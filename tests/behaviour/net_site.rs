@@ -62,10 +62,13 @@ pub struct Served {
 }
 
 pub fn serve() -> Served {
+    serve_at(Listener::bind("127.0.0.1:0").expect("a port"))
+}
+
+pub fn serve_at(listener: Listener) -> Served {
     let system = actor_net::builder().workers(2).build().expect("a system");
     let (ends, ended) = channel();
-    let server = Listener::bind("127.0.0.1:0")
-        .expect("a port")
+    let server = listener
         .options(Options::new().cap(256 << 10))
         .spawn(&system, move |conn| Site { conn, ends: ends.clone() })
         .expect("a server");

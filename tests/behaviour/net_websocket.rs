@@ -1,4 +1,5 @@
 //! WebSocket over real sockets: our client against our server, and what must be refused.
+#![allow(unreachable_pub)] // Shared by the files of a test binary, which has no outside.
 
 use std::io::Write;
 use std::sync::mpsc::{Sender, channel};
@@ -12,7 +13,7 @@ use crate::net_site::{MAX, Served, UPGRADE, is_served, serve};
 use crate::net_support::{Client as Raw, PATIENCE, eventually};
 
 #[derive(Clone, Debug, PartialEq)]
-enum Said {
+pub enum Said {
     Text(String),
     Binary(Vec<u8>),
 }
@@ -81,7 +82,7 @@ impl Connection for Visitor {
     }
 }
 
-fn said() -> impl Strategy<Value = Said> {
+pub fn said() -> impl Strategy<Value = Said> {
     let length = prop_oneof![8 => 0usize..200, 1 => 65_000usize..MAX];
     prop_oneof![
         "\\PC{0,100}".prop_map(Said::Text),
@@ -94,17 +95,22 @@ proptest! {
     #[test]
     fn what_a_client_says_comes_back(says in prop::collection::vec(said(), 1..20)) {
         let served = serve();
-        let (report, reported) = channel();
-        let what = says.clone();
-        Client::connect(served.server.local_addr())
-            .spawn(served.system(), move |conn| Visitor { conn, says: what, heard: Vec::new(), report })
-            .unwrap();
-        let (heard, why) = reported.recv_timeout(PATIENCE).unwrap();
-        prop_assert_eq!(heard, says);
-        prop_assert_eq!(why, CloseReason::Local);
-        // The server has heard that this is the end.
-        prop_assert_eq!(served.closed(), CloseReason::Eof);
+        talk(&served, Client::connect(served.server.local_addr()), says);
     }
+}
+
+/// Says all this to the server and hears it from there.
+pub fn talk(served: &Served, client: Client, says: Vec<Said>) {
+    let (report, reported) = channel();
+    let what = says.clone();
+    client
+        .spawn(served.system(), move |conn| Visitor { conn, says: what, heard: Vec::new(), report })
+        .unwrap();
+    let (heard, why) = reported.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(heard, says);
+    assert_eq!(why, CloseReason::Local);
+    // The server has heard that this is the end.
+    assert_eq!(served.closed(), CloseReason::Eof);
 }
 
 /// A client's frame, masked with nothing.

@@ -142,6 +142,16 @@ impl Conn {
     }
 }
 
+#[cfg(feature = "tls")]
+impl Conn {
+    /// What the two ends have agreed on, if the connection has TLS; not before it is
+    /// [there](crate::Connection::opened), nor after its end.
+    #[must_use]
+    pub fn tls(&self) -> Option<crate::tls::Agreed> {
+        self.shared.agreed()
+    }
+}
+
 impl std::fmt::Debug for Conn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Conn").field("peer", &self.peer_addr()).finish_non_exhaustive()

@@ -77,7 +77,7 @@ impl Draining {
         };
         let mut scratch = Scratch::take();
         for _ in 0..READS {
-            match shared.read(&mut scratch[..SIZE.min(*left)]) {
+            match shared.read_raw(&mut scratch[..SIZE.min(*left)]) {
                 // Also when nothing of the allowance is left.
                 Ok(0) => return close(shared),
                 Ok(n) => *left -= n,

@@ -22,6 +22,8 @@ pub struct Ends {
     pub actor_failed: u64,
     /// [`CloseReason::Protocol`].
     pub protocol: u64,
+    /// [`CloseReason::Tls`](CloseReason), with the feature `tls`.
+    pub tls: u64,
     /// [`CloseReason::SlowConsumer`].
     pub slow_consumer: u64,
     /// [`CloseReason::OverBudget`].
@@ -54,6 +56,8 @@ impl Ends {
             CloseReason::Shutdown => &mut self.shutdown,
             CloseReason::ActorFailed => &mut self.actor_failed,
             CloseReason::Protocol(_) => &mut self.protocol,
+            #[cfg(feature = "tls")]
+            CloseReason::Tls(_) => &mut self.tls,
             CloseReason::SlowConsumer { .. } => &mut self.slow_consumer,
             CloseReason::OverBudget { .. } => &mut self.over_budget,
             CloseReason::Expired(Deadline::FirstByte) => &mut self.first_byte,

@@ -21,7 +21,8 @@ use super::frames::{Found, Frames};
 use super::inbox::Inbox;
 use super::reason::{CloseReason, Ending};
 use super::scratch::{SIZE, Scratch};
-use super::shared::{Progress, Shared};
+use super::shared::{Came, Progress, Shared};
+use super::tls::Tls;
 use super::{Connection, HalfClosed};
 use crate::codec::Codec;
 use crate::driver::Berth;
@@ -35,19 +36,29 @@ const BYTES: usize = SIZE;
 /// The most frames one turn hands on.
 const FRAMES: usize = 16;
 
+/// A connection that was accepted.
+pub(crate) struct Arrival {
+    pub(crate) stream: TcpStream,
+    pub(crate) peer: SocketAddr,
+    /// With a deadline for its handshake.
+    pub(crate) tls: Option<(Box<Tls>, Duration)>,
+    /// With a driver.
+    pub(crate) berth: Berth,
+    /// Dropped when the connection is established.
+    pub(crate) handshake: Handshake,
+}
+
 /// The two halves of a connection that was accepted: for its actor's factory and for its cell.
-/// It has its berth already, with a driver; `handshake` is dropped when it is established, `held` when it is gone. An actor
-/// that is restarted goes on with the socket, up to `restarts` times.
+/// An actor that is restarted goes on with the socket, up to `restarts` times; `held` is dropped when the connection is gone.
 pub(crate) fn accepted<C: Connection, H: Send + 'static>(
-    stream: TcpStream,
-    peer: SocketAddr,
+    arrival: Arrival,
     common: Arc<Common>,
-    berth: Berth,
-    handshake: Handshake,
     restarts: u32,
     held: H,
 ) -> (Conn, MakePort<C>) {
-    let shared = Arc::new(Shared::new(peer, Some(stream), common));
+    let Arrival { stream, peer, tls, berth, handshake } = arrival;
+    let (tls, deadline) = tls.unzip();
+    let shared = Arc::new(Shared::new(peer, Some(stream), tls, common));
     shared.set_handshake(handshake);
     let conn = Conn::new(shared.clone());
     let mut once = Some((berth, held));
@@ -64,19 +75,24 @@ pub(crate) fn accepted<C: Connection, H: Send + 'static>(
         if let Err(error) = shared.register(berth, &readiness) {
             shared.end(CloseReason::Io { kind: error.kind(), text: error.to_string() });
         }
-        let port = ConnectionPort::new(shared.clone(), readiness, Phase::Fresh, Some(held));
+        let phase = match deadline {
+            Some(limit) => Phase::connecting(&readiness, limit, true),
+            None => Phase::Fresh,
+        };
+        let port = ConnectionPort::new(shared.clone(), readiness, phase, Some(held));
         if restarts == 0 { boxed(port) } else { slot.keep(port, restarts) }
     };
     (conn, Box::new(make))
 }
 
-/// The two halves of a connection to `peer`, which is begun when the actor starts.
+/// The two halves of a connection to `peer`, which is begun when the actor starts. The deadline is for TLS as well.
 pub(crate) fn connecting<C: Connection>(
     peer: SocketAddr,
+    tls: Option<Box<Tls>>,
     common: Arc<Common>,
     deadline: Duration,
 ) -> (Conn, MakePort<C>) {
-    let shared = Arc::new(Shared::new(peer, None, common));
+    let shared = Arc::new(Shared::new(peer, None, tls, common));
     let conn = Conn::new(shared.clone());
     let mut once = Some(shared);
     let make = move |readiness: Readiness| {
@@ -89,7 +105,7 @@ pub(crate) fn connecting<C: Connection>(
             shared.end(connect_failed(&error));
         }
         readiness.set(Ready::WAKE);
-        let phase = Phase::Connecting { _deadline: Box::new(readiness.after(deadline)) };
+        let phase = Phase::connecting(&readiness, deadline, false);
         boxed(ConnectionPort::<C, ()>::new(shared, readiness, phase, None))
     };
     (conn, Box::new(make))
@@ -106,8 +122,8 @@ fn connect_failed(error: &io::Error) -> CloseReason {
 /// The life of a connection as its port sees it. What only its beginning and end need is boxed, since
 /// most connections are in between.
 enum Phase {
-    /// Waits for the peer to accept.
-    Connecting { _deadline: Box<Option<Timer>> },
+    /// Waits for the peer to accept, and then, if there is TLS, for the end of its handshake.
+    Connecting { _deadline: Box<Option<Timer>>, accepted: bool },
     /// Is there; the actor has not heard of it.
     Fresh,
     /// The same, of an actor that was restarted.
@@ -122,6 +138,12 @@ enum Phase {
     Told,
     /// The actor has stopped.
     Draining(Box<Draining>),
+}
+
+impl Phase {
+    fn connecting(readiness: &Readiness, limit: Duration, accepted: bool) -> Phase {
+        Phase::Connecting { _deadline: Box::new(readiness.after(limit)), accepted }
+    }
 }
 
 struct ConnectionPort<C: Connection, H> {
@@ -178,19 +200,21 @@ impl<C: Connection, H> ConnectionPort<C, H> {
         if ready.contains(Ready::READABLE) {
             self.readable = true;
         }
-        if ready.contains(Ready::WRITABLE) && !matches!(self.phase, Phase::Connecting { .. }) {
+        if ready.contains(Ready::WRITABLE) && self.is_accepted() {
             self.shared.set_writable();
         }
     }
 
     /// Looks how far a connection under way has come.
     fn connect(&mut self, ready: Ready) {
-        if ready.contains(Ready::WRITABLE) || ready.contains(Ready::READABLE) {
+        let Phase::Connecting { accepted, .. } = &mut self.phase else {
+            return;
+        };
+        if !*accepted && (ready.contains(Ready::WRITABLE) || ready.contains(Ready::READABLE)) {
             match self.shared.connected() {
                 Ok(()) => {
                     self.shared.configure();
-                    self.phase = Phase::Fresh;
-                    return;
+                    *accepted = true;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
@@ -199,9 +223,63 @@ impl<C: Connection, H> ConnectionPort<C, H> {
                 }
             }
         }
-        if ready.contains(Ready::TIMER) {
-            let text = "the peer did not answer within the deadline".to_owned();
-            self.shared.end(CloseReason::ConnectFailed { kind: io::ErrorKind::TimedOut, text });
+        if *accepted && !self.is_handshaking() {
+            self.phase = Phase::Fresh;
+        } else if ready.contains(Ready::TIMER) {
+            self.shared.end(self.too_late());
+        }
+    }
+
+    /// Goes on with the handshake, if there is to be one, and says whether it is still under way.
+    fn is_handshaking(&mut self) -> bool {
+        if !self.shared.is_handshaking() {
+            return false;
+        }
+        let mut scratch = Scratch::take();
+        while self.readable && self.shared.is_handshaking() {
+            match self.shared.read(&mut scratch, SIZE) {
+                // Who is quick has sent something for the codec behind the last of the handshake.
+                Ok(came) => {
+                    self.inbox.append(&scratch[..came.bytes]);
+                    self.hungry &= came.bytes == 0;
+                    self.heard |= came.bytes > 0;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) => {
+                    self.shared.end(CloseReason::of(&error));
+                    return true;
+                }
+            }
+        }
+        self.flush();
+        if let Some(broken) = self.shared.broken() {
+            self.shared.end(broken);
+            return true;
+        }
+        self.shared.is_handshaking()
+    }
+
+    /// The deadline of a connection under way is over.
+    fn too_late(&self) -> CloseReason {
+        #[cfg(feature = "tls")]
+        if self.shared.is_handshaking() && self.is_accepted() {
+            return CloseReason::Tls("the peer did not end its handshake within the deadline".to_owned());
+        }
+        let text = "the peer did not answer within the deadline".to_owned();
+        CloseReason::ConnectFailed { kind: io::ErrorKind::TimedOut, text }
+    }
+
+    fn is_accepted(&self) -> bool {
+        !matches!(self.phase, Phase::Connecting { accepted: false, .. })
+    }
+
+    /// Whether what is queued may still be sent, now that the connection ends for this reason.
+    fn may_send(&self, why: &CloseReason) -> bool {
+        match why.ending() {
+            Ending::Flush => !matches!(self.phase, Phase::Connecting { .. }),
+            #[cfg(feature = "tls")]
+            Ending::Alert => true,
+            Ending::Drop | Ending::Reset => false,
         }
     }
 
@@ -261,14 +339,16 @@ impl<C: Connection, H> ConnectionPort<C, H> {
                 break Found::Spent;
             }
             let scratch = scratch.get_or_insert_with(Scratch::take);
-            match self.shared.read(&mut scratch[..bytes]) {
-                Ok(0) => {
+            match self.shared.read(scratch, bytes) {
+                Ok(Came { read: 0, .. }) => {
                     self.phase = Phase::Eof;
                     (self.eof, self.hungry) = (true, false);
                 }
-                Ok(n) => {
-                    (self.heard, seen.heard) = (true, true);
-                    bytes -= n;
+                Ok(Came { bytes: n, read }) => {
+                    if n > 0 {
+                        (self.heard, seen.heard) = (true, true);
+                    }
+                    bytes = bytes.saturating_sub(read);
                     self.hungry = false;
                     if self.inbox.is_empty() {
                         // What came in one piece is decoded where it is; only the rest is copied.
@@ -335,10 +415,10 @@ impl<C: Connection, H> ConnectionPort<C, H> {
             return false;
         };
         if !matches!(self.phase, Phase::Told | Phase::Draining(_)) {
-            let connecting = matches!(self.phase, Phase::Connecting { .. });
+            let sends = self.may_send(&why);
             self.phase = Phase::Told;
             self.inbox = Inbox::default();
-            if why.ending() != Ending::Flush || connecting {
+            if !sends {
                 self.shared.close_socket(why.ending() == Ending::Reset);
             }
             self.tell_lagged(actor, ctx);
@@ -421,9 +501,9 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
                 self.say_farewell(&CloseReason::Shutdown);
             }
             self.shared.end(if shutdown { CloseReason::Shutdown } else { CloseReason::Local });
-            let ending = self.shared.ended().map_or(Ending::Drop, |why| why.ending());
-            if ending != Ending::Flush || !connected {
-                self.shared.close_socket(ending == Ending::Reset);
+            let why = self.shared.ended();
+            if !why.as_ref().is_some_and(|why| self.may_send(why)) {
+                self.shared.close_socket(why.is_some_and(|why| why.ending() == Ending::Reset));
                 return Drain::Done;
             }
             self.inbox = Inbox::default();

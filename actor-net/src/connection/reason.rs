@@ -42,6 +42,10 @@ pub enum CloseReason {
     /// The peer took too long for something, which the protocol has told it where it has a word for
     /// that. One that [does not read](Deadline::Write) was sent a reset.
     Expired(Deadline),
+    /// TLS has failed: there was no handshake within the deadline, no certificate that could be trusted in, or something that makes
+    /// no sense. The peer was told; nothing else was sent.
+    #[cfg(feature = "tls")]
+    Tls(String),
     /// The actor closed it, with [`Conn::close`](crate::Conn::close) or by stopping.
     Local,
     /// The actor broke it off, with [`Conn::abort`](crate::Conn::abort).
@@ -64,6 +68,9 @@ pub enum CloseReason {
 pub(crate) enum Ending {
     /// They are sent, then the socket is closed in good order.
     Flush,
+    /// They are dropped, but what the peer is told of its mistake is sent.
+    #[cfg(feature = "tls")]
+    Alert,
     /// There is nobody to send them to.
     Drop,
     /// They are dropped here and in the kernel: the peer sees a reset.
@@ -73,9 +80,16 @@ pub(crate) enum Ending {
 impl CloseReason {
     /// The reason that a failed read or write gives.
     pub(crate) fn of(error: &io::Error) -> CloseReason {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
+        use io::ErrorKind::{
+            BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut, UnexpectedEof,
+        };
         match error.kind() {
-            BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected => CloseReason::Reset,
+            // No socket says `UnexpectedEof`, nor `InvalidData`, but what is between it and the codec.
+            BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof => {
+                CloseReason::Reset
+            }
+            #[cfg(feature = "tls")]
+            io::ErrorKind::InvalidData => CloseReason::Tls(error.to_string()),
             TimedOut => CloseReason::TimedOut,
             kind => CloseReason::Io { kind, text: error.to_string() },
         }
@@ -91,6 +105,8 @@ impl CloseReason {
             CloseReason::SlowConsumer { .. } | CloseReason::OverBudget { .. } | CloseReason::Aborted => {
                 Ending::Reset
             }
+            #[cfg(feature = "tls")]
+            CloseReason::Tls(_) => Ending::Alert,
             CloseReason::Reset
             | CloseReason::TimedOut
             | CloseReason::Io { .. }
@@ -125,6 +141,8 @@ impl fmt::Display for CloseReason {
             ),
             CloseReason::Protocol(error) => write!(f, "the peer broke the protocol: {error}"),
             CloseReason::Expired(deadline) => write!(f, "the peer {deadline} in time"),
+            #[cfg(feature = "tls")]
+            CloseReason::Tls(error) => write!(f, "TLS failed: {error}"),
             CloseReason::Local => f.write_str("closed on this side"),
             CloseReason::Aborted => f.write_str("broken off on this side"),
             CloseReason::Shutdown => f.write_str("the server shuts down"),

@@ -17,6 +17,7 @@ use mio::net::TcpStream;
 use super::common::Common;
 use super::queue::{Flush, Queue};
 use super::reason::{CloseReason, Ending};
+use super::tls::Tls;
 use crate::driver::{Berth, Source};
 use crate::listener::Handshake;
 use crate::options::Options;
@@ -33,6 +34,10 @@ pub(crate) struct Shared {
 #[derive(Default)]
 struct State {
     socket: Option<Source<TcpStream>>,
+    /// What is between the bytes of the actor and those of the socket, if anything is.
+    tls: Option<Box<Tls>>,
+    /// The port reads by way of TLS, and has taken it. Nothing is sent meanwhile; the port does that when its turn ends.
+    tls_reads: bool,
     queue: Queue,
     /// The socket has not refused bytes since it last said that it takes some.
     writable: bool,
@@ -69,17 +74,24 @@ enum Status {
     #[default]
     Open,
     /// Writing failed with this. The port ends the connection once it has read what came before.
-    Broken(CloseReason),
+    Broken(Box<CloseReason>),
     /// The connection has ended, or will when the queue is flushed.
-    Ended(CloseReason),
+    Ended(Box<CloseReason>),
 }
 
 impl State {
     fn flush(&mut self) -> Progress {
-        let Some(socket) = self.socket.as_ref().filter(|_| self.writable) else {
+        let Some(socket) = self.socket.as_ref().filter(|_| self.writable && !self.tls_reads) else {
             return Progress::Waits;
         };
-        match self.queue.flush(&mut &**socket) {
+        let flushed = match &mut self.tls {
+            None => self.queue.flush(&mut &**socket),
+            Some(tls) => {
+                let last = matches!(self.status, Status::Ended(_));
+                tls.flush(&mut self.queue, &mut &**socket, last)
+            }
+        };
+        match flushed {
             Flush::Empty => Progress::Empty,
             Flush::Blocked => {
                 self.writable = false;
@@ -89,7 +101,7 @@ impl State {
             Flush::Failed(error) => {
                 self.queue.clear();
                 if let Status::Open = self.status {
-                    self.status = Status::Broken(CloseReason::of(&error));
+                    self.status = Status::Broken(Box::new(CloseReason::of(&error)));
                 }
                 Progress::Broken
             }
@@ -110,8 +122,49 @@ impl State {
         }
     }
 
+    /// Reads once. `Ok(0)` is the end of the stream.
+    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let Some(socket) = &self.socket else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        loop {
+            match (&mut &**socket).read(buf) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// How many bytes TLS has sealed that the socket has not taken.
+    fn unsent(&self) -> usize {
+        self.tls.as_ref().map_or(0, |tls| tls.unsent())
+    }
+
     fn is_closed(&self) -> bool {
         !matches!(self.status, Status::Open)
+    }
+}
+
+/// What a read has brought.
+#[derive(Clone, Copy)]
+pub(super) struct Came {
+    /// So many bytes for the codec.
+    pub(super) bytes: usize,
+    /// So many bytes from the socket; none at the end of the stream.
+    pub(super) read: usize,
+}
+
+impl Came {
+    #[cfg(feature = "tls")]
+    pub(super) const END: Came = Came { bytes: 0, read: 0 };
+}
+
+/// The socket as it is, to be read.
+struct Raw<'a>(&'a Shared);
+
+impl Read for Raw<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read_raw(buf)
     }
 }
 
@@ -129,8 +182,13 @@ pub(super) enum Progress {
 }
 
 impl Shared {
-    pub(super) fn new(peer: SocketAddr, socket: Option<TcpStream>, common: Arc<Common>) -> Shared {
-        let state = State { socket: socket.map(Source::new), ..State::default() };
+    pub(super) fn new(
+        peer: SocketAddr,
+        socket: Option<TcpStream>,
+        tls: Option<Box<Tls>>,
+        common: Arc<Common>,
+    ) -> Shared {
+        let state = State { socket: socket.map(Source::new), tls, ..State::default() };
         Shared { peer, common, state: Mutex::new(state) }
     }
 
@@ -155,7 +213,8 @@ impl Shared {
     }
 
     pub(super) fn queued(&self) -> usize {
-        self.lock().queue.bytes()
+        let state = self.lock();
+        state.queue.bytes() + state.unsent()
     }
 
     /// Takes a seat in a room, unless the connection has ended or has `one` there.
@@ -182,7 +241,7 @@ impl Shared {
             if let Status::Ended(_) = state.status {
                 return false;
             }
-            state.status = Status::Ended(reason.clone());
+            state.status = Status::Ended(Box::new(reason.clone()));
             if reason.ending() != Ending::Flush {
                 state.queue.clear();
             }
@@ -204,7 +263,7 @@ impl Shared {
 
     pub(super) fn ended(&self) -> Option<CloseReason> {
         match &self.lock().status {
-            Status::Ended(reason) => Some(reason.clone()),
+            Status::Ended(reason) => Some((**reason).clone()),
             _ => None,
         }
     }
@@ -216,7 +275,7 @@ impl Shared {
     /// The error that writing met, if it did.
     pub(super) fn broken(&self) -> Option<CloseReason> {
         match &self.lock().status {
-            Status::Broken(reason) => Some(reason.clone()),
+            Status::Broken(reason) => Some((**reason).clone()),
             _ => None,
         }
     }
@@ -252,7 +311,7 @@ impl Shared {
     /// Whether bytes wait to be sent, and whether some were sent since this was asked last.
     pub(super) fn outbound(&self) -> (bool, bool) {
         let mut state = self.lock();
-        (!state.queue.is_empty(), state.queue.take_sent())
+        (!state.queue.is_empty() || state.unsent() > 0, state.queue.take_sent())
     }
 
     /// Whether no more frames are to be handed on.
@@ -291,18 +350,36 @@ impl Shared {
         self.lock().writable = true;
     }
 
-    /// Reads once. `Ok(0)` is the end of the stream.
-    pub(super) fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let state = self.lock();
-        let Some(socket) = &state.socket else {
-            return Err(io::ErrorKind::NotConnected.into());
-        };
-        loop {
-            match (&mut &**socket).read(buf) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result,
-            }
+    /// Reads once, at most `limit` bytes from the socket if there is nothing between.
+    pub(super) fn read(&self, buf: &mut [u8], limit: usize) -> io::Result<Came> {
+        let mut state = self.lock();
+        if let Some(mut tls) = state.tls.take() {
+            state.tls_reads = true;
+            drop(state);
+            // Without the lock: certificates are chosen and looked at by foreign code.
+            let came = tls.read(&mut Raw(self), buf);
+            let mut state = self.lock();
+            (state.tls, state.tls_reads) = (Some(tls), false);
+            return came;
         }
+        let read = state.read(&mut buf[..limit])?;
+        Ok(Came { bytes: read, read })
+    }
+
+    /// Reads once, past what is between. `Ok(0)` is the end of the stream.
+    pub(super) fn read_raw(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.lock().read(buf)
+    }
+
+    /// Whether TLS is there and has not come to terms with the peer.
+    pub(super) fn is_handshaking(&self) -> bool {
+        self.lock().tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
+    /// What TLS has agreed on with the peer.
+    #[cfg(feature = "tls")]
+    pub(super) fn agreed(&self) -> Option<crate::tls::Agreed> {
+        self.lock().tls.as_ref().and_then(|tls| tls.agreed())
     }
 
     /// Whether a connection under way has come to be. `WouldBlock` while it has not.
@@ -384,11 +461,11 @@ impl Shared {
     /// Closes the socket. `reset` discards what the kernel still keeps for the peer.
     pub(super) fn close_socket(&self, reset: bool) {
         // Closed outside the lock: leaving the driver takes the driver's lock, and the handshake one too.
-        let (socket, _handshake) = {
+        let (socket, _handshake, _tls) = {
             let mut state = self.lock();
             state.queue.clear();
             state.settle(self.options());
-            (state.socket.take(), state.handshake.take())
+            (state.socket.take(), state.handshake.take(), state.tls.take())
         };
         if let Some(socket) = socket
             && reset

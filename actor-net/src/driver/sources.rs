@@ -8,7 +8,7 @@ use actor_core::port::{Readiness, Ready};
 use mio::{Events, Interest, Token};
 use slab::Slab;
 
-use super::{Berth, MioDriver, WAKER, flags};
+use super::{Berth, WAKER, flags};
 use crate::budget::Budget;
 
 /// A token is a slot in its lower half and a generation in its upper half. The generation tells a
@@ -124,7 +124,7 @@ impl<S: mio::event::Source> Source<S> {
 impl<S: mio::event::Source> Source<S> {
     /// What the driver's connections may have waiting; `None` before it is registered.
     pub(crate) fn budget(&self) -> Option<&Budget> {
-        self.registered.as_ref().map(|(driver, _)| &driver.budget)
+        self.registered.as_ref().map(|(berth, _)| &berth.driver().budget)
     }
 }
 

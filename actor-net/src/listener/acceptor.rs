@@ -4,6 +4,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actor_core::port::{Again, Drain, MakePort, Port, Readiness, Ready};
 use actor_core::prelude::*;
@@ -15,7 +16,7 @@ use super::event::ListenerEvent;
 use super::limits::Limit;
 use super::pause::{Failures, is_out_of_descriptors};
 use super::reserve::Reserve;
-use crate::connection::{self, Common, Conn, Connection};
+use crate::connection::{self, Arrival, Common, Conn, Connection};
 use crate::driver::{Berth, Source};
 
 /// The most connections accepted in one turn.
@@ -37,6 +38,23 @@ pub(super) struct Plan<F> {
     /// The supervisor of the connections.
     pub(super) connections: SupervisorRef,
     pub(super) make: Arc<F>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<crate::tls::Server>,
+}
+
+impl<F> Plan<F> {
+    /// The TLS of one connection and the deadline of its handshake.
+    #[cfg(feature = "tls")]
+    fn tls(&self) -> io::Result<Option<(Box<connection::Tls>, Duration)>> {
+        let Some(tls) = &self.tls else { return Ok(None) };
+        let session = tls.session().map_err(io::Error::other)?;
+        Ok(Some((Box::new(connection::Tls::new(session)), tls.deadline())))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    fn tls(&self) -> io::Result<Option<(Box<connection::Tls>, Duration)>> {
+        Ok(None)
+    }
 }
 
 /// Which worker waits for a connection.
@@ -211,10 +229,17 @@ where
         let Some((place, handshake)) = self.plan.admission.admit(peer, ctx.system().now()) else {
             return;
         };
+        let tls = match self.plan.tls() {
+            Ok(tls) => tls,
+            Err(error) => {
+                tracing::error!(%peer, %error, "dropped a connection: these settings of TLS are no use");
+                return;
+            }
+        };
         let (common, restarts) = (self.plan.common.clone(), self.plan.restarts);
         let spawned = self.placing.berth(ctx.system()).and_then(|berth| {
-            let (conn, port) =
-                connection::accepted::<C, _>(stream, peer, common, berth, handshake, restarts, place);
+            let arrival = Arrival { stream, peer, tls, berth, handshake };
+            let (conn, port) = connection::accepted::<C, _>(arrival, common, restarts, place);
             let make = self.plan.make.clone();
             let factory = move || make(conn.again());
             ctx.system()

@@ -53,7 +53,7 @@ impl<C: Connection, H: Send + 'static> Slot<C, H> {
 impl<C: Connection, H> ConnectionPort<C, H> {
     /// The actor is another, and knows nothing of what was flagged, or that the last one has paused.
     fn resume(&mut self) {
-        if !matches!(self.phase, Phase::Fresh | Phase::Resumed(_)) {
+        if !matches!(self.phase, Phase::Connecting { .. } | Phase::Fresh | Phase::Resumed(_)) {
             let phase = std::mem::replace(&mut self.phase, Phase::Open);
             self.phase = Phase::Resumed(Box::new(phase));
         }

@@ -65,7 +65,7 @@ impl Shared {
             let mut state = self.lock();
             let progress = match state.status {
                 Status::Broken(_) if state.queue.is_empty() => Progress::Broken,
-                _ if state.queue.is_empty() => Progress::Empty,
+                _ if state.queue.is_empty() && state.tls.is_none() => Progress::Empty,
                 _ => state.flush(),
             };
             (progress, state.settle(self.options()))
