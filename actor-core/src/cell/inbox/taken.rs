@@ -51,12 +51,18 @@ impl<T> Taken<T> {
     #[inline(always)]
     pub(crate) unsafe fn by_holder(&self) -> InHand<'_, T> {
         self.used.with_mut(|_| ());
-        InHand { taken: self }
+        self.in_hand()
     }
 
     /// For who has it alone.
     pub(crate) fn alone(&mut self) -> InHand<'_, T> {
-        InHand { taken: self }
+        self.in_hand()
+    }
+
+    #[inline(always)]
+    fn in_hand(&self) -> InHand<'_, T> {
+        // Relaxed, here and where it is written: the token passes on what the last holder did, and who looks follows nothing.
+        InHand { first: self.first.load(Ordering::Relaxed), taken: self }
     }
 
     /// Whether there is something to be handed out, if the inbox's head word leads to `newest`. For anybody.
@@ -75,25 +81,22 @@ impl<T> Drop for Taken<T> {
 
 /// What was taken out, in the hand of who holds the token.
 pub(crate) struct InHand<'a, T> {
+    /// As it is in `taken`, so that it need not be read there with each message.
+    first: *mut Node<T>,
     taken: &'a Taken<T>,
 }
 
 impl<T> InHand<'_, T> {
     #[inline(always)]
-    fn first_node(&self) -> *mut Node<T> {
-        // Relaxed, here and below: nobody else writes it, and who looks follows nothing.
-        self.taken.first.load(Ordering::Relaxed)
-    }
-
-    #[inline(always)]
     fn set_first(&mut self, first: *mut Node<T>) {
+        self.first = first;
         self.taken.first.store(first, Ordering::Relaxed);
     }
 
     /// The stub, if there is one; there is nothing else.
     pub(super) fn stub(&self) -> *mut Node<T> {
         debug_assert!(self.is_empty());
-        unspent(self.first_node())
+        unspent(self.first)
     }
 
     /// Takes the stub out, for [`Inbox::rest`]. There is nothing else.
@@ -155,7 +158,7 @@ impl<T> InHand<'_, T> {
     #[cold]
     unsafe fn append(&mut self, newest: *mut Node<T>) {
         // SAFETY: what is not empty begins with a node of ours, and ends with one that leads nowhere.
-        let last = unsafe { last_of(self.first_node()) };
+        let last = unsafe { last_of(self.first) };
         // SAFETY: passed on to the caller.
         let rest = unsafe { reversed(newest, last) };
         // SAFETY: as above.
@@ -164,18 +167,17 @@ impl<T> InHand<'_, T> {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        is_spent(self.first_node())
+        is_spent(self.first)
     }
 
     /// The oldest, where it lies.
     #[inline]
     pub(crate) fn first(&self) -> Option<&T> {
-        let first = self.first_node();
-        if is_spent(first) {
+        if self.is_empty() {
             return None;
         }
         // SAFETY: the node is ours, and its item was not given out.
-        Some(unsafe { &(*first).item })
+        Some(unsafe { &(*self.first).item })
     }
 
     /// Hands out the oldest, of which the caller has seen that it is as most are. Not as a result or to a closure:
@@ -196,9 +198,8 @@ impl<T> InHand<'_, T> {
     /// Whether there is more than one.
     #[inline]
     pub(crate) fn has_more(&self) -> bool {
-        let first = self.first_node();
         // SAFETY: what is not empty begins with a node of ours.
-        !is_spent(first) && !unsafe { (*first).next }.is_null()
+        !self.is_empty() && !unsafe { (*self.first).next }.is_null()
     }
 
     #[inline]
@@ -206,7 +207,7 @@ impl<T> InHand<'_, T> {
         if self.is_empty() {
             return None;
         }
-        let node = NonNull::new(self.first_node())?;
+        let node = NonNull::new(self.first)?;
         // SAFETY: the node is ours, and its item was not given out.
         let item = unsafe { Node::item(node) };
         self.spend();
@@ -216,7 +217,7 @@ impl<T> InHand<'_, T> {
     /// The oldest has been handed out.
     #[inline]
     fn spend(&mut self) {
-        let Some(node) = NonNull::new(self.first_node()) else { return };
+        let Some(node) = NonNull::new(self.first) else { return };
         // SAFETY: the node is ours.
         let next = unsafe { node.as_ref() }.next;
         if next.is_null() {
