@@ -128,7 +128,7 @@ pub use spawn::{Spawn, Start};
 pub use supervisor::{
     AutoShutdown, Backoff, Child, ChildCount, ChildInfo, ChildSpec, ChildState, Children, ChildrenSpec,
     CountChildren, DeleteChild, Late, Restart, RestartChild, Slot, StartChild, Strategy, Subtree, Supervisor,
-    SupervisorBuilder, SupervisorRef, TerminateChild, Tree, WhichChildren,
+    SupervisorBuilder, SupervisorRef, TerminateChild, Tree, Whereabouts, WhichChildren,
 };
 pub use system::{BuildError, Builder, Contradiction, Placement, Report, System, SystemHandle};
 pub use timer::{Sleep, Timer};

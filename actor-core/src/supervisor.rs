@@ -33,7 +33,7 @@ pub use requests::{
     WhichChildren,
 };
 pub use spec::{Child, ChildSpec};
-pub use stopping::Late;
+pub use stopping::{Late, Whereabouts};
 pub use tree::{Children, ChildrenSpec, Slot, Subtree, Tree};
 
 use std::convert::Infallible;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use actor_core::Whereabouts;
 use actor_core::prelude::*;
 
 use crate::support::{Gate, LIMIT, Log, system};
@@ -87,6 +88,8 @@ fn an_async_handler_that_waits_for_ever_is_killed_at_its_deadline_and_reported()
     let report = system.shutdown();
     assert_eq!(report.late.len(), 1, "{report}");
     assert_eq!((report.late[0].path.as_str(), report.late[0].ended_by_kill), ("/late", true));
+    assert_eq!(report.late[0].at, Some(Whereabouts::Message("wait_for_ever")));
+    assert!(report.to_string().contains("/late was late, in wait_for_ever: killed"), "{report}");
     assert_eq!(report.stuck_workers, 0);
     assert!(matches!(asker.join().unwrap(), Err(AskError::Undelivered)));
     assert_eq!(log.entries(), ["first: shutdown"], "a kill runs no #[stopped]");
@@ -106,6 +109,88 @@ fn a_handler_that_does_not_return_does_not_hang_the_shutdown() {
     // It can still come back, and then ends.
     gate.open();
     assert!(stuck.monitor().wait_within(LIMIT).is_some());
+}
+
+/// Is late wherever it is told to.
+#[derive(Actor)]
+struct Dawdler {
+    at: Whereabouts,
+    blocked: Gate,
+}
+
+#[messages]
+impl Dawdler {
+    #[started]
+    async fn begin(&mut self) -> Result<(), &'static str> {
+        if self.at == Whereabouts::Started {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    #[message]
+    fn block(&mut self) {
+        self.blocked.pass();
+    }
+
+    #[message]
+    fn watch(&mut self, other: actor_core::ActorRef<Ender>, ctx: &mut Context<Self>) {
+        ctx.monitor(&other);
+    }
+
+    /// Takes its time, again and again.
+    #[message]
+    fn dawdle(&mut self) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+
+    #[down]
+    async fn gone(&mut self, _: Down) {
+        std::future::pending::<()>().await;
+    }
+
+    #[stopped]
+    async fn end(&mut self) {
+        if self.at == Whereabouts::Stopped {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[test]
+fn a_report_says_what_each_was_at_that_was_late() {
+    let system = system(4);
+    let gate = Gate::default();
+    let dawdler = |name, at| {
+        let gate = gate.clone();
+        let dawdler = system.actor(move || Dawdler { at, blocked: gate.clone() }).name(name);
+        dawdler.stop_within(Duration::from_millis(20)).spawn().unwrap()
+    };
+    let handler = dawdler("handler", Whereabouts::Message("block"));
+    handler.block().tell().unwrap();
+    gate.somebody_waits();
+    let down = dawdler("down", Whereabouts::Down);
+    let other = system.spawn(|| Ender).unwrap();
+    down.watch(other.clone().into()).wait().unwrap();
+    other.stop();
+    let queue = dawdler("queue", Whereabouts::Queue);
+    (0..1000).for_each(|_| queue.dawdle().tell().unwrap());
+    dawdler("started", Whereabouts::Started);
+    dawdler("stopped", Whereabouts::Stopped);
+    other.monitor().wait_within(LIMIT).unwrap();
+    let report = system.shutdown();
+    let mut seen: Vec<_> = report.late.iter().map(|late| (late.path.as_str(), late.at)).collect();
+    seen.sort_by_key(|(path, _)| *path);
+    let expected = [
+        ("/down", Some(Whereabouts::Down)),
+        ("/handler", Some(Whereabouts::Message("block"))),
+        ("/queue", Some(Whereabouts::Queue)),
+        ("/started", Some(Whereabouts::Started)),
+        ("/stopped", Some(Whereabouts::Stopped)),
+    ];
+    assert_eq!(seen, expected, "{report}");
+    assert!(report.late.iter().all(|late| late.ended_by_kill == (late.path != "/handler")), "{report}");
+    gate.open();
 }
 
 #[test]

@@ -114,6 +114,7 @@ impl<A: Messages> Turn<'_, A> {
         } else {
             quietly(&**self.cell, "dropping a timer's message", || drop(message));
         }
+        self.note_killed();
         self.finish(reason)
     }
 

@@ -14,7 +14,7 @@ use crate::dead_letter::DeadLetterReason;
 use crate::log;
 use crate::observe::{self, Failed};
 use crate::reason::{Failure, StopReason};
-use crate::supervisor::{Event, Restart};
+use crate::supervisor::{Event, Restart, Whereabouts};
 use crate::sync::Ordering;
 
 impl<A: Messages> Turn<'_, A> {
@@ -47,6 +47,23 @@ impl<A: Messages> Turn<'_, A> {
         }
         self.message_failed(DeadLetterReason::HandlerFailed(reason.clone()));
         self.finish(reason)
+    }
+
+    /// Notes for its supervisor, if that has it killed for good, what the actor is at.
+    #[cold]
+    pub(super) fn note_killed(&self) {
+        if !self.cell.mailbox.is_last() {
+            return;
+        }
+        let at = match (self.life.phase, self.in_work) {
+            (Phase::Starting, _) => Whereabouts::Started,
+            (Phase::Stopping(_), _) => Whereabouts::Stopped,
+            (Phase::Draining(_), _) => Whereabouts::Draining,
+            (_, Some(work)) => Whereabouts::Message(work.message),
+            (_, None) if self.is_busy() => Whereabouts::Down,
+            _ => Whereabouts::Queue,
+        };
+        self.cell.mailbox.rare().killed_at.get_or_init(|| at);
     }
 
     pub(super) fn message_failed(&mut self, why: DeadLetterReason) {

@@ -381,7 +381,11 @@ impl<A: Messages> Turn<'_, A> {
             quietly(&**cell, "breaking a port's source", breaker);
         }
         self.life.phase = lent;
-        let reason = match (why, self.receiver.take_kill()) {
+        let kill = self.receiver.take_kill();
+        if kill.is_some() {
+            self.note_killed();
+        }
+        let reason = match (why, kill) {
             (Some(why), _) => why,
             (None, Some(reason)) => reason,
             (None, None) if lent.is_running() => StopReason::Stalled { limit },

@@ -9,6 +9,7 @@ use crate::cell::mailbox::{Signal, Verdict};
 use crate::cell::ring::Ring;
 use crate::monitor::Watchers;
 use crate::scheduler::PinnedThread;
+use crate::supervisor::Whereabouts;
 use crate::supervisor::children::{Children, Room};
 use crate::sync::{AtomicU32, AtomicU64, Mutex, OnceLock};
 
@@ -34,6 +35,8 @@ pub(crate) struct Rare<M> {
     pub(crate) room: OnceLock<Arc<Room>>,
     /// A pinned actor's: set before its first turn is scheduled.
     pub(crate) pinned: OnceLock<PinnedThread>,
+    /// What the actor was at when it was killed for good.
+    pub(crate) killed_at: OnceLock<Whereabouts>,
     /// The last incarnation of which a handler was condemned.
     pub(crate) condemned: AtomicU32,
 }
@@ -55,6 +58,7 @@ impl<M> Default for Rare<M> {
             children: OnceLock::new(),
             room: OnceLock::new(),
             pinned: OnceLock::new(),
+            killed_at: OnceLock::new(),
             condemned: AtomicU32::new(0),
         }
     }

@@ -300,7 +300,10 @@ impl<A: Messages> Turn<'_, A> {
             }
             Work::Signal(Signal::Silence { incarnation }) => self.look_for_silence(incarnation),
             Work::Stop(asked) => self.stop(asked.into()),
-            Work::Kill(reason) => self.finish(reason),
+            Work::Kill(reason) => {
+                self.note_killed();
+                self.finish(reason)
+            }
         }
     }
 
@@ -363,6 +366,7 @@ impl<A: Messages> Turn<'_, A> {
     /// Polls the handler in work, or drops it if the actor was killed.
     fn poll(&mut self) -> Next {
         if let Some(reason) = self.receiver.take_kill() {
+            self.note_killed();
             return self.killed_in_handler(reason);
         }
         self.receiver.begin_poll();

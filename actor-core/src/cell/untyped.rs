@@ -15,6 +15,7 @@ use crate::monitor::{Down, MonitorId, Watcher};
 use crate::port::Ready;
 use crate::reason::StopReason;
 use crate::slab::Key;
+use crate::supervisor::Whereabouts;
 use crate::sync::Ordering;
 use crate::system::SystemHandle;
 
@@ -51,6 +52,8 @@ pub(crate) trait Control: Send + Sync + 'static {
     fn is_last_straw(&self) -> bool;
     /// Whether there is a kill order that the actor has not come to.
     fn is_killed(&self) -> bool;
+    /// What it was at when it was killed for good, if it was.
+    fn killed_at(&self) -> Option<Whereabouts>;
     /// Whether its handlers have a limit.
     fn is_limited(&self) -> bool;
     /// How many messages have been handed out so far.
@@ -174,6 +177,10 @@ impl<A: Messages> Control for Cell<A> {
         // One that comes too late for the end stays.
         let flags = self.mailbox.control.flags();
         flags.any(Flags::KILL) && !flags.any(Flags::ENDED)
+    }
+
+    fn killed_at(&self) -> Option<Whereabouts> {
+        self.mailbox.rare_if_made()?.killed_at.get().copied()
     }
 
     fn is_limited(&self) -> bool {

@@ -12,6 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::cell::ActorId;
 use crate::driver::Driver;
 use crate::scheduler::hand::{Hand, Order};
 use crate::scheduler::{Scheduler, background, courier, local, worker};
@@ -175,6 +176,13 @@ impl Crew {
     pub(super) fn in_turn(&self) -> Vec<String> {
         let state = self.state.lock();
         state.hands.iter().filter(|hand| hand.doing.is_in_turn()).map(|hand| hand.name()).collect()
+    }
+
+    /// The message whose handler runs in the turn of this actor, if one of the threads is in that.
+    pub(super) fn message_of(&self, actor: ActorId) -> Option<&'static str> {
+        let state = self.state.lock();
+        let subjects = state.hands.iter().filter_map(|hand| hand.doing.subject(hand.doing.turn()));
+        subjects.filter(|subject| subject.actor == actor).find_map(|subject| subject.message)
     }
 
     /// The thread with this name.

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use tracing::Level;
 
+use crate::cell::ActorId;
 use crate::cell::kind::Kind;
 use crate::clock;
 use crate::log;
@@ -145,6 +146,11 @@ impl Scheduler {
         let in_turn = self.crew.in_turn();
         turns.retain(|turn| in_turn.contains(&turn.thread));
         turns
+    }
+
+    /// The message whose handler runs in the turn of this actor, if one does.
+    pub(crate) fn message_of(&self, actor: ActorId) -> Option<&'static str> {
+        self.crew.message_of(actor)
     }
 
     /// The stack of the thread that runs this turn.

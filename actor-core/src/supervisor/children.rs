@@ -324,7 +324,8 @@ impl Children {
             let Some((child, _)) = self.find(place) else { continue };
             if child.system().is_ending() {
                 // The deadline of the whole has cut this supervisor's work short.
-                child.system().report_late(Late { path: child.path().to_string(), ended_by_kill: true });
+                let path = child.path().to_string();
+                child.system().report_late(Late { path, ended_by_kill: true, at: None });
             }
             child.kill(Order { why: Asked::Shutdown, fate: Fate::Last });
         }

@@ -1,6 +1,7 @@
 //! How a supervisor stops its children: ask, wait for the deadline, kill, and report who is late.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -25,6 +26,50 @@ pub struct Late {
     pub path: String,
     /// Whether the kill that followed ended it. If not, its handler has not returned.
     pub ended_by_kill: bool,
+    /// What it was at. `None` if that is not known: of one whose handler does not return on a thread that is no
+    /// worker's, and of one that was left behind by a supervisor which was killed.
+    pub at: Option<Whereabouts>,
+}
+
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was late", self.path)?;
+        if let Some(at) = self.at {
+            write!(f, ", {at}")?;
+        }
+        f.write_str(if self.ended_by_kill { ": killed" } else { ": its handler has not returned" })
+    }
+}
+
+/// What an actor was at when its time to stop was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Whereabouts {
+    /// The handler of this message.
+    Message(&'static str),
+    /// Its `#[started]`.
+    Started,
+    /// Its `#[stopped]`.
+    Stopped,
+    /// Its `#[down]`.
+    Down,
+    /// The end of its port: it had more to send.
+    Draining,
+    /// None of these: it was between two messages, and others came before the stop.
+    Queue,
+}
+
+impl fmt::Display for Whereabouts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Whereabouts::Message(message) => write!(f, "in {message}"),
+            Whereabouts::Started => f.write_str("in #[started]"),
+            Whereabouts::Stopped => f.write_str("in #[stopped]"),
+            Whereabouts::Down => f.write_str("in #[down]"),
+            Whereabouts::Draining => f.write_str("sending what was left"),
+            Whereabouts::Queue => f.write_str("with messages before the stop"),
+        }
+    }
 }
 
 /// The actors in the slots of a supervisor.
@@ -79,10 +124,12 @@ impl Stopping<'_> {
         for (place, child, was_asked) in late {
             let ended_by_kill = self.ends_by(place, deadline).await;
             if was_asked || !ended_by_kill {
-                let late = Late { path: child.path().to_string(), ended_by_kill };
+                let running = || self.system.scheduler().message_of(child.id()).map(Whereabouts::Message);
+                let at = if ended_by_kill { child.killed_at() } else { running() };
+                let late = Late { path: child.path().to_string(), ended_by_kill, at };
                 log::say(Level::WARN, || {
-                    let path = late.path.clone();
-                    move || tracing::warn!(path, ended_by_kill, "did not stop within its deadline")
+                    let late = late.clone();
+                    move || tracing::warn!(%late, "did not stop within its deadline")
                 });
                 self.system.report_late(late);
             }

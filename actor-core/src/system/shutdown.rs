@@ -59,8 +59,7 @@ impl fmt::Display for Report {
         }
         write!(f, "{}", self.reason)?;
         for late in &self.late {
-            let end = if late.ended_by_kill { "killed" } else { "its handler has not returned" };
-            write!(f, "; {} was late: {end}", late.path)?;
+            write!(f, "; {late}")?;
         }
         if self.stuck_workers > 0 {
             write!(f, "; {} workers are stuck", self.stuck_workers)?;

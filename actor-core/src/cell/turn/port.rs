@@ -84,6 +84,7 @@ impl<A: Messages> Turn<'_, A> {
 
     pub(crate) fn drain(&mut self) -> Next {
         if let Some(reason) = self.receiver.take_kill() {
+            self.note_killed();
             return self.finish(reason);
         }
         let ready = self.receiver.take_ready();
