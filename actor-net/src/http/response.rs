@@ -27,6 +27,8 @@ pub struct Response {
     /// As they go out, each with its line break.
     headers: Vec<u8>,
     body: Bytes,
+    /// What the body would have, where there is none because the request is `HEAD`.
+    length: Option<usize>,
     close: bool,
     wrong: Option<&'static str>,
 }
@@ -35,7 +37,7 @@ impl Response {
     /// A response with this status, 200 to 599, and nothing else.
     pub fn new(status: u16) -> Response {
         let wrong = (!(200..600).contains(&status)).then_some("its status is not 200 to 599");
-        Response { status, headers: Vec::new(), body: Bytes::new(), close: false, wrong }
+        Response { status, headers: Vec::new(), body: Bytes::new(), length: None, close: false, wrong }
     }
 
     /// Adds a header.
@@ -62,6 +64,13 @@ impl Response {
     /// 204, 205 and 304.
     pub fn body(mut self, body: impl Into<Bytes>) -> Response {
         self.body = body.into();
+        self
+    }
+
+    /// How many bytes the body would have, for who answers `HEAD` and does not have it at hand. Says nothing
+    /// in answer to another method.
+    pub fn length(mut self, bytes: usize) -> Response {
+        self.length = Some(bytes);
         self
     }
 
@@ -161,7 +170,8 @@ impl Answer {
         // These two never have a body, and must not say that it has a length.
         if !matches!(status, 204 | 304) {
             out.put_slice(b"Content-Length: ");
-            put_decimal(out, body.len());
+            let length = response.length.filter(|_| self.head).unwrap_or(body.len());
+            put_decimal(out, length);
             out.put_slice(b"\r\n");
         }
         if self.last || response.close {

@@ -44,6 +44,14 @@ fn where_no_body_may_be_there_is_none() {
 }
 
 #[test]
+fn who_answers_head_need_not_have_the_body() {
+    let head = "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let long = || Response::new(200).length(500_000);
+    assert_eq!(encoded(head, &long()), "HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n");
+    assert_eq!(encoded(GET, &long().body("all")), "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nall");
+}
+
+#[test]
 fn whether_the_connection_goes_on_is_said() {
     let says = |request: &str, response: Response| {
         let text = encoded(request, &response);
