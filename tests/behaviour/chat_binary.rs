@@ -4,49 +4,16 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::binary::binary;
 use crate::chat_hostile;
 use crate::chat_support::{Client, PATIENCE, eventually};
 
-/// Builds the binary as this test was built, once, and says where it is.
-fn binary() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        // This test is <target>/<profile>/deps/behaviour-<hash>.
-        let test = std::env::current_exe().expect("this test has a path");
-        let profile = test.ancestors().nth(2).expect("a profile's directory");
-        let target = profile.parent().expect("a target directory");
-        let name = match profile.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => "dev",
-            Some(name) => name,
-        };
-        let built = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--package",
-                "chat",
-                "--bin",
-                "chat",
-                "--profile",
-                name,
-                "--target-dir",
-            ])
-            .arg(target)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .expect("cargo runs");
-        assert!(built.success(), "the binary does not build");
-        profile.join("chat")
-    })
-}
-
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(binary());
+    let mut command = Command::new(binary("chat"));
     command.args(arguments).env_remove("RUST_LOG").env_remove("RUST_BACKTRACE");
     command
 }

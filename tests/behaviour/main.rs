@@ -5,6 +5,7 @@ mod ask;
 mod async_handlers;
 #[cfg(target_os = "linux")]
 mod background;
+mod binary;
 mod blocking;
 mod chat_binary;
 mod chat_crowd;
