@@ -21,6 +21,9 @@ pub mod guide {
     #[doc = include_str!("../docs/guide/chat-service.md")]
     pub mod chat_service {}
 
+    #[doc = include_str!("../docs/guide/gateway.md")]
+    pub mod gateway {}
+
     #[doc = include_str!("../docs/guide/listeners.md")]
     pub mod listeners {}
 
