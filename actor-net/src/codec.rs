@@ -96,8 +96,8 @@ pub trait Codec: Send + 'static {
     /// Takes what the codec has to say to the peer by itself: the answer to a ping, the echo of a
     /// close, why a request was refused. Most protocols have nothing of the kind.
     ///
-    /// Asked for when the connection opens, and after each run of calls to [`decode`](Self::decode),
-    /// which are 16 at most; before the actor is told of an error. What it gives is written as what
+    /// Asked for when the connection opens, after each [`Decoded::Used`], and after each run of calls to
+    /// [`decode`](Self::decode), which are 16 at most; before the actor is told of an error. What it gives is written as what
     /// the actor writes, and counts towards the same [cap](crate::Options::cap): a peer that makes
     /// the codec answer and does not read ends as a slow consumer.
     fn replies(&mut self) -> Option<Bytes> {

@@ -55,7 +55,8 @@ impl<C: Connection> Frames<'_, C> {
             match self.step(at, input, eof) {
                 Step::Need => break Found::Need,
                 Step::Handed => self.ended = true,
-                Step::Used => {}
+                // What it has answered comes before what the actor makes of the next frame.
+                Step::Used => self.shared.write_replies(self.codec),
                 Step::Refused(error) => {
                     self.ended = true;
                     tracing::debug!(peer = %self.shared.peer(), %error, "refused what the peer sent");

@@ -152,8 +152,8 @@ fn answer(input: &str) -> (String, CloseReason) {
 #[test]
 fn what_the_codec_says_comes_in_its_place() {
     let pong = "=".repeat(100);
-    let (text, why) = answer("a-b?!c");
-    assert_eq!(text, format!("<>AB{pong}#refused"));
+    let (text, why) = answer("a-?b?!c");
+    assert_eq!(text, format!("<>A{pong}B{pong}#refused"));
     assert_eq!(why, CloseReason::Protocol(Nonsense.to_string()));
 }
 
