@@ -45,6 +45,12 @@ pub fn is_condemned() -> bool {
     stalls::condemned()
 }
 
+/// The time by which timers of ports go.
+#[must_use]
+pub fn now() -> Instant {
+    crate::clock::now()
+}
+
 /// Whether a port has more to do at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
@@ -128,12 +134,6 @@ impl Readiness {
         if let Some(cell) = self.cell.upgrade() {
             cell.set_ready(ready);
         }
-    }
-
-    /// The time by which timers of [`after`](Self::after) go.
-    #[must_use]
-    pub fn now(&self) -> Instant {
-        crate::clock::now()
     }
 
     /// Flags [`Ready::TIMER`] after `delay`. The timer ends when it is dropped.

@@ -6,6 +6,7 @@
 
 mod common;
 mod conn;
+mod crowd;
 mod deadlines;
 mod draining;
 mod ends;

@@ -88,6 +88,9 @@
 //! }
 //! ```
 //!
+//! A response whose length is not known, or that is too large to be kept, is written piece by piece, no faster
+//! than the client reads: [`Answer::stream`] and [`Body`].
+//!
 //! # What is refused
 //!
 //! The grammar is taken at its word, since whatever has two readings lets one request be taken for two
@@ -98,6 +101,7 @@
 //! ([`Error::status`]) and the connection is closed; the actor hears of it
 //! ([`refused`](crate::Connection::refused)) and has nothing to write.
 
+mod body;
 mod chunks;
 mod client;
 mod date;
@@ -110,6 +114,7 @@ mod response;
 mod server;
 mod status;
 
+pub use body::Body;
 pub use client::{Client, ClientRequest, ClientResponse};
 pub use error::Error;
 pub use fields::Headers;

@@ -348,13 +348,24 @@ impl Server {
         self.supervisor.monitor()
     }
 
-    /// [`stop`](Self::stop), and waits until all connections have ended. Those that have not when
-    /// `limit` is over are cut off. Not for handlers, since it holds up its thread.
+    /// Ends the server without losing what it has accepted, in stages:
+    ///
+    /// 1. Those that wait to be accepted are, and then nobody more can connect.
+    /// 2. What is in flight is finished: frames of which a part has come, and requests that actors have
+    ///    [paused](Conn::pause) their connections to answer. HTTP's responses say `Connection: close` and
+    ///    close their connections. For this there are three quarters of `limit`.
+    /// 3. The connections' actors are [stopped](Self::stop); each may say goodbye in `#[stopped]`, a WebSocket's
+    ///    peer is told 1001, and what is queued is sent.
+    ///
+    /// Waits until all connections have ended. Those that have not when `limit` is over are cut off. Not
+    /// for handlers, since it holds up its thread.
     pub fn drain(&self, limit: Duration) -> Drained {
-        let open = self.connections();
         let monitor = self.monitor();
+        let open = self.connections();
+        let in_flight = limit / 4 * 3;
+        let waited = self.common.drain(in_flight);
         self.stop();
-        let late = match monitor.wait_within(limit) {
+        let late = match monitor.wait_within(limit.saturating_sub(waited)) {
             Some(_) => 0,
             None => {
                 let late = self.connections();

@@ -1,7 +1,10 @@
 //! What all connections of a server have in common, or those of one client.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use super::crowd::Crowd;
 use super::ends::Ends;
 use super::reason::CloseReason;
 use crate::options::Options;
@@ -12,11 +15,14 @@ pub(crate) struct Common {
     pub(crate) options: Options,
     /// Under a lock, since connections seldom end.
     ends: Mutex<Ends>,
+    pub(crate) crowd: Crowd,
+    /// Nothing new is to be begun.
+    draining: AtomicBool,
 }
 
 impl Common {
     pub(crate) fn new(options: Options) -> Common {
-        Common { options, ends: Mutex::default() }
+        Common { options, ends: Mutex::default(), crowd: Crowd::default(), draining: AtomicBool::new(false) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Ends> {
@@ -26,6 +32,18 @@ impl Common {
 
     pub(crate) fn ends(&self) -> Ends {
         *self.lock()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        // Relaxed: who is told of it is flagged afterwards, and looks then.
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Has all finish what is in flight, and waits for that. Says how long that took.
+    pub(crate) fn drain(&self, limit: Duration) -> Duration {
+        // Relaxed: as above.
+        self.draining.store(true, Ordering::Relaxed);
+        self.crowd.drain(limit)
     }
 
     pub(super) fn count_lagged(&self, missed: u64) {

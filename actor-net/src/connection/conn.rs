@@ -66,7 +66,18 @@ impl Conn {
         self.shared.write(bytes.into(), Some(key))
     }
 
-    /// For another incarnation.
+    /// Whether the server drains, so that what is answered now is the last: the connection is to be closed
+    /// behind it. For protocols with requests; HTTP's responses see to it themselves.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.shared.is_last()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        is_condemned() || self.shared.has_ended()
+    }
+
+    /// For another incarnation, or a part of this one.
     pub(crate) fn again(&self) -> Conn {
         Conn { shared: self.shared.clone() }
     }

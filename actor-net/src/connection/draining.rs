@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use actor_core::Timer;
-use actor_core::port::{Drain, Readiness, Ready};
+use actor_core::port::{self, Drain, Readiness, Ready};
 
 use super::scratch::{SIZE, Scratch};
 use super::shared::{Progress, Shared};
@@ -34,14 +34,14 @@ enum Stage {
 
 impl Draining {
     pub(super) fn begin(shared: &Shared, readiness: &Readiness) -> Draining {
-        let mut draining = Draining { stage: Stage::Flushing, timer: None, until: readiness.now() };
+        let mut draining = Draining { stage: Stage::Flushing, timer: None, until: port::now() };
         draining.allow(shared.options().flush, readiness);
         draining
     }
 
     /// Goes on as far as possible. `eof` says that the peer has closed already.
     pub(super) fn step(&mut self, ready: Ready, eof: bool, shared: &Shared, readiness: &Readiness) -> Drain {
-        let is_over = ready.contains(Ready::TIMER) && readiness.now() >= self.until;
+        let is_over = ready.contains(Ready::TIMER) && port::now() >= self.until;
         if is_over || self.timer.is_none() {
             return self.give_up(shared);
         }
@@ -66,7 +66,7 @@ impl Draining {
 
     /// The stage may take so long.
     fn allow(&mut self, limit: Duration, readiness: &Readiness) {
-        let now = readiness.now();
+        let now = port::now();
         self.until = now.checked_add(limit).unwrap_or(now);
         self.timer = readiness.after(limit);
     }

@@ -87,10 +87,14 @@ impl<C: Connection> Frames<'_, C> {
         if self.breakable {
             self.shared.set_last_words(self.codec.farewell(&CloseReason::ActorFailed));
         }
-        match self.codec.decode(&mut input[at.get()..], eof) {
+        let (start, len) = (at.get(), input.len());
+        match self.codec.decode(&mut input[start..], eof) {
             Decoded::Need => Step::Need,
             Decoded::Frame { frame, used } => {
                 at.set(at.get() + used);
+                if self.shared.common().is_draining() {
+                    self.shared.set_more(at.get() < len);
+                }
                 self.actor.frame(frame, self.ctx);
                 Step::Handed
             }

@@ -24,7 +24,7 @@ use super::scratch::{SIZE, Scratch};
 use super::shared::{Came, Progress, Shared};
 use super::tls::Tls;
 use super::{Connection, HalfClosed};
-use crate::codec::Codec;
+use crate::codec::{Codec, Stage};
 use crate::driver::Berth;
 use crate::listener::Handshake;
 use kept::Slot;
@@ -160,6 +160,10 @@ struct ConnectionPort<C: Connection, H> {
     /// Something has come from the peer, ever.
     heard: bool,
     watch: Option<Box<Watch>>,
+    /// Among those that are told when the server drains.
+    key: usize,
+    /// It has been told that the server drains.
+    draining: bool,
     /// `WAKE` is flagged already. While an async handler is in work no flag is looked at, and
     /// raising it in each of its turns would make the actor run for ever.
     woken: bool,
@@ -171,6 +175,7 @@ struct ConnectionPort<C: Connection, H> {
 
 impl<C: Connection, H> ConnectionPort<C, H> {
     fn new(shared: Arc<Shared>, readiness: Readiness, phase: Phase, held: Option<H>) -> Self {
+        let key = shared.common().crowd.enter(readiness.clone());
         ConnectionPort {
             shared,
             readiness,
@@ -181,6 +186,8 @@ impl<C: Connection, H> ConnectionPort<C, H> {
             eof: false,
             heard: false,
             watch: None,
+            key,
+            draining: false,
             woken: true,
             established: false,
             phase,
@@ -375,7 +382,8 @@ impl<C: Connection, H> ConnectionPort<C, H> {
         match found {
             Found::Need => self.all_read(actor, ctx),
             Found::Spent => return Again::Yes,
-            Found::End => {}
+            // If it has paused: whether what it answers then is all that was asked.
+            Found::End => self.shared.set_more(!self.inbox.is_empty()),
         }
         if breakable {
             // The last frame may have changed the protocol.
@@ -428,6 +436,13 @@ impl<C: Connection, H> ConnectionPort<C, H> {
         true
     }
 
+    /// Whether nothing of the peer's is in flight: no part of a frame, and no request that the actor has yet to
+    /// answer.
+    fn is_quiet(&self) -> bool {
+        let between = self.codec.as_ref().is_none_or(|codec| codec.stage() == Stage::Between);
+        between && self.inbox.is_empty() && !self.readable && !self.shared.is_paused()
+    }
+
     fn tell_lagged(&self, actor: &mut C, ctx: &mut Context<C>) {
         let missed = if ctx.is_stopping() { 0 } else { self.shared.take_lagged() };
         if missed > 0 {
@@ -464,6 +479,10 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
         if self.tell_end(actor, ctx) {
             return Again::No;
         }
+        if self.shared.common().is_draining() && !std::mem::replace(&mut self.draining, true) {
+            // What has come may not have been flagged yet.
+            self.readable |= !self.eof;
+        }
         let mut seen = Seen::default();
         let again = self.work(&mut seen, actor, ctx);
         // Who has not been read to the end is not late.
@@ -471,6 +490,9 @@ impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
             && let Some(deadline) = self.watch(seen)
         {
             self.expire(deadline);
+        }
+        if self.draining && again == Again::No && self.is_quiet() {
+            self.shared.common().crowd.is_quiet(self.key);
         }
         if self.tell_end(actor, ctx) { Again::No } else { again }
     }
@@ -530,5 +552,6 @@ impl<C: Connection, H> Drop for ConnectionPort<C, H> {
         let connected = !matches!(self.phase, Phase::Connecting { .. });
         let codec = self.codec.as_ref().filter(|_| connected);
         self.shared.fail(codec.and_then(|codec| codec.farewell(&CloseReason::ActorFailed)));
+        self.shared.common().crowd.leave(self.key);
     }
 }

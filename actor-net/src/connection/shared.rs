@@ -45,6 +45,8 @@ struct State {
     reading: Reading,
     /// Until the connection is established.
     handshake: Option<Handshake>,
+    /// More has come than was handed on: known while the actor has paused, or the server drains.
+    more: bool,
     /// How many writes were dropped that the actor has not been told of.
     lagged: u64,
     /// What the queue counts for in the budget.
@@ -203,6 +205,20 @@ impl Shared {
 
     pub(super) fn options(&self) -> &Options {
         &self.common.options
+    }
+
+    pub(super) fn common(&self) -> &Common {
+        &self.common
+    }
+
+    /// Whether more has come from the peer behind the frame that was handed on last.
+    pub(super) fn set_more(&self, more: bool) {
+        self.lock().more = more;
+    }
+
+    /// Whether the answer to what was handed on last is to be the last.
+    pub(super) fn is_last(&self) -> bool {
+        self.common.is_draining() && !self.lock().more
     }
 
     pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {

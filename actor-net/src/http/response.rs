@@ -2,6 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::body::Body;
 use super::date;
 use super::error::Error;
 use super::fields::{is_token, is_value};
@@ -9,7 +10,7 @@ use super::status;
 use crate::connection::{Conn, Pressure};
 
 /// Bodies from here on are written as they are, not copied behind their head.
-const COPIED: usize = 4 << 10;
+pub(super) const COPIED: usize = 4 << 10;
 
 /// A response as its maker sees it: a status, headers and a body. What frames it in the stream,
 /// `Content-Length`, `Connection` and `Date`, the encoder adds.
@@ -121,12 +122,14 @@ impl Answer {
         Ok(())
     }
 
-    /// Writes the response, and closes the connection behind it if it is the last. Says what
+    /// Writes the response, and closes the connection behind it if it is the last, as it is when the server
+    /// [drains](crate::Server::drain). Says what
     /// [`Conn::write`] does.
     ///
     /// A response that cannot be sent is a bug of who made it: the client gets a bare 500 instead,
     /// and the log an error that says what is wrong.
-    pub fn send(self, response: Response, conn: &mut Conn) -> Pressure {
+    pub fn send(mut self, response: Response, conn: &mut Conn) -> Pressure {
+        self.last |= conn.is_last();
         let mut out = BytesMut::new();
         let sent = self.encode_head(&response, &mut out).cloned();
         let (mut body, close) = (Bytes::new(), self.last || response.close);
@@ -152,8 +155,45 @@ impl Answer {
         pressure
     }
 
+    /// Begins a response whose body is written piece by piece, over as many turns as it takes; its length need
+    /// not be known. A body that `response` has comes first. The connection is [paused](Conn::pause) until
+    /// the body has ended, so that no other request is answered in between.
+    ///
+    /// A response that cannot be sent is answered with a bare 500, and what is written then goes nowhere.
+    pub fn stream(mut self, response: Response, conn: &mut Conn) -> Body {
+        self.last |= conn.is_last() || response.close;
+        let mut framing = match (self.minor, response.status) {
+            (_, 204 | 205 | 304) => Framing::Length,
+            (0, _) => Framing::End,
+            _ => Framing::Chunks,
+        };
+        self.last |= framing == Framing::End;
+        let mut out = BytesMut::new();
+        if let Err(error) = self.encode_head_with(framing, &response, &mut out) {
+            tracing::error!(peer = %conn.peer_addr(), %error, "answered with 500 instead");
+            framing = Framing::Length;
+            if self.encode_head(&Response::new(500), &mut out).is_err() {
+                conn.abort();
+            }
+        }
+        conn.write(out);
+        conn.pause();
+        let mut body = Body::new(conn.again(), framing, self.head, self.last);
+        body.write(response.body);
+        body
+    }
+
     /// Appends all but the body, and gives that of it which is to follow.
     fn encode_head<'a>(self, response: &'a Response, out: &mut BytesMut) -> Result<&'a Bytes, Error> {
+        self.encode_head_with(Framing::Length, response, out)
+    }
+
+    fn encode_head_with<'a>(
+        self,
+        framing: Framing,
+        response: &'a Response,
+        out: &mut BytesMut,
+    ) -> Result<&'a Bytes, Error> {
         static NOTHING: Bytes = Bytes::new();
         if let Some(wrong) = response.wrong {
             return Err(Error::Unsendable(wrong));
@@ -168,11 +208,16 @@ impl Answer {
         out.put_slice(b"\r\n");
         out.put_slice(&response.headers);
         // These two never have a body, and must not say that it has a length.
-        if !matches!(status, 204 | 304) {
-            out.put_slice(b"Content-Length: ");
-            let length = response.length.filter(|_| self.head).unwrap_or(body.len());
-            put_decimal(out, length);
-            out.put_slice(b"\r\n");
+        match framing {
+            _ if matches!(status, 204 | 304) => {}
+            Framing::Chunks => out.put_slice(b"Transfer-Encoding: chunked\r\n"),
+            Framing::End => {}
+            Framing::Length => {
+                out.put_slice(b"Content-Length: ");
+                let length = response.length.filter(|_| self.head).unwrap_or(body.len());
+                put_decimal(out, length);
+                out.put_slice(b"\r\n");
+            }
         }
         if self.last || response.close {
             out.put_slice(b"Connection: close\r\n");
@@ -182,6 +227,17 @@ impl Answer {
         out.put_slice(b"\r\n");
         Ok(if self.head { &NOTHING } else { body })
     }
+}
+
+/// What says where a body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// Its length, in the head.
+    Length,
+    /// Its last chunk.
+    Chunks,
+    /// The end of the stream.
+    End,
 }
 
 fn put_status(out: &mut BytesMut, status: u16) {

@@ -82,7 +82,7 @@ where
     F: Fn(Conn) -> C + Send + Sync + 'static,
 {
     let listening = Listening {
-        socket: Source::new(socket),
+        socket: Some(Source::new(socket)),
         registered: false,
         failures: Failures::default(),
         reserve: Reserve::default(),
@@ -93,7 +93,9 @@ where
     Box::new(move |readiness| {
         // Registering is the port's first work.
         readiness.set(Ready::WAKE);
+        let key = plan.common.crowd.enter(readiness.clone());
         Box::new(AcceptPort {
+            key,
             listening: listening.clone(),
             placing,
             plan: plan.clone(),
@@ -108,7 +110,8 @@ where
 
 /// A listening socket, which outlives an acceptor that fails.
 struct Listening {
-    socket: Source<TcpListener>,
+    /// `None` when the server drains and those that have waited are accepted.
+    socket: Option<Source<TcpListener>>,
     registered: bool,
     failures: Failures,
     reserve: Reserve,
@@ -121,8 +124,10 @@ impl Listening {
         berth: impl FnOnce() -> io::Result<Berth>,
         readiness: &Readiness,
     ) -> io::Result<()> {
-        if !self.registered {
-            self.socket.register(berth()?, readiness.clone())?;
+        if let Some(socket) = &mut self.socket
+            && !self.registered
+        {
+            socket.register(berth()?, readiness.clone())?;
             self.registered = true;
             self.reserve.refill();
         }
@@ -131,6 +136,8 @@ impl Listening {
 }
 
 struct AcceptPort<C, F> {
+    /// Among those that are told when the server drains.
+    key: usize,
     listening: Arc<Mutex<Listening>>,
     placing: Placing,
     plan: Arc<Plan<F>>,
@@ -156,7 +163,10 @@ where
     fn accept(&mut self, ctx: &Context<Acceptor>) -> Again {
         use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
         for _ in 0..ACCEPTS {
-            let accepted = self.listening().socket.accept();
+            let accepted = match &self.listening().socket {
+                Some(socket) => socket.accept(),
+                None => return Again::No,
+            };
             match accepted {
                 Ok((stream, peer)) => {
                     self.resumed(ctx);
@@ -204,7 +214,7 @@ where
     fn turn_away(&self, ctx: &Context<Acceptor>) {
         let mut peers = Vec::new();
         {
-            let Listening { socket, reserve, .. } = &mut *self.listening();
+            let Listening { socket: Some(socket), reserve, .. } = &mut *self.listening() else { return };
             reserve.lend(ACCEPTS, || socket.accept(), |peer| peers.push(peer));
         }
         for peer in peers {
@@ -268,7 +278,7 @@ where
         if ready.contains(Ready::TIMER) || ready.contains(Ready::WAKE) {
             self.pause = None;
         }
-        if self.pause.is_some() {
+        if self.pause.is_some() && !self.plan.common.is_draining() {
             return Again::No;
         }
         let registered = self.listening().register(|| self.placing.berth(ctx.system()), &self.readiness);
@@ -276,12 +286,25 @@ where
             self.rest(&error, ctx);
             return Again::No;
         }
-        if self.readable { self.accept(ctx) } else { Again::No }
+        let draining = self.plan.common.is_draining();
+        // One that has not been flagged yet may wait.
+        let again = if self.readable || draining { self.accept(ctx) } else { Again::No };
+        if draining && again == Again::No {
+            self.listening().socket = None;
+            self.plan.common.crowd.is_quiet(self.key);
+        }
+        again
     }
 
     fn turn_ended(&mut self) {}
 
     fn drain(&mut self, _: Ready, _: &StopReason) -> Drain {
         Drain::Done
+    }
+}
+
+impl<C, F> Drop for AcceptPort<C, F> {
+    fn drop(&mut self) {
+        self.plan.common.crowd.leave(self.key);
     }
 }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use actor_core::BuildError;
 use actor_core::prelude::*;
-use actor_net::Listener;
+use actor_net::{Drained, Listener};
 
 use crate::hall::{Hall, HallRef};
 use crate::options::Options;
@@ -35,6 +35,7 @@ pub struct Server {
     system: System,
     sessions: actor_net::Server,
     hall: HallRef,
+    stop_within: Duration,
 }
 
 impl Server {
@@ -47,7 +48,7 @@ impl Server {
         let cannot_listen = |error| StartError::Listen { addr: listen, error };
         let listener = Listener::bind(&*options.listen).map_err(cannot_listen)?;
         let system = system(&options)?;
-        let options = Arc::new(options);
+        let (stop_within, options) = (options.stop_within, Arc::new(options));
         let (failures, window) = ROOM_FAILURES;
         let rooms = system.supervisor().name("rooms").dynamic().intensity(failures, window).spawn()?;
         let hall = {
@@ -63,7 +64,7 @@ impl Server {
         let sessions = sessions
             .spawn(&system, move |conn| Session::new(conn, to_hall.clone(), options.clone()))
             .map_err(StartError::Serve)?;
-        Ok(Server { system, sessions, hall })
+        Ok(Server { system, sessions, hall, stop_within })
     }
 
     /// Where it listens.
@@ -90,11 +91,12 @@ impl Server {
         &self.system
     }
 
-    /// Tells everybody goodbye and ends.
+    /// Lets nobody in any more, obeys what has been said, tells everybody goodbye and ends.
     pub fn shutdown(&self) -> Report {
-        let (begun, connections) = (Instant::now(), self.connections());
+        let begun = Instant::now();
+        let Drained { open, late } = self.sessions.drain(self.stop_within);
         let system = self.system.shutdown();
-        Report { connections, took: begun.elapsed(), system }
+        Report { connections: open, late, took: begun.elapsed(), system }
     }
 }
 
@@ -144,6 +146,8 @@ fn greet(addr: SocketAddr) {
 pub struct Report {
     /// How many connections there were.
     pub connections: usize,
+    /// How many of them did not end in time and were cut off.
+    pub late: usize,
     /// How long the end took.
     pub took: Duration,
     /// How the actors have ended.
@@ -154,14 +158,15 @@ impl Report {
     /// Whether it was asked to end, and everything has in time.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.system.is_clean() && self.system.reason.is_normal()
+        self.late == 0 && self.system.is_clean() && self.system.reason.is_normal()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { connections, took, system } = self;
-        write!(f, "{system}; {connections} connections closed in {:.1} s", took.as_secs_f64())
+        let Report { connections, late, took, system } = self;
+        write!(f, "{system}; {connections} connections closed in {:.1} s", took.as_secs_f64())?;
+        if *late > 0 { write!(f, ", {late} of them cut off") } else { Ok(()) }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use actor_core::Timer;
-use actor_core::port::Readiness;
+use actor_core::port::{self, Readiness};
 
 use super::{ConnectionPort, Phase};
 use crate::codec::{Codec, Stage};
@@ -21,7 +21,7 @@ pub(super) struct Watch {
 
 impl Watch {
     fn note(&mut self, seen: Seen, shared: &Shared, readiness: &Readiness) -> Option<Deadline> {
-        let now = readiness.now();
+        let now = port::now();
         let expired = self.due.note(seen, &shared.options().within, now);
         if expired.is_none() {
             self.arm(readiness, now);

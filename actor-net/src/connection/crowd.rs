@@ -1,0 +1,87 @@
+//! Who is to be told when a server drains, and who has something in flight then.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use actor_core::port::{self, Readiness, Ready};
+use slab::Slab;
+
+/// The ports of a server's connections, and of its acceptor.
+#[derive(Debug, Default)]
+pub(crate) struct Crowd {
+    inner: Mutex<Inner>,
+    quiet: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    ports: Slab<Member>,
+    draining: bool,
+    /// How many have something in flight, or have not said that they have not. Only while it drains.
+    busy: usize,
+}
+
+#[derive(Debug)]
+struct Member {
+    readiness: Readiness,
+    busy: bool,
+}
+
+impl Crowd {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing in here panics half-way through a change.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a port, which is to [leave](Self::leave) with the key that this gives.
+    pub(crate) fn enter(&self, readiness: Readiness) -> usize {
+        let mut inner = self.lock();
+        inner.busy += usize::from(inner.draining);
+        let busy = inner.draining;
+        inner.ports.insert(Member { readiness, busy })
+    }
+
+    pub(crate) fn leave(&self, key: usize) {
+        let member = {
+            let mut inner = self.lock();
+            let member = inner.ports.remove(key);
+            self.has_ended(&mut inner, member.busy);
+            member
+        };
+        drop(member);
+    }
+
+    /// A port has nothing in flight. It is counted once, whatever comes later.
+    pub(crate) fn is_quiet(&self, key: usize) {
+        let mut inner = self.lock();
+        let busy = inner.ports.get_mut(key).is_some_and(|member| std::mem::take(&mut member.busy));
+        self.has_ended(&mut inner, busy);
+    }
+
+    fn has_ended(&self, inner: &mut Inner, busy: bool) {
+        inner.busy -= usize::from(busy);
+        if busy && inner.busy == 0 {
+            self.quiet.notify_all();
+        }
+    }
+
+    /// Tells all, and waits until none has anything in flight, or the time is over. Says how long that took.
+    pub(crate) fn drain(&self, limit: Duration) -> Duration {
+        let told: Vec<Readiness> = {
+            let mut inner = self.lock();
+            if !std::mem::replace(&mut inner.draining, true) {
+                inner.busy = inner.ports.len();
+                inner.ports.iter_mut().for_each(|(_, member)| member.busy = true);
+            }
+            inner.ports.iter().map(|(_, member)| member.readiness.clone()).collect()
+        };
+        for readiness in told {
+            readiness.set(Ready::WAKE);
+        }
+        let start = port::now();
+        let inner = self.lock();
+        let waited = self.quiet.wait_timeout_while(inner, limit, |inner| inner.busy > 0);
+        drop(waited);
+        port::now().saturating_duration_since(start)
+    }
+}
