@@ -1,16 +1,22 @@
 //! Client connections: an actor that connects to a peer.
 
+mod reconnect;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actor_core::{Restart, SpawnError, Supervisor, SupervisorRef, SystemHandle};
+use actor_core::{Backoff, Restart, SpawnError, Supervisor, SupervisorRef, SystemHandle};
+#[cfg(feature = "tls")]
+use actor_core::{Failure, StopReason};
 
-use crate::connection::{self, Common, Conn, Connection};
+use crate::connection::{self, Common, Conn, Connection, Held};
 use crate::options::Options;
 
+pub use reconnect::{Down, Kept, Reconnect};
+
 /// A connection to be made. Nothing happens before [`spawn`](Self::spawn).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "nothing is connected until it is spawned"]
 pub struct Client {
     peer: SocketAddr,
@@ -18,7 +24,9 @@ pub struct Client {
     deadline: Duration,
     name: Option<String>,
     under: Option<SupervisorRef>,
-    tls: Option<Box<connection::Tls>>,
+    /// And the name of the server.
+    #[cfg(feature = "tls")]
+    tls: Option<(crate::tls::Client, String)>,
 }
 
 impl Client {
@@ -27,7 +35,15 @@ impl Client {
     /// Takes an address, not a host name: looking one up blocks, which an actor must not.
     pub fn connect(peer: SocketAddr) -> Client {
         let deadline = Duration::from_secs(10);
-        Client { peer, options: Options::new(), deadline, name: None, under: None, tls: None }
+        Client {
+            peer,
+            options: Options::new(),
+            deadline,
+            name: None,
+            under: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
     }
 
     /// Speaks TLS with a server that has a certificate for `name`, a DNS name or an address.
@@ -37,8 +53,24 @@ impl Client {
     /// If it is neither.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: &crate::tls::Client, name: &str) -> Result<Client, crate::tls::Error> {
-        self.tls = Some(Box::new(connection::Tls::new(tls.session(name)?)));
+        // For its errors: each connection has one of its own.
+        drop(tls.session(name)?);
+        self.tls = Some((tls.clone(), name.to_owned()));
         Ok(self)
+    }
+
+    /// The TLS of one connection.
+    #[cfg(feature = "tls")]
+    fn session(&self) -> Result<Option<Box<connection::Tls>>, SpawnError> {
+        let Some((tls, name)) = &self.tls else { return Ok(None) };
+        let failed = |error| SpawnError::Failed(StopReason::StartFailed(Failure::new(error)));
+        Ok(Some(Box::new(connection::Tls::new(tls.session(name).map_err(failed)?))))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "it is with the feature `tls`")]
+    fn session(&self) -> Result<Option<Box<connection::Tls>>, SpawnError> {
+        Ok(None)
     }
 
     /// How long the peer may take to accept, and to shake hands if there is TLS.
@@ -57,6 +89,12 @@ impl Client {
     pub fn name(mut self, name: impl Into<String>) -> Client {
         self.name = Some(name.into());
         self
+    }
+
+    /// Connects again when the connection is lost or cannot be made, after a delay that grows with each failure and comes with
+    /// jitter, so that not all who were cut off come back at the same moment.
+    pub fn reconnect(self, backoff: impl Into<Backoff>) -> Reconnect {
+        Reconnect::new(self, backoff.into())
     }
 
     /// The actor's supervisor; the system's root otherwise.
@@ -82,8 +120,18 @@ impl Client {
         system: &SystemHandle,
         make: impl FnOnce(Conn) -> C + Send + 'static,
     ) -> Result<C::Ref, SpawnError> {
-        let common = Arc::new(Common::new(self.options));
-        let (conn, port) = connection::connecting::<C>(self.peer, self.tls, common, self.deadline);
+        self.start(system, make, ())
+    }
+
+    /// The same; `held` is told when the connection has opened, and dropped when it is gone or never came to be.
+    fn start<C: Connection>(
+        self,
+        system: &SystemHandle,
+        make: impl FnOnce(Conn) -> C + Send + 'static,
+        held: impl Held,
+    ) -> Result<C::Ref, SpawnError> {
+        let (tls, common) = (self.session()?, Arc::new(Common::new(self.options)));
+        let (conn, port) = connection::connecting::<C>(self.peer, tls, common, self.deadline, held);
         let mut parts = Some((make, conn));
         let factory = move || {
             let (make, conn) = parts.take().expect("an actor that is not restarted is made once");

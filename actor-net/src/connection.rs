@@ -29,7 +29,7 @@ pub use conn::{Conn, Pressure};
 pub use deadlines::Deadline;
 pub(crate) use deadlines::Within;
 pub use ends::Ends;
-pub(crate) use port::{Arrival, accepted, connecting};
+pub(crate) use port::{Arrival, Held, accepted, connecting};
 pub use reason::CloseReason;
 pub(crate) use shared::Shared;
 pub(crate) use tls::Tls;

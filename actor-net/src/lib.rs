@@ -47,6 +47,7 @@
 //! | [`Listener`], [`Server`], [`Drained`] | accept connections, and stop in good order |
 //! | [`Limits`], [`Limit`], [`ListenerEvent`] | whom a listener lets in, and who was refused |
 //! | [`Client`] | make a connection |
+//! | [`Reconnect`], [`Kept`], [`Down`] | make it again when it is lost |
 //! | [`Backend`], [`Pool`], [`Exchange`], [`HttpExchange`], [`LineExchange`], [`PoolError`] | several connections to one backend, for requests and responses |
 //! | [`Connection`], [`Conn`], [`Pressure`], [`HalfClosed`], [`CloseReason`] | what an actor does with a connection |
 //! | [`Deadline`], [`Ends`] | what a peer was too slow for; how connections have ended |
@@ -76,7 +77,7 @@ pub mod websocket;
 pub use bytes::{Bytes, BytesMut};
 
 pub use budget::Budget;
-pub use client::Client;
+pub use client::{Client, Down, Kept, Reconnect};
 pub use codec::{Codec, Decoded, LengthDelimited, LengthError, LineError, Lines, Stage};
 pub use connection::{CloseReason, Conn, Connection, Deadline, Ends, HalfClosed, Pressure};
 pub use driver::{MioDriver, builder, driver, driver_within, sockets};

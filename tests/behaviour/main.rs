@@ -47,6 +47,7 @@ mod net_http_client;
 mod net_length;
 mod net_limits;
 mod net_pool;
+mod net_reconnect;
 mod net_rooms;
 mod net_site;
 mod net_slow;

@@ -63,7 +63,8 @@ impl Backoff {
     }
 
     /// Whether a child that has run for so long has got over its failures.
-    pub(crate) fn is_over(&self, ran: Duration) -> bool {
+    #[must_use]
+    pub fn is_over(&self, ran: Duration) -> bool {
         ran >= self.healthy
     }
 }

@@ -36,6 +36,14 @@ const BYTES: usize = SIZE;
 /// The most frames one turn hands on.
 const FRAMES: usize = 16;
 
+/// What somebody else keeps with a connection, to know what becomes of it: it is dropped when that is gone.
+pub(crate) trait Held: Send + 'static {
+    /// The connection is there, and its actor has heard of it.
+    fn opened(&mut self) {}
+}
+
+impl Held for () {}
+
 /// A connection that was accepted.
 pub(crate) struct Arrival {
     pub(crate) stream: TcpStream,
@@ -50,7 +58,7 @@ pub(crate) struct Arrival {
 
 /// The two halves of a connection that was accepted: for its actor's factory and for its cell.
 /// An actor that is restarted goes on with the socket, up to `restarts` times; `held` is dropped when the connection is gone.
-pub(crate) fn accepted<C: Connection, H: Send + 'static>(
+pub(crate) fn accepted<C: Connection, H: Held>(
     arrival: Arrival,
     common: Arc<Common>,
     restarts: u32,
@@ -91,12 +99,13 @@ pub(crate) fn connecting<C: Connection>(
     tls: Option<Box<Tls>>,
     common: Arc<Common>,
     deadline: Duration,
+    held: impl Held,
 ) -> (Conn, MakePort<C>) {
     let shared = Arc::new(Shared::new(peer, None, tls, common));
     let conn = Conn::new(shared.clone());
-    let mut once = Some(shared);
+    let mut once = Some((shared, held));
     let make = move |readiness: Readiness| {
-        let shared = once.take().expect("a connection's actor is never restarted");
+        let (shared, held) = once.take().expect("a connection's actor is never restarted");
         let begun = TcpStream::connect(peer).and_then(|stream| {
             shared.set_socket(stream);
             shared.register(Berth::mine()?, &readiness)
@@ -106,7 +115,7 @@ pub(crate) fn connecting<C: Connection>(
         }
         readiness.set(Ready::WAKE);
         let phase = Phase::connecting(&readiness, deadline, false);
-        boxed(ConnectionPort::<C, ()>::new(shared, readiness, phase, None))
+        boxed(ConnectionPort::<C, _>::new(shared, readiness, phase, Some(held)))
     };
     (conn, Box::new(make))
 }
@@ -170,10 +179,10 @@ struct ConnectionPort<C: Connection, H> {
     /// A whole frame has come.
     established: bool,
     phase: Phase,
-    _held: Option<H>,
+    held: Option<H>,
 }
 
-impl<C: Connection, H> ConnectionPort<C, H> {
+impl<C: Connection, H: Held> ConnectionPort<C, H> {
     fn new(shared: Arc<Shared>, readiness: Readiness, phase: Phase, held: Option<H>) -> Self {
         let key = shared.common().crowd.enter(readiness.clone());
         ConnectionPort {
@@ -191,7 +200,7 @@ impl<C: Connection, H> ConnectionPort<C, H> {
             woken: true,
             established: false,
             phase,
-            _held: held,
+            held,
         }
     }
 
@@ -299,6 +308,9 @@ impl<C: Connection, H> ConnectionPort<C, H> {
             self.phase = Phase::Open;
             self.shared.write_replies(self.codec.insert(actor.codec()));
             actor.opened(ctx);
+            if let Some(held) = &mut self.held {
+                held.opened();
+            }
         }
         if let Phase::Resumed(phase) = &mut self.phase {
             self.phase = std::mem::replace(phase, Phase::Open);
@@ -468,7 +480,7 @@ impl<C: Connection, H> ConnectionPort<C, H> {
     }
 }
 
-impl<C: Connection, H: Send + 'static> Port<C> for ConnectionPort<C, H> {
+impl<C: Connection, H: Held> Port<C> for ConnectionPort<C, H> {
     fn ready(&mut self, ready: Ready, actor: &mut C, ctx: &mut Context<C>) -> Again {
         self.absorb(ready);
         if let Phase::Connecting { .. } = self.phase

@@ -10,6 +10,7 @@ use actor_core::port::{Readiness, Ready};
 
 use super::event::ListenerEvent;
 use super::limits::{Limit, Limits, Occupancy};
+use crate::connection::Held;
 
 /// How long nothing is said aloud after a refusal that was.
 const QUIET: Duration = Duration::from_secs(1);
@@ -120,6 +121,8 @@ pub(super) struct Place {
     admission: Arc<Admission>,
     from: Option<IpAddr>,
 }
+
+impl Held for Place {}
 
 impl Drop for Place {
     fn drop(&mut self) {

@@ -126,7 +126,7 @@ impl<T> InHand<'_, T> {
     #[inline(always)]
     pub(super) unsafe fn add(&mut self, newest: *mut Node<T>) {
         // SAFETY: passed on to the caller.
-        if self.first_node().addr() == SPENT && unsafe { (*newest).next }.is_null() {
+        if self.first.addr() == SPENT && unsafe { (*newest).next }.is_null() {
             // One message to an actor that rested.
             self.set_first(newest);
         } else {

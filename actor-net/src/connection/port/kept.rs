@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use actor_core::port::{Again, Drain, Port, Readiness, Ready};
 use actor_core::{Context, StopReason};
 
-use super::{ConnectionPort, Phase, boxed};
+use super::{ConnectionPort, Held, Phase, boxed};
 use crate::connection::Connection;
 use crate::connection::shared::Shared;
 
@@ -32,7 +32,7 @@ struct Kept<C: Connection, H> {
     slot: Weak<Slot<C, H>>,
 }
 
-impl<C: Connection, H: Send + 'static> Slot<C, H> {
+impl<C: Connection, H: Held> Slot<C, H> {
     pub(super) fn keep(self: &Arc<Self>, port: ConnectionPort<C, H>, left: u32) -> Box<dyn Port<C>> {
         boxed(Kept { passed: Some(Passed { port, left }), slot: Arc::downgrade(self) })
     }
@@ -77,7 +77,7 @@ impl<C: Connection, H> Drop for Kept<C, H> {
     }
 }
 
-impl<C: Connection, H: Send + 'static> Port<C> for Kept<C, H> {
+impl<C: Connection, H: Held> Port<C> for Kept<C, H> {
     fn ready(&mut self, ready: Ready, actor: &mut C, ctx: &mut Context<C>) -> Again {
         self.passed.as_mut().map_or(Again::No, |passed| passed.port.ready(ready, actor, ctx))
     }

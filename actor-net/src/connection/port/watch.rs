@@ -5,7 +5,7 @@ use std::time::Instant;
 use actor_core::Timer;
 use actor_core::port::{self, Readiness};
 
-use super::{ConnectionPort, Phase};
+use super::{ConnectionPort, Held, Phase};
 use crate::codec::{Codec, Stage};
 use crate::connection::Connection;
 use crate::connection::deadlines::{Deadline, Due, Seen};
@@ -39,7 +39,7 @@ impl Watch {
     }
 }
 
-impl<C: Connection, H> ConnectionPort<C, H> {
+impl<C: Connection, H: Held> ConnectionPort<C, H> {
     /// What is expected of the peer, as far as it is the peer's part.
     fn expected(&self) -> Option<Deadline> {
         if !matches!(self.phase, Phase::Open) || self.shared.is_paused() {
