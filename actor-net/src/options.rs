@@ -1,6 +1,9 @@
 //! What a connection may use.
 
+use std::io;
 use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
 
 use crate::connection::Within;
 
@@ -22,6 +25,19 @@ pub struct Options {
     pub(crate) linger: Duration,
     pub(crate) within: Within,
     pub(crate) when_slow: WhenSlow,
+    /// 0: what the system has.
+    send_buffer: usize,
+    /// Zero: what the system has.
+    user_timeout: Duration,
+    keepalive: Option<Keepalive>,
+}
+
+/// When a peer that says nothing is asked whether it is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Keepalive {
+    idle: Duration,
+    interval: Duration,
+    probes: u32,
 }
 
 /// What becomes of a write that finds the queue of a peer that reads too slowly at its
@@ -70,6 +86,9 @@ impl Options {
                 write: Duration::from_secs(60),
             },
             when_slow: WhenSlow::Disconnect,
+            send_buffer: 0,
+            user_timeout: Duration::ZERO,
+            keepalive: None,
         }
     }
 
@@ -119,6 +138,51 @@ impl Options {
         self
     }
 
+    /// A profile for very many connections that say little, such as a chat. A peer that does not read is noticed after tens of
+    /// kilobytes and not after what the kernel would take for it by default, and one that is gone after a minute or two: most
+    /// are telephones.
+    ///
+    /// | | `new` | `chat` | `gateway` | `bulk` |
+    /// |---|---|---|---|---|
+    /// | watermarks, KiB | 16, 64 | 4, 16 | 16, 64 | 256, 1024 |
+    /// | cap | 1 MiB | 256 KiB | 4 MiB | 8 MiB |
+    /// | send buffer of the kernel (`SO_SNDBUF`) | the system's | 32 KiB | the system's | 1 MiB |
+    /// | unacknowledged for longer: gone (`TCP_USER_TIMEOUT`) | the system's | 30 s | 20 s | 60 s |
+    /// | keep-alive: asked after, every, times | never | 60 s, 15 s, 4 | 30 s, 10 s, 3 | 120 s, 30 s, 4 |
+    /// | small writes go out at once (`TCP_NODELAY`) | yes | yes | yes | no |
+    #[must_use]
+    pub const fn chat() -> Options {
+        Options::new()
+            .watermarks(4 << 10, 16 << 10)
+            .cap(256 << 10)
+            .send_buffer(32 << 10)
+            .user_timeout(Duration::from_secs(30))
+            .keepalive(Duration::from_secs(60), Duration::from_secs(15), 4)
+    }
+
+    /// A profile for requests and responses between services, where a dead peer is to be noticed soon and a response may be
+    /// large. What is in it, [`chat`](Self::chat) says.
+    #[must_use]
+    pub const fn gateway() -> Options {
+        Options::new().cap(4 << 20).user_timeout(Duration::from_secs(20)).keepalive(
+            Duration::from_secs(30),
+            Duration::from_secs(10),
+            3,
+        )
+    }
+
+    /// A profile for few connections with very much to send. What is in it, [`chat`](Self::chat) says.
+    #[must_use]
+    pub const fn bulk() -> Options {
+        Options::new()
+            .watermarks(256 << 10, 1 << 20)
+            .cap(8 << 20)
+            .send_buffer(1 << 20)
+            .user_timeout(Duration::from_secs(60))
+            .keepalive(Duration::from_secs(120), Duration::from_secs(30), 4)
+            .nodelay(false)
+    }
+
     /// At `high` queued bytes or more a write answers [`Pressure::High`](crate::Pressure); at `low`
     /// or fewer the actor hears [`writable`](crate::Connection::writable). `low` is lowered to
     /// `high` if it is above it.
@@ -164,6 +228,46 @@ impl Options {
         self
     }
 
+    /// How many bytes the kernel takes for a peer that does not read (`SO_SNDBUF`); Linux takes it for half of what it uses, and
+    /// has a maximum. What the kernel has taken counts neither for the watermarks nor for the cap.
+    #[must_use]
+    pub const fn send_buffer(mut self, bytes: usize) -> Options {
+        self.send_buffer = bytes;
+        self
+    }
+
+    /// How long what was sent may be unacknowledged until the connection is given up (`TCP_USER_TIMEOUT`, Linux); without it that
+    /// takes a quarter of an hour. Kept to the millisecond.
+    #[must_use]
+    pub const fn user_timeout(mut self, limit: Duration) -> Options {
+        self.user_timeout = limit;
+        self
+    }
+
+    /// After how long without a word the kernel asks the peer whether it is still there, how often then, and how many times in
+    /// vain until the connection is given up. Kept to the second.
+    #[must_use]
+    pub const fn keepalive(mut self, idle: Duration, interval: Duration, probes: u32) -> Options {
+        self.keepalive = Some(Keepalive { idle, interval, probes });
+        self
+    }
+
+    /// Sets what concerns a TCP socket itself. Tries all of it, and gives the first error.
+    pub(crate) fn apply(&self, socket: SockRef<'_>) -> io::Result<()> {
+        let mut result = socket.set_tcp_nodelay(self.nodelay);
+        if self.send_buffer > 0 {
+            result = result.and(socket.set_send_buffer_size(self.send_buffer));
+        }
+        #[cfg(target_os = "linux")]
+        if !self.user_timeout.is_zero() {
+            result = result.and(socket.set_tcp_user_timeout(Some(self.user_timeout)));
+        }
+        if let Some(keepalive) = &self.keepalive {
+            result = result.and(socket.set_tcp_keepalive(&keepalive.settings()));
+        }
+        result
+    }
+
     /// How long a connection that ends may take to send what is queued; after that it is reset.
     #[must_use]
     pub const fn flush_within(mut self, limit: Duration) -> Options {
@@ -182,8 +286,55 @@ impl Options {
     }
 }
 
+impl Keepalive {
+    fn settings(&self) -> TcpKeepalive {
+        let settings = TcpKeepalive::new().with_time(self.idle).with_interval(self.interval);
+        // Some systems have a number of their own.
+        #[cfg(unix)]
+        let settings = settings.with_retries(self.probes);
+        settings
+    }
+}
+
 impl Default for Options {
     fn default() -> Options {
         Options::new()
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn profiles_set_what_they_say() {
+        let secs = |secs| Some(Duration::from_secs(secs));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let table = [
+            (Options::chat(), Some(32 << 10), secs(30), secs(60), 4, true),
+            (Options::gateway(), None, secs(20), secs(30), 3, true),
+            (Options::bulk(), Some(1 << 20), secs(60), secs(120), 4, false),
+            (Options::new(), None, None, None, 0, true),
+        ];
+        for (options, buffer, timeout, idle, probes, nodelay) in table {
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let socket = SockRef::from(&stream);
+            let before = socket.send_buffer_size().unwrap();
+            options.apply(SockRef::from(&stream)).unwrap();
+            let most = std::fs::read_to_string("/proc/sys/net/core/wmem_max").unwrap();
+            let most: usize = most.trim().parse().unwrap();
+            // Linux doubles it, for what it needs itself.
+            let expected = buffer.map_or(before, |bytes: usize| 2 * bytes.min(most));
+            assert_eq!(socket.send_buffer_size().unwrap(), expected, "{options:?}");
+            assert_eq!(socket.tcp_user_timeout().unwrap(), timeout, "{options:?}");
+            assert_eq!(socket.keepalive().unwrap(), idle.is_some(), "{options:?}");
+            if let Some(idle) = idle {
+                assert_eq!(socket.tcp_keepalive_time().unwrap(), idle);
+                assert_eq!(socket.tcp_keepalive_retries().unwrap(), probes);
+            }
+            assert_eq!(socket.tcp_nodelay().unwrap(), nodelay, "{options:?}");
+        }
     }
 }

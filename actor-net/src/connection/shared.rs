@@ -423,9 +423,9 @@ impl Shared {
     /// Applies what the options say about the socket itself.
     pub(super) fn configure(&self) {
         if let Some(socket) = &self.lock().socket
-            && let Err(error) = socket.set_nodelay(self.options().nodelay)
+            && let Err(error) = self.options().apply(socket2::SockRef::from(&**socket))
         {
-            tracing::debug!(peer = %self.peer, %error, "could not set TCP_NODELAY");
+            tracing::debug!(peer = %self.peer, %error, "could not set an option of the socket");
         }
     }
 
