@@ -49,6 +49,7 @@
 //! | [`Client`] | make a connection |
 //! | [`Reconnect`], [`Kept`], [`Down`] | make it again when it is lost |
 //! | [`Backend`], [`Pool`], [`Exchange`], [`HttpExchange`], [`LineExchange`], [`PoolError`] | several connections to one backend, for requests and responses |
+//! | [`Udp`], [`Datagrams`], [`UdpSocket`], [`Sent`] | datagrams |
 //! | [`Connection`], [`Conn`], [`Pressure`], [`HalfClosed`], [`CloseReason`] | what an actor does with a connection |
 //! | [`Deadline`], [`Ends`] | what a peer was too slow for; how connections have ended |
 //! | [`Room`], [`Busy`] | connections that are told the same |
@@ -72,6 +73,7 @@ mod pool;
 mod room;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod udp;
 pub mod websocket;
 
 pub use bytes::{Bytes, BytesMut};
@@ -88,3 +90,4 @@ pub use pool::{
     PoolRef, PoolState, Received,
 };
 pub use room::{Busy, Room};
+pub use udp::{Datagrams, Sent, Udp, UdpSocket};

@@ -58,6 +58,7 @@ mod net_tls;
 mod net_tls_client;
 mod net_tls_hostile;
 mod net_tls_support;
+mod net_udp;
 mod net_websocket;
 mod observe;
 mod otp_processes;
