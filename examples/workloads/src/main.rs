@@ -65,10 +65,17 @@ struct Arguments {
     #[arg(long)]
     leaks: bool,
 
+    /// Look for messages that are overdue meanwhile, and give the actors of ring and ring64 a limit for silence
+    #[arg(long)]
+    limits: bool,
+
     /// The port of 127.0.0.1 that a server listens at; 0 lets the system choose
     #[arg(long, default_value_t = 7000)]
     port: u16,
 }
+
+/// What nobody exceeds in a benchmark.
+const LIMIT: Duration = Duration::from_secs(1);
 
 fn main() {
     let arguments = Arguments::parse();
@@ -95,10 +102,15 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             } else if arguments.leaks {
                 builder = builder.leaks(leaks);
             }
+            if arguments.limits {
+                builder = builder.overdue_messages(LIMIT, Remedy::Report);
+            }
             let system = builder.build()?;
             let actors = actors(arguments)?;
             let n = workload.fit(arguments.n.unwrap_or(workload.default_n()), actors);
-            let mut report = Run { system: &system, workload, n, actors, secs: arguments.secs }.measure()?;
+            let silence = arguments.limits.then_some(LIMIT);
+            let run = Run { system: &system, workload, n, actors, secs: arguments.secs, silence };
+            let mut report = run.measure()?;
             if arguments.stop {
                 report.extra = stop(system, report.extra)?;
             }

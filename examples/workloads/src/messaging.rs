@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use actor_core::SystemHandle;
 use actor_core::prelude::*;
+use actor_core::{Remedy, SystemHandle};
 
 use crate::collector::CollectorRef;
 use crate::collector::{Collector, all_came};
@@ -217,17 +217,22 @@ impl Node {
     }
 }
 
-/// `tokens` tokens in a ring, `n` hops together.
+/// `tokens` tokens in a ring, `n` hops together; the actors have a limit for silence, if so it is said.
 pub(crate) fn ring(
     system: &SystemHandle,
     n: u64,
     actors: u64,
     tokens: u64,
+    silence: Option<Duration>,
 ) -> Result<Duration, Box<dyn Error>> {
     let (done, finish) = finish();
     let node = |_| {
         let done = done.clone();
-        system.spawn(move || Node { next: None, done: done.clone() })
+        let node = system.actor(move || Node { next: None, done: done.clone() });
+        match silence {
+            Some(limit) => node.silence(limit).on_silence(Remedy::Report).spawn(),
+            None => node.spawn(),
+        }
     };
     let nodes: Vec<NodeRef> = (0..actors).map(node).collect::<Result<_, _>>()?;
     for (node, next) in nodes.iter().zip(nodes.iter().cycle().skip(1)) {

@@ -130,6 +130,8 @@ pub(crate) struct Run<'a> {
     pub(crate) actors: u64,
     /// How long to watch, where that is not a matter of `n`.
     pub(crate) secs: Duration,
+    /// A limit for silence of the actors of rings.
+    pub(crate) silence: Option<Duration>,
 }
 
 impl Run<'_> {
@@ -141,8 +143,8 @@ impl Run<'_> {
             Workload::Ask => self.warmed(|n| messaging::ask(system, n)),
             Workload::Fanin => self.warmed(|n| messaging::fanin(system, n, actors)),
             Workload::FaninBounded => self.warmed(|n| messaging::fanin_bounded(system, n, actors)),
-            Workload::Ring => self.warmed(|n| messaging::ring(system, n, actors, 1)),
-            Workload::Ring64 => self.warmed(|n| messaging::ring(system, n, actors, TOKENS)),
+            Workload::Ring => self.warmed(|n| messaging::ring(system, n, actors, 1, self.silence)),
+            Workload::Ring64 => self.warmed(|n| messaging::ring(system, n, actors, TOKENS, self.silence)),
             Workload::Churn => self.warmed(|n| spawning::churn(system, n)),
             Workload::Big => self.warmed(|n| savina::big(system, n)),
             Workload::Bank => self.warmed(|n| savina::bank(system, n)),
