@@ -222,6 +222,13 @@ impl Scheduler {
         }
     }
 
+    /// Queues an actor that was held while something came for it, for a worker to come to by and by. It does not come from
+    /// outside, as what this thread schedules would: then the courier was called with each scan, and went on with what others
+    /// scheduled.
+    pub(crate) fn schedule_held(&self, task: Task) {
+        self.push_global(task.sampled(), false);
+    }
+
     /// Wakes a worker for what was pushed, if none searches. One that naps comes to it by and by; if that is
     /// `urgent`, at once.
     #[inline]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::actor::Messages;
 use crate::cell::control::Flags;
 use crate::cell::mailbox::Mode;
+use crate::cell::task::Task;
 use crate::cell::turn::caught;
 use crate::cell::{Cell, Control};
 use crate::leaks::{Found, Tracer};
@@ -119,7 +120,7 @@ impl<A: Messages> Cell<A> {
     pub(super) unsafe fn end_hold(self: &Arc<Self>) {
         // SAFETY: passed on to the caller.
         if unsafe { self.mailbox.end_turn(Mode::Open, Ready::NONE) } {
-            self.schedule_again();
+            self.system().scheduler().schedule_held(Task::of(self));
         }
     }
 }
