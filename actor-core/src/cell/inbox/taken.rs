@@ -99,7 +99,7 @@ impl<T> InHand<'_, T> {
         unspent(self.first)
     }
 
-    /// Takes the stub out, for [`Inbox::rest`]. There is nothing else.
+    /// Takes the stub out, for [`Inbox::rest`](super::Inbox::rest). There is nothing else.
     #[inline]
     pub(crate) fn take_stub(&mut self) -> Stub<T> {
         let stub = self.stub();
