@@ -2,6 +2,8 @@
 
 mod failing;
 mod faults;
+mod found;
+
 mod same_tape;
 mod steps;
 mod time;

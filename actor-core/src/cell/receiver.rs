@@ -180,8 +180,13 @@ impl<M> Receiver<'_, M> {
     /// The stop whose place in the queue has come. If nothing more is taken either, this was the
     /// last that the actor did, whatever happens to it from here on.
     fn take_stop(&mut self) -> Option<Asked> {
-        let stop = self.mailbox.control.take_stop()?;
-        if self.mailbox.is_closed() {
+        let closed = self.mailbox.is_closed();
+        let stop = match self.mailbox.control.take_stop() {
+            // A new incarnation has begun while it was on its way, and has taken its reason. Behind it nothing comes.
+            None if closed && self.taken.is_empty() => Asked::Stop,
+            stop => stop?,
+        };
+        if closed {
             self.mailbox.control.raise(Flags::LAST);
         }
         Some(stop)
@@ -217,11 +222,14 @@ impl<M> Receiver<'_, M> {
     }
 
     /// A new incarnation begins. What the last one was ordered to return by does not concern it: where that stop
-    /// is in the queue still, it is passed over.
+    /// is in the queue still, it is passed over. Not so the stop behind which nothing more is taken: it is another's, and
+    /// who passed it over would wait for ever for what cannot come.
     pub(crate) fn begin_incarnation(&mut self) {
         if self.mailbox.returns() {
             self.mailbox.control.lower(Flags::RETURNS);
-            self.mailbox.control.take_stop();
+            if !self.mailbox.is_closed() {
+                self.mailbox.control.take_stop();
+            }
         }
     }
 
