@@ -301,6 +301,9 @@ pub fn down(_: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// #[actor_test(workers = 1, failures = ["Account"])]
 /// async fn a_panic_is_survived(system: &System) -> Result<(), Box<dyn Error>> { .. }
+///
+/// #[actor_test(sim, cases = 1000)]
+/// fn whatever_the_order(sim: &Sim) { .. }
 /// ```
 ///
 /// The function takes the system and nothing else, sync or async, and returns nothing or a `Result`. It is a test like
@@ -319,6 +322,8 @@ pub fn down(_: TokenStream, item: TokenStream) -> TokenStream {
 /// | `failures = ["Account"]`       | types of actors that may panic, fail or stall            | none         |
 /// | `leaks = ["Session"]`          | types of actors that may be leaked                       | none         |
 /// | `unanswered = ["settle"]`      | messages that need not be answered                       | none         |
+/// | `sim`                          | it runs in simulations, and takes a `&Sim` (feature `sim`) | no         |
+/// | `cases = 1000`                 | in how many, each with another tape                      | 256          |
 #[proc_macro_attribute]
 pub fn actor_test(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::actor_test(arguments.into(), item.into()).into()

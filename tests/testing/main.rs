@@ -4,4 +4,5 @@ mod actor_tests;
 mod arbitrary;
 mod model_based;
 mod probes;
+mod simulated;
 mod support;

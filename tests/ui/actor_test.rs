@@ -16,6 +16,16 @@ unsafe fn lists<T>(system: System, n: u8) {
 #[actor_test]
 fn without_a_system() {}
 
+#[actor_test(sim = "yes", settle = "1s", cases = 0)]
+fn simulated(system: &System) {
+    let _ = system;
+}
+
+#[actor_test(cases = 10)]
+fn not_simulated(system: &System) {
+    let _ = system;
+}
+
 #[actor_test]
 struct Account;
 

@@ -2,18 +2,20 @@
 
 mod findings;
 mod outside;
+#[cfg(feature = "sim")]
+mod simulated;
 
+use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 use crossbeam_channel::Receiver;
 
-use crate::asks::WaitingAsk;
 use crate::dead_letter::DeadLetter;
 use crate::leaks;
 use crate::observe::Event;
-use crate::system::{Builder, Report, System};
+use crate::system::{Builder, Report, System, SystemHandle};
 use crate::wait;
 use findings::Seen;
 pub(crate) use outside::Outside;
@@ -144,9 +146,9 @@ impl ActorTest {
         let system = builder.build().unwrap_or_else(|error| panic!("no system for the test: {error}"));
         let watch = Watch::new(&system);
         let outcome = catch_unwind(AssertUnwindSafe(|| test(&system)));
-        let findings = watch.end(&system, settle).findings(&allowed);
+        let findings = watch.end(settle, || system.shutdown()).findings(&allowed);
         match outcome {
-            Ok(outcome) if !outcome.is_failure() => {
+            Ok(outcome) if outcome.failure().is_none() => {
                 assert!(findings.is_empty(), "{findings}");
                 outcome
             }
@@ -164,22 +166,28 @@ impl ActorTest {
 
 /// Who listens while the test runs.
 struct Watch {
+    system: SystemHandle,
     letters: Receiver<DeadLetter>,
     events: Receiver<Event>,
 }
 
 impl Watch {
-    fn new(system: &System) -> Watch {
+    fn new(system: &SystemHandle) -> Watch {
         system.spawned_outside().begin();
-        Watch { letters: system.dead_letters().subscribe(KEPT), events: system.events().subscribe(KEPT) }
+        Watch {
+            system: system.clone(),
+            letters: system.dead_letters().subscribe(KEPT),
+            events: system.events().subscribe(KEPT),
+        }
     }
 
-    /// Ends the system, and tells what was seen.
-    fn end(self, system: &System, settle: Duration) -> Seen {
-        let unanswered: Vec<WaitingAsk> = system.asks().left_after(settle);
-        leaks::look_now(system, REST, |cell| system.spawned_outside().has(cell));
+    /// Ends the system, and tells what was seen. Nothing takes longer than `settle` to come to rest.
+    fn end(self, settle: Duration, shutdown: impl FnOnce() -> Report) -> Seen {
+        let system = &self.system;
+        let unanswered = system.asks().left_after(settle);
+        leaks::look_now(system, REST.min(settle), |cell| system.spawned_outside().has(cell));
         system.spawned_outside().end();
-        let report: Report = system.shutdown();
+        let report = shutdown();
         Seen {
             unanswered,
             report,
@@ -190,26 +198,33 @@ impl Watch {
     }
 }
 
-/// What a test may return: nothing, or a `Result`.
-#[diagnostic::on_unimplemented(
-    message = "a test of actors cannot return `{Self}`",
-    label = "nobody could tell whether the test has failed",
-    note = "return nothing, or a `Result`"
-)]
-pub trait Outcome {
-    /// Whether the test has failed.
-    fn is_failure(&self) -> bool;
-}
-
-impl Outcome for () {
-    fn is_failure(&self) -> bool {
-        false
+/// A test that panics is not looked at.
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.system.spawned_outside().end();
     }
 }
 
-impl<T, E> Outcome for Result<T, E> {
-    fn is_failure(&self) -> bool {
-        self.is_err()
+/// What a test may return: nothing, or a `Result` whose error is `Debug`.
+#[diagnostic::on_unimplemented(
+    message = "a test of actors cannot return `{Self}`",
+    label = "nobody could tell whether the test has failed",
+    note = "return nothing, or a `Result` whose error is `Debug`"
+)]
+pub trait Outcome {
+    /// What the test has failed with, if it has.
+    fn failure(&self) -> Option<String>;
+}
+
+impl Outcome for () {
+    fn failure(&self) -> Option<String> {
+        None
+    }
+}
+
+impl<T, E: fmt::Debug> Outcome for Result<T, E> {
+    fn failure(&self) -> Option<String> {
+        self.as_ref().err().map(|error| format!("{error:?}"))
     }
 }
 

@@ -9,25 +9,36 @@ use crate::parse::Function;
 /// A test that runs the function, which is in it.
 pub(crate) fn expand(function: &Function, test: &Test) -> TokenStream {
     let Function { attrs, vis, sig, body } = function;
-    let (name, output) = (&sig.ident, &sig.output);
+    let name = &sig.ident;
+    // In simulations an `Err` is a panic, so that it is told as one.
+    let output = test.simulated.is_none().then_some(&sig.output);
     let settings = settings(test);
     let call = match sig.asyncness {
         Some(_) => quote_spanned!(Span::mixed_site()=> ::actor_core::testing::block_on(#name(system))),
         None => quote_spanned!(Span::mixed_site()=> #name(system)),
+    };
+    let run = match test.simulated {
+        None => quote_spanned!(Span::mixed_site()=> run(|system| #call)),
+        Some(cases) => {
+            let build = test.build.as_ref().map(|change| quote!(.system(#change)));
+            let simulation = quote!(&::actor_core::sim::Sim::builder()#build);
+            quote_spanned!(Span::mixed_site()=> simulate(#simulation, #cases, |system| #call))
+        }
     };
     quote_spanned! {Span::mixed_site()=>
         #(#attrs)*
         #[::core::prelude::v1::test]
         #vis fn #name() #output {
             #sig #body
-            ::actor_core::testing::ActorTest::new()#settings.run(|system| #call)
+            ::actor_core::testing::ActorTest::new()#settings.#run
         }
     }
 }
 
 fn settings(test: &Test) -> TokenStream {
     let workers = test.workers.as_ref().map(|number| quote!(.build(|builder| builder.workers(#number))));
-    let build = test.build.as_ref().map(|change| quote!(.build(#change)));
+    let build = test.build.as_ref().filter(|_| test.simulated.is_none());
+    let build = build.map(|change| quote!(.build(#change)));
     let settle = test.settle.map(|limit| {
         let nanos = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         quote!(.settle(::core::time::Duration::from_nanos(#nanos)))

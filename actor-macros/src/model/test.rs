@@ -7,6 +7,8 @@ use syn::{Expr, LitInt, LitStr};
 /// What the settings of `#[actor_test]` say.
 #[derive(Default)]
 pub(crate) struct Test {
+    /// In how many simulations it runs, if it does.
+    pub(crate) simulated: Option<u64>,
     pub(crate) workers: Option<LitInt>,
     /// A function from `Builder` to `Builder`.
     pub(crate) build: Option<Expr>,

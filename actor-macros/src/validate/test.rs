@@ -10,7 +10,11 @@ use crate::model::Test;
 use crate::names;
 use crate::parse::{Function, Setting};
 
-const KEYS: [&str; 7] = ["workers", "build", "settle", "dead_letters", "failures", "leaks", "unanswered"];
+const KEYS: [&str; 9] =
+    ["workers", "build", "settle", "dead_letters", "failures", "leaks", "unanswered", "sim", "cases"];
+
+/// In how many simulations a test runs, unless said.
+const CASES: u64 = 256;
 
 /// Settings that are lists of names, with an example each.
 const LISTS: [(&str, &str, &str); 4] = [
@@ -96,7 +100,7 @@ fn is_shared(ty: &Type) -> bool {
 
 fn settings(written: Vec<Setting>, errors: &mut Errors) -> Test {
     let mut test = Test::default();
-    let mut seen = Vec::new();
+    let mut seen: Vec<(&str, syn::Ident)> = Vec::new();
     for Setting { key, value } in written {
         let name = key.unraw().to_string();
         let Some(known) = KEYS.into_iter().find(|known| *known == name) else {
@@ -107,23 +111,53 @@ fn settings(written: Vec<Setting>, errors: &mut Errors) -> Test {
             errors.report(&key, format_args!("a test of actors has no setting `{name}`"), help);
             continue;
         };
-        if seen.contains(&known) {
+        if seen.iter().any(|(seen, _)| *seen == known) {
             errors.report(&key, format_args!("`{name}` is set already"), "remove one of the two");
             continue;
         }
-        seen.push(known);
+        seen.push((known, key.clone()));
         match value {
+            None if known == "sim" => {
+                test.simulated.get_or_insert(CASES);
+            }
+            Some(value) if known == "sim" => {
+                errors.report(value, "`sim` takes no value", "write `sim` alone")
+            }
             None => errors.report(&key, format_args!("`{name}` needs a value"), example(known)),
             Some(value) => set(&mut test, known, value, errors),
         }
     }
+    go_together(&seen, errors);
     test
+}
+
+/// What is for simulations is not for systems, and the other way round.
+fn go_together(seen: &[(&str, syn::Ident)], errors: &mut Errors) {
+    let is_simulated = seen.iter().any(|(name, _)| *name == "sim");
+    for (name, key) in seen {
+        match *name {
+            "cases" if !is_simulated => errors.report(
+                key,
+                "only in simulations a test runs more than once",
+                "write `sim` as well, or remove `cases`",
+            ),
+            "workers" | "settle" if is_simulated => errors.report(
+                key,
+                format_args!(
+                    "`{name}` means nothing in a simulation, which has one thread, and a time of its own"
+                ),
+                format_args!("remove `{name}`, or `sim`"),
+            ),
+            _ => {}
+        }
+    }
 }
 
 fn set(test: &mut Test, name: &'static str, value: Expr, errors: &mut Errors) {
     match name {
         "workers" => test.workers = workers(&value, errors),
         "build" => test.build = Some(value),
+        "cases" => test.simulated = cases(&value, errors).or(test.simulated),
         "settle" => test.settle = duration::read(name, &value, errors),
         list => test.allowed.push((list, self::list(list, &value, errors))),
     }
@@ -133,6 +167,7 @@ fn example(name: &str) -> String {
     match name {
         "workers" => "write how many workers the system has, as `workers = 2`".to_owned(),
         "build" => "write what is to be set, as `build = |builder| builder.max_pinned(1)`".to_owned(),
+        "cases" => "write in how many simulations it runs, as `cases = 1000`".to_owned(),
         "settle" => {
             "write how long asks may take when the test has returned, as `settle = \"2s\"`".to_owned()
         }
@@ -152,6 +187,17 @@ fn workers(value: &Expr, errors: &mut Errors) -> Option<LitInt> {
     }
     errors.report(value, format_args!("`workers` cannot be `{}`", shown(value)), example("workers"));
     None
+}
+
+fn cases(value: &Expr, errors: &mut Errors) -> Option<u64> {
+    let number = match literal(value) {
+        Some(Lit::Int(number)) => number.base10_parse().ok().filter(|number| *number > 0),
+        _ => None,
+    };
+    if number.is_none() {
+        errors.report(value, format_args!("`cases` cannot be `{}`", shown(value)), example("cases"));
+    }
+    number
 }
 
 fn list(name: &str, value: &Expr, errors: &mut Errors) -> Vec<LitStr> {
@@ -221,6 +267,18 @@ mod tests {
                 const unsafe extern "C" fn f<T>(system: System, n: u8) {}
             ),
         );
+        let simulated = |settings| {
+            texts(
+                settings,
+                quote!(
+                    fn f(sim: &Sim) {}
+                ),
+            )
+        };
+        assert!(simulated(quote!(sim, cases = 1_000, build = |b| b)).is_empty());
+        assert!(simulated(quote!(cases = 2, sim)).is_empty());
+        assert_eq!(simulated(quote!(sim = 3, workers = 1, settle = "1s", cases = 0)).len(), 4);
+        assert_eq!(simulated(quote!(cases = 1)).len(), 1);
         for part in [
             "did you mean `workers`",
             "`settle` needs a value",
