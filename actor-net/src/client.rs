@@ -2,7 +2,6 @@
 
 mod reconnect;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use actor_core::{Failure, StopReason};
 
 use crate::connection::{self, Common, Conn, Connection, Held};
 use crate::options::Options;
+use crate::stream::Peer;
 
 pub use reconnect::{Down, Kept, Reconnect};
 
@@ -19,7 +19,7 @@ pub use reconnect::{Down, Kept, Reconnect};
 #[derive(Clone, Debug)]
 #[must_use = "nothing is connected until it is spawned"]
 pub struct Client {
-    peer: SocketAddr,
+    peer: Peer,
     options: Options,
     deadline: Duration,
     name: Option<String>,
@@ -30,10 +30,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// A connection to `peer`, with a deadline of 10 s and the default [`Options`].
+    /// A connection to `peer`, an address or a [path](Peer::path), with a deadline of 10 s and the default [`Options`].
     ///
     /// Takes an address, not a host name: looking one up blocks, which an actor must not.
-    pub fn connect(peer: SocketAddr) -> Client {
+    pub fn connect(peer: impl Into<Peer>) -> Client {
+        let peer = peer.into();
         let deadline = Duration::from_secs(10);
         Client {
             peer,
@@ -172,7 +173,7 @@ fn clients(system: &SystemHandle) -> Result<SupervisorRef, SpawnError> {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::io::ErrorKind;
-    use std::net::TcpStream;
+    use std::net::{SocketAddr, TcpStream};
     use std::sync::mpsc::{Sender, channel};
 
     use actor_core::prelude::*;

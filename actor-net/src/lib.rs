@@ -50,7 +50,7 @@
 //! | [`Reconnect`], [`Kept`], [`Down`] | make it again when it is lost |
 //! | [`Backend`], [`Pool`], [`Exchange`], [`HttpExchange`], [`LineExchange`], [`PoolError`] | several connections to one backend, for requests and responses |
 //! | [`Udp`], [`Datagrams`], [`UdpSocket`], [`Sent`] | datagrams |
-//! | [`Connection`], [`Conn`], [`Pressure`], [`HalfClosed`], [`CloseReason`] | what an actor does with a connection |
+//! | [`Connection`], [`Conn`], [`Peer`], [`Pressure`], [`HalfClosed`], [`CloseReason`] | what an actor does with a connection |
 //! | [`Deadline`], [`Ends`] | what a peer was too slow for; how connections have ended |
 //! | [`Room`], [`Busy`] | connections that are told the same |
 //! | [`Codec`], [`Decoded`], [`Stage`] | frames in bytes |
@@ -71,6 +71,7 @@ mod listener;
 mod options;
 mod pool;
 mod room;
+mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
 mod udp;
@@ -90,4 +91,5 @@ pub use pool::{
     PoolRef, PoolState, Received,
 };
 pub use room::{Busy, Room};
+pub use stream::Peer;
 pub use udp::{Datagrams, Sent, Udp, UdpSocket};

@@ -15,37 +15,38 @@ mod event;
 mod limits;
 mod pause;
 mod reserve;
+mod socket;
 
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+#[cfg(unix)]
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use actor_core::observe::Topic;
 use actor_core::{Monitor, Restart, SupervisorRef, SystemHandle};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::connection::{Common, Conn, Connection, Ends};
 use crate::driver;
 use crate::options::Options;
 use acceptor::{Acceptor, Placing, Plan};
 use admission::Admission;
+use socket::ListenSocket;
 
 pub(crate) use admission::Handshake;
 pub use event::ListenerEvent;
 pub use limits::{Limit, Limits};
 
-/// How many connections wait in the kernel to be accepted. The system may have a lower limit.
-const BACKLOG: i32 = 1024;
-
 /// A socket that listens and is not served yet: connections wait in the kernel until
-/// [`spawn`](Self::spawn).
+/// [`spawn`](Self::spawn). Its address is one of TCP, or the path of a Unix socket.
 #[derive(Debug)]
 #[must_use = "connections are not accepted until it is spawned"]
-pub struct Listener {
+pub struct Listener<A = SocketAddr> {
     /// One, or one for each shard.
-    sockets: Vec<std::net::TcpListener>,
-    addr: SocketAddr,
+    sockets: Vec<ListenSocket>,
+    addr: A,
     options: Options,
     limits: Limits,
     restarts: u32,
@@ -64,7 +65,7 @@ impl Listener {
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Listener> {
         let mut failed = None;
         for addr in addr.to_socket_addrs()? {
-            match listen(addr, false) {
+            match socket::tcp(addr, false) {
                 Ok(socket) => return Listener::from_std(socket),
                 Err(error) => failed = Some(error),
             }
@@ -90,11 +91,11 @@ impl Listener {
         if shards == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a listener has at least one shard"));
         }
-        let mut listener = Listener::from_std(listen(addr, true)?)?;
+        let mut listener = Listener::from_std(socket::tcp(addr, true)?)?;
         for _ in 1..shards {
-            let socket = listen(listener.addr, true)?;
+            let socket = socket::tcp(listener.addr, true)?;
             socket.set_nonblocking(true)?;
-            listener.sockets.push(socket);
+            listener.sockets.push(ListenSocket::Tcp(mio::net::TcpListener::from_std(socket)));
         }
         Ok(listener)
     }
@@ -107,18 +108,7 @@ impl Listener {
     pub fn from_std(socket: std::net::TcpListener) -> io::Result<Listener> {
         socket.set_nonblocking(true)?;
         let addr = socket.local_addr()?;
-        let options = Options::new();
-        Ok(Listener {
-            sockets: vec![socket],
-            addr,
-            options,
-            limits: Limits::new(),
-            restarts: 0,
-            name: None,
-            under: None,
-            #[cfg(feature = "tls")]
-            tls: None,
-        })
+        Ok(Listener::of(ListenSocket::Tcp(mio::net::TcpListener::from_std(socket)), addr))
     }
 
     /// The address it is bound to.
@@ -126,16 +116,56 @@ impl Listener {
     pub fn local_addr(&self) -> SocketAddr {
         self.addr
     }
+}
+
+#[cfg(unix)]
+impl Listener<PathBuf> {
+    /// Listens at a path, as a Unix socket: for processes of this machine that may write there. What a process that is gone
+    /// has left at the path is taken away, and so is the path itself when the server has ended.
+    ///
+    /// Of the [limits](Limits), those for addresses and subnets do not concern it.
+    ///
+    /// # Errors
+    ///
+    /// If the path is in use, by somebody who listens or as something else than a socket; if it is longer than the system allows
+    /// (some 100 bytes); if it must not be made.
+    pub fn bind_unix(path: impl AsRef<Path>) -> io::Result<Listener<PathBuf>> {
+        let path = path.as_ref();
+        Ok(Listener::of(socket::unix(path)?, path.to_owned()))
+    }
+
+    /// The path it is bound to.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.addr
+    }
+}
+
+impl<A: Clone + fmt::Debug> Listener<A> {
+    fn of(socket: ListenSocket, addr: A) -> Listener<A> {
+        let (options, limits) = (Options::new(), Limits::new());
+        Listener {
+            sockets: vec![socket],
+            addr,
+            options,
+            limits,
+            restarts: 0,
+            name: None,
+            under: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
 
     /// Whom it lets in: 10,000 connections unless this says otherwise.
-    pub fn limits(mut self, limits: Limits) -> Listener {
+    pub fn limits(mut self, limits: Limits) -> Listener<A> {
         self.limits = limits;
         self
     }
 
     /// The most connections at a time: the first of the [limits](Self::limits), which leaves the others
     /// as they are.
-    pub fn max_connections(mut self, max: usize) -> Listener {
+    pub fn max_connections(mut self, max: usize) -> Listener<A> {
         self.limits = self.limits.connections(max);
         self
     }
@@ -148,32 +178,32 @@ impl Listener {
     /// next included. What the protocol owes for the frame that failed, it must see to itself: HTTP counts
     /// responses, and its connections are better closed. A handler that
     /// [stalls](actor_core::Spawn::stall) has the socket in its hands, so that its connection is closed in any case.
-    pub fn keep_socket(mut self, restarts: u32) -> Listener {
+    pub fn keep_socket(mut self, restarts: u32) -> Listener<A> {
         self.restarts = restarts;
         self
     }
 
     /// Limits and socket options of each connection.
-    pub fn options(mut self, options: Options) -> Listener {
+    pub fn options(mut self, options: Options) -> Listener<A> {
         self.options = options;
         self
     }
 
     /// Speaks TLS with all who connect.
     #[cfg(feature = "tls")]
-    pub fn tls(mut self, tls: &crate::tls::Server) -> Listener {
+    pub fn tls(mut self, tls: &crate::tls::Server) -> Listener<A> {
         self.tls = Some(tls.clone());
         self
     }
 
     /// The name of the server's supervisor.
-    pub fn name(mut self, name: impl Into<String>) -> Listener {
+    pub fn name(mut self, name: impl Into<String>) -> Listener<A> {
         self.name = Some(name.into());
         self
     }
 
     /// The supervisor of the server; the system's root otherwise.
-    pub fn under(mut self, supervisor: &SupervisorRef) -> Listener {
+    pub fn under(mut self, supervisor: &SupervisorRef) -> Listener<A> {
         self.under = Some(supervisor.clone());
         self
     }
@@ -189,7 +219,7 @@ impl Listener {
         self,
         system: &SystemHandle,
         make: impl Fn(Conn) -> C + Send + Sync + 'static,
-    ) -> io::Result<Server> {
+    ) -> io::Result<Server<A>> {
         driver::check(system)?;
         // Not to be restarted: without its children, which only this function can make, a supervisor
         // would be a server that serves nobody.
@@ -224,7 +254,6 @@ impl Listener {
         let server = Server { addr: self.addr, supervisor, admission, common };
         let sharded = self.sockets.len() > 1;
         for (shard, socket) in self.sockets.into_iter().enumerate() {
-            let socket = mio::net::TcpListener::from_std(socket);
             let placing = if sharded { Placing::Shard(shard) } else { Placing::LeastLoaded };
             let accepting = system
                 .actor(|| Acceptor)
@@ -237,43 +266,15 @@ impl Listener {
                 return Err(io::Error::other(error));
             }
         }
-        tracing::info!(addr = %server.addr, "listening");
+        tracing::info!(addr = ?server.addr, "listening");
         Ok(server)
     }
 }
 
-fn listen(addr: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    // On Unix: bind although connections of an earlier process are still in their last wait. On
-    // Windows the same option would let two processes share the port.
-    if cfg!(unix) {
-        socket.set_reuse_address(true)?;
-    }
-    if shared {
-        reuse_port(&socket)?;
-    }
-    socket.bind(&addr.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-#[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
-fn reuse_port(socket: &Socket) -> io::Result<()> {
-    socket.set_reuse_port(true)
-}
-
-#[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos")))))]
-fn reuse_port(_: &Socket) -> io::Result<()> {
-    Err(io::Error::new(
-        io::ErrorKind::Unsupported,
-        "this system cannot bind to an address twice; use Listener::bind",
-    ))
-}
-
 /// A listener that is served. It goes on when this handle is dropped.
 #[derive(Clone, Debug)]
-pub struct Server {
-    addr: SocketAddr,
+pub struct Server<A = SocketAddr> {
+    addr: A,
     supervisor: SupervisorRef,
     admission: Arc<Admission>,
     common: Arc<Common>,
@@ -288,11 +289,11 @@ pub struct Drained {
     pub late: usize,
 }
 
-impl Server {
-    /// The address it listens at.
+impl<A: Clone> Server<A> {
+    /// The address it listens at; the path, if it is one of a Unix socket.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.addr
+    pub fn local_addr(&self) -> A {
+        self.addr.clone()
     }
 
     /// How many connections there are now, those included that are sending their last bytes.

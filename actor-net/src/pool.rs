@@ -17,7 +17,6 @@ mod slots;
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +26,7 @@ use actor_core::{Backoff, Restart, SpawnError, SupervisorRef, SystemHandle};
 use crate::client::Client;
 use crate::connection::CloseReason;
 use crate::options::Options;
+use crate::stream::Peer;
 use link::{Job, Link, LinkRef};
 use news::{Event, Inbox, Reporter};
 use slots::{Slots, Then};
@@ -57,7 +57,7 @@ pub use slots::Choice;
 #[derive(Clone, Debug)]
 #[must_use = "there is no pool until it is spawned"]
 pub struct Backend {
-    addr: SocketAddr,
+    addr: Peer,
     settings: Settings,
     name: Option<String>,
     under: Option<SupervisorRef>,
@@ -77,9 +77,10 @@ struct Settings {
 }
 
 impl Backend {
-    /// A backend at this address: at most 8 connections with one request under way on each, 100 requests that
+    /// A backend at this address or [path](Peer::path): at most 8 connections with one request under way on each, 100 requests that
     /// wait, none while it is down; 5 s to connect, 30 s to answer.
-    pub fn at(addr: SocketAddr) -> Backend {
+    pub fn at(addr: impl Into<Peer>) -> Backend {
+        let addr = addr.into();
         let settings = Settings {
             options: Options::new(),
             connections: 8,
@@ -182,7 +183,7 @@ impl Backend {
         let exchange: Arc<dyn Fn() -> E + Send + Sync> = Arc::new(exchange);
         let port = inbox.port();
         let factory = move || Pool {
-            addr,
+            addr: addr.clone(),
             settings,
             exchange: exchange.clone(),
             slots: Slots::new(settings.connections, settings.in_flight, settings.choice, inbox.begin()),
@@ -263,7 +264,7 @@ pub struct PoolState {
 /// Several connections to one backend. Made by [`Backend::spawn`], used by its ref.
 #[derive(Actor)]
 pub struct Pool<E: Exchange> {
-    addr: SocketAddr,
+    addr: Peer,
     settings: Settings,
     exchange: Arc<dyn Fn() -> E + Send + Sync>,
     inbox: Inbox,
@@ -383,8 +384,9 @@ impl<E: Exchange> Pool<E> {
     fn connect(&mut self, slot: usize, ctx: &mut Context<Self>) {
         let reporter = Reporter::new(&self.inbox, slot, self.slots.life(slot));
         let (exchange, answer_within) = ((self.exchange)(), self.settings.answer_within);
-        let client =
-            Client::connect(self.addr).options(self.settings.options).deadline(self.settings.connect_within);
+        let client = Client::connect(self.addr.clone())
+            .options(self.settings.options)
+            .deadline(self.settings.connect_within);
         let make = move |conn| Link::new(conn, exchange, reporter, answer_within);
         match client.spawn(ctx.system(), make) {
             Ok(link) => self.links[slot] = Some(link),

@@ -59,6 +59,8 @@ mod net_tls_client;
 mod net_tls_hostile;
 mod net_tls_support;
 mod net_udp;
+#[cfg(unix)]
+mod net_unix;
 mod net_websocket;
 mod observe;
 mod otp_processes;

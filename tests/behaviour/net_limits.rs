@@ -6,7 +6,7 @@ use std::time::Duration;
 #[cfg(unix)]
 use crate::net_support::Elsewhere;
 use crate::net_support::{Client, Event, Setup, eventually};
-use actor_net::{Limit, Limits, ListenerEvent};
+use actor_net::{Limit, Limits, ListenerEvent, Peer};
 
 #[test]
 fn connections_over_the_maximum_are_closed_at_once() {
@@ -26,7 +26,7 @@ fn connections_over_the_maximum_are_closed_at_once() {
 }
 
 /// The address and the limit of a refusal.
-fn refusal(event: ListenerEvent) -> (std::net::SocketAddr, Limit) {
+fn refusal(event: ListenerEvent) -> (Peer, Limit) {
     match event {
         ListenerEvent::Refused { peer, limit } => (peer, limit),
         other => panic!("something else has happened: {other}"),
@@ -43,12 +43,15 @@ fn an_address_and_a_subnet_may_have_so_many_and_others_as_many() {
     assert_eq!(first.ask("hello"), "hello");
     let mut again = Client::connect_from([127, 1, 1, 1], at);
     again.is_over();
-    assert_eq!(refusal(events.recv().unwrap()), (again.stream().local_addr().unwrap(), Limit::Address));
+    assert_eq!(
+        refusal(events.recv().unwrap()),
+        (again.stream().local_addr().unwrap().into(), Limit::Address)
+    );
     let mut second = Client::connect_from([127, 1, 1, 2], at);
     assert_eq!(second.ask("hello"), "hello");
     let mut third = Client::connect_from([127, 1, 1, 3], at);
     third.is_over();
-    assert_eq!(refusal(events.recv().unwrap()), (third.stream().local_addr().unwrap(), Limit::Subnet));
+    assert_eq!(refusal(events.recv().unwrap()), (third.stream().local_addr().unwrap().into(), Limit::Subnet));
     assert_eq!(Client::connect_from([127, 1, 2, 1], at).ask("of another subnet"), "of another subnet");
     let refused =
         [Limit::Address, Limit::Subnet, Limit::Connections].map(|limit| served.server.refused_for(limit));

@@ -64,7 +64,7 @@ fn while_it_is_down_errands_are_refused_with_a_word_about_it() {
     let (addr, system) = (nowhere(), system());
     let kept = spawn(reconnect(addr), &system);
     let down = say(&kept, "anybody?\n").unwrap_err();
-    assert_eq!((down.peer, down.waiting), (addr, 0));
+    assert_eq!((&down.peer, down.waiting), (&addr.into(), 0));
     assert!(down.to_string().contains("is down"), "{down}");
     assert!(kept.get().is_err());
     let listener = TcpListener::bind(addr).unwrap();

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -12,6 +11,7 @@ use actor_core::{Actor, Backoff, Monitor, Restart, SpawnError, SupervisorRef, Sy
 
 use super::Client;
 use crate::connection::{Conn, Connection, Held};
+use crate::stream::Peer;
 
 /// What is told a connection that may not be there yet.
 type Errand<C> = Box<dyn FnOnce(&<C as Actor>::Ref) + Send>;
@@ -62,7 +62,8 @@ impl Reconnect {
         }
         let supervisor = supervisor.spawn()?;
         let state = State { up: None, waiting: VecDeque::new(), life: 0 };
-        let shared = Arc::new(Shared { peer: self.client.peer, most: self.queue, state: Mutex::new(state) });
+        let shared =
+            Arc::new(Shared { peer: self.client.peer.clone(), most: self.queue, state: Mutex::new(state) });
         let client = Client { name: None, under: Some(supervisor.clone()), ..self.client };
         let make: Arc<Make<C>> = Arc::new(make);
         let (for_keeper, backoff) = (shared.clone(), self.backoff);
@@ -164,7 +165,7 @@ impl<C: Connection> Kept<C> {
     }
 
     fn down(&self, waiting: usize) -> Down {
-        Down { peer: self.shared.peer, waiting }
+        Down { peer: self.shared.peer.clone(), waiting }
     }
 }
 
@@ -181,11 +182,11 @@ impl<C: Connection> fmt::Debug for Kept<C> {
 }
 
 /// There is no connection at the moment; it is tried again and again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Down {
     /// To whom there is none.
-    pub peer: SocketAddr,
+    pub peer: Peer,
     /// How many errands wait for it already.
     pub waiting: usize,
 }
@@ -202,7 +203,7 @@ impl std::error::Error for Down {}
 
 /// What the keeper and those who use the connection have in common.
 struct Shared<C: Connection> {
-    peer: SocketAddr,
+    peer: Peer,
     most: usize,
     state: Mutex<State<C>>,
 }

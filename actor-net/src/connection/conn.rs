@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::reason::CloseReason;
 use super::shared::Shared;
+use crate::stream::Peer;
 
 /// A connection as its actor holds it: what to write to, and how to end it.
 ///
@@ -137,17 +138,17 @@ impl Conn {
         self.shared.end(CloseReason::Aborted);
     }
 
-    /// The address at the other end.
+    /// Who is at the other end.
     #[must_use]
-    pub fn peer_addr(&self) -> SocketAddr {
-        self.shared.peer()
+    pub fn peer_addr(&self) -> Peer {
+        self.shared.peer().clone()
     }
 
     /// The address at this end.
     ///
     /// # Errors
     ///
-    /// If there is no socket: before a client's first attempt to connect, and after the end.
+    /// If there is no socket: before a client's first attempt to connect, and after the end. If it is a Unix socket.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.shared.local_addr()
     }

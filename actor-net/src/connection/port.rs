@@ -4,14 +4,12 @@ mod kept;
 mod watch;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actor_core::Timer;
 use actor_core::port::{Again, Drain, MakePort, Port, Readiness, Ready};
 use actor_core::{Context, StopReason};
-use mio::net::TcpStream;
 
 use super::common::Common;
 use super::conn::Conn;
@@ -27,6 +25,7 @@ use super::{Connection, HalfClosed};
 use crate::codec::{Codec, Stage};
 use crate::driver::Berth;
 use crate::listener::Handshake;
+use crate::stream::{Peer, Stream};
 use kept::Slot;
 use watch::Watch;
 
@@ -46,8 +45,8 @@ impl Held for () {}
 
 /// A connection that was accepted.
 pub(crate) struct Arrival {
-    pub(crate) stream: TcpStream,
-    pub(crate) peer: SocketAddr,
+    pub(crate) stream: Stream,
+    pub(crate) peer: Peer,
     /// With a deadline for its handshake.
     pub(crate) tls: Option<(Box<Tls>, Duration)>,
     /// With a driver.
@@ -95,7 +94,7 @@ pub(crate) fn accepted<C: Connection, H: Held>(
 
 /// The two halves of a connection to `peer`, which is begun when the actor starts. The deadline is for TLS as well.
 pub(crate) fn connecting<C: Connection>(
-    peer: SocketAddr,
+    peer: Peer,
     tls: Option<Box<Tls>>,
     common: Arc<Common>,
     deadline: Duration,
@@ -106,7 +105,7 @@ pub(crate) fn connecting<C: Connection>(
     let mut once = Some((shared, held));
     let make = move |readiness: Readiness| {
         let (shared, held) = once.take().expect("a connection's actor is never restarted");
-        let begun = TcpStream::connect(peer).and_then(|stream| {
+        let begun = Stream::connect(shared.peer()).and_then(|stream| {
             shared.set_socket(stream);
             shared.register(Berth::mine()?, &readiness)
         });

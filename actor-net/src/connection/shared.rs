@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use actor_core::port::Readiness;
 use bytes::Bytes;
-use mio::net::TcpStream;
 
 use super::common::Common;
 use super::queue::{Flush, Queue};
@@ -22,10 +21,11 @@ use crate::driver::{Berth, Source};
 use crate::listener::Handshake;
 use crate::options::Options;
 use crate::room::Seat;
+use crate::stream::{Peer, Stream};
 
 /// The shared part of one connection.
 pub(crate) struct Shared {
-    peer: SocketAddr,
+    peer: Peer,
     common: Arc<Common>,
     state: Mutex<State>,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Shared {
 /// What the lock protects.
 #[derive(Default)]
 struct State {
-    socket: Option<Source<TcpStream>>,
+    socket: Option<Source<Stream>>,
     /// What is between the bytes of the actor and those of the socket, if anything is.
     tls: Option<Box<Tls>>,
     /// The port reads by way of TLS, and has taken it. Nothing is sent meanwhile; the port does that when its turn ends.
@@ -185,8 +185,8 @@ pub(super) enum Progress {
 
 impl Shared {
     pub(super) fn new(
-        peer: SocketAddr,
-        socket: Option<TcpStream>,
+        peer: Peer,
+        socket: Option<Stream>,
         tls: Option<Box<Tls>>,
         common: Arc<Common>,
     ) -> Shared {
@@ -199,8 +199,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn peer(&self) -> SocketAddr {
-        self.peer
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     pub(super) fn options(&self) -> &Options {
@@ -268,7 +268,7 @@ impl Shared {
         }
         self.common.count(&reason);
         // Without the lock: what listens to events is foreign code.
-        let peer = self.peer;
+        let peer = &self.peer;
         if reason.is_misbehaviour() {
             tracing::warn!(%peer, %reason, "connection closed");
         } else {
@@ -349,7 +349,7 @@ impl Shared {
     }
 
     /// Gives the socket a client has made, and takes it.
-    pub(super) fn set_socket(&self, socket: TcpStream) {
+    pub(super) fn set_socket(&self, socket: Stream) {
         self.lock().socket = Some(Source::new(socket));
     }
 
@@ -407,8 +407,8 @@ impl Shared {
         if let Some(error) = socket.take_error()? {
             return Err(error);
         }
-        match socket.peer_addr() {
-            Ok(_) => {
+        match socket.has_peer() {
+            Ok(()) => {
                 state.writable = true;
                 Ok(())
             }
@@ -422,8 +422,8 @@ impl Shared {
 
     /// Applies what the options say about the socket itself.
     pub(super) fn configure(&self) {
-        if let Some(socket) = &self.lock().socket
-            && let Err(error) = self.options().apply(socket2::SockRef::from(&**socket))
+        if let Some(socket) = self.lock().socket.as_ref().filter(|socket| socket.is_tcp())
+            && let Err(error) = self.options().apply(socket.as_socket())
         {
             tracing::debug!(peer = %self.peer, %error, "could not set an option of the socket");
         }
@@ -485,7 +485,7 @@ impl Shared {
         };
         if let Some(socket) = socket
             && reset
-            && let Err(error) = socket2::SockRef::from(&*socket).set_linger(Some(Duration::ZERO))
+            && let Err(error) = socket.as_socket().set_linger(Some(Duration::ZERO))
         {
             tracing::debug!(peer = %self.peer, %error, "could not reset");
         }

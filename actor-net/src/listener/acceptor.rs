@@ -2,22 +2,22 @@
 
 use std::io;
 use std::marker::PhantomData;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actor_core::port::{Again, Drain, MakePort, Port, Readiness, Ready};
 use actor_core::prelude::*;
 use actor_core::{Restart, StopReason, SupervisorRef, SystemHandle, Timer};
-use mio::net::{TcpListener, TcpStream};
 
 use super::admission::Admission;
 use super::event::ListenerEvent;
 use super::limits::Limit;
 use super::pause::{Failures, is_out_of_descriptors};
 use super::reserve::Reserve;
+use super::socket::ListenSocket;
 use crate::connection::{self, Arrival, Common, Conn, Connection};
 use crate::driver::{Berth, Source};
+use crate::stream::{Peer, Stream};
 
 /// The most connections accepted in one turn.
 const ACCEPTS: usize = 64;
@@ -76,7 +76,7 @@ impl Placing {
 }
 
 /// The port of an acceptor of connections that are `C`s.
-pub(super) fn port<C, F>(socket: TcpListener, placing: Placing, plan: Arc<Plan<F>>) -> MakePort<Acceptor>
+pub(super) fn port<C, F>(socket: ListenSocket, placing: Placing, plan: Arc<Plan<F>>) -> MakePort<Acceptor>
 where
     C: Connection,
     F: Fn(Conn) -> C + Send + Sync + 'static,
@@ -111,7 +111,7 @@ where
 /// A listening socket, which outlives an acceptor that fails.
 struct Listening {
     /// `None` when the server drains and those that have waited are accepted.
-    socket: Option<Source<TcpListener>>,
+    socket: Option<Source<ListenSocket>>,
     registered: bool,
     failures: Failures,
     reserve: Reserve,
@@ -235,8 +235,8 @@ where
         }
     }
 
-    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, ctx: &Context<Acceptor>) {
-        let Some((place, handshake)) = self.plan.admission.admit(peer, ctx.system().now()) else {
+    fn admit(&mut self, stream: Stream, peer: Peer, ctx: &Context<Acceptor>) {
+        let Some((place, handshake)) = self.plan.admission.admit(&peer, ctx.system().now()) else {
             return;
         };
         let tls = match self.plan.tls() {
@@ -248,7 +248,7 @@ where
         };
         let (common, restarts) = (self.plan.common.clone(), self.plan.restarts);
         let spawned = self.placing.berth(ctx.system()).and_then(|berth| {
-            let arrival = Arrival { stream, peer, tls, berth, handshake };
+            let arrival = Arrival { stream, peer: peer.clone(), tls, berth, handshake };
             let (conn, port) = connection::accepted::<C, _>(arrival, common, restarts, place);
             let make = self.plan.make.clone();
             let factory = move || make(conn.again());

@@ -1,7 +1,7 @@
 //! Who may come in, as the acceptor and the connections of a server share it: the limits, what is
 //! counted, and who is told.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use actor_core::port::{Readiness, Ready};
 use super::event::ListenerEvent;
 use super::limits::{Limit, Limits, Occupancy};
 use crate::connection::Held;
+use crate::stream::Peer;
 
 /// How long nothing is said aloud after a refusal that was.
 const QUIET: Duration = Duration::from_secs(1);
@@ -72,8 +73,8 @@ impl Admission {
     }
 
     /// Counts a connection in, until what it gives is dropped; `None`, counted and told if it may not.
-    pub(super) fn admit(self: &Arc<Self>, peer: SocketAddr, now: Instant) -> Option<(Place, Handshake)> {
-        let from = Some(peer.ip());
+    pub(super) fn admit(self: &Arc<Self>, peer: &Peer, now: Instant) -> Option<(Place, Handshake)> {
+        let from = peer.ip();
         let mut state = self.lock();
         match state.occupancy.admit(from, now) {
             Ok(()) => {
@@ -83,7 +84,7 @@ impl Admission {
             }
             Err(limit) => {
                 drop(state);
-                self.refuse(peer, limit, now);
+                self.refuse(peer.clone(), limit, now);
                 None
             }
         }
@@ -95,7 +96,7 @@ impl Admission {
     }
 
     /// Counts a refusal and tells of it.
-    pub(super) fn refuse(&self, peer: SocketAddr, limit: Limit, now: Instant) {
+    pub(super) fn refuse(&self, peer: Peer, limit: Limit, now: Instant) {
         let aloud = {
             let mut state = self.lock();
             state.refused[limit as usize] += 1;

@@ -1,10 +1,10 @@
 //! What a server tells those who operate it.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::limits::Limit;
+use crate::stream::Peer;
 
 /// What has happened at a listener. `tracing` events as well: the first refusal in a second as a
 /// warning, the others for debugging, since a flood must not fill the log.
@@ -14,7 +14,7 @@ pub enum ListenerEvent {
     /// A connection was closed at once.
     Refused {
         /// Who it was from.
-        peer: SocketAddr,
+        peer: Peer,
         /// The limit that it was over.
         limit: Limit,
     },

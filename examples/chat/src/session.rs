@@ -17,13 +17,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actor_core::prelude::*;
 use actor_core::{Message, MonitorId, SpawnError};
-use actor_net::{CloseReason, Conn, Connection, HalfClosed, LineError, Lines};
+use actor_net::{CloseReason, Conn, Connection, HalfClosed, LineError, Lines, Peer};
 use bytes::Bytes;
 
 use crate::command::{Command, HELP, Name};
@@ -51,7 +50,7 @@ const NO_ROOM: &str = "you are in no room; /join ROOM enters one";
 #[derive(Actor)]
 pub struct Session {
     conn: Conn,
-    peer: SocketAddr,
+    peer: Peer,
     hall: HallRef,
     options: Arc<Options>,
     nick: Option<Name>,
