@@ -27,7 +27,7 @@ fn bad_requests_are_refused_and_nobody_else_notices() {
     let served = serve();
     let mut other = served.connect();
     let post = |lines: &str| format!("POST / HTTP/1.1\r\nHost: h\r\n{lines}\r\n");
-    for (status, request) in [
+    let bad = [
         (400, post("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n") + "0\r\n\r\n"),
         (400, post("Content-Length: 3\r\nContent-Length: 4\r\n") + "abcd"),
         (400, "GET / HTTP/1.1\nHost: h\n\n".to_owned()),
@@ -42,11 +42,14 @@ fn bad_requests_are_refused_and_nobody_else_notices() {
         (414, format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "x".repeat(8 << 10))),
         (505, "GET / HTTP/2.0\r\nHost: h\r\n\r\n".to_owned()),
         (431, post(&"A: b\r\n".repeat(10_000))),
-    ] {
+    ];
+    let count = bad.len() as u64;
+    for (status, request) in bad {
         refuses(&served, status, request);
         is_served(&mut other);
     }
     assert!(served.none_closed());
+    assert_eq!(served.server.ends().protocol, count);
     eventually("only the other is connected", || served.server.connections() == 1);
 }
 

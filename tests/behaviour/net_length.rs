@@ -5,7 +5,7 @@ use std::sync::mpsc::{Sender, channel};
 use actor_core::prelude::*;
 use actor_net::{BytesMut, CloseReason, Codec, Conn, Connection, LengthDelimited, LengthError, Listener};
 
-use crate::net_support::{Client, PATIENCE};
+use crate::net_support::{Client, PATIENCE, eventually};
 
 /// Frames of at most 1,000 bytes, whose length counts itself.
 const CODEC: LengthDelimited = LengthDelimited::new(1000).adjustment(-4);
@@ -60,4 +60,6 @@ fn impossible_lengths_are_refused_and_nobody_else_notices() {
         other.read_exact(&mut answer);
         assert_eq!(&answer, b"\0\0\0\x09hello\0\0\0\x04");
     }
+    assert_eq!(server.ends().protocol, 3);
+    eventually("only the other is connected", || server.connections() == 1);
 }

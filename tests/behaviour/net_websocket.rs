@@ -150,7 +150,7 @@ fn bad_frames_are_refused_and_nobody_else_notices() {
     let served = serve();
     let mut other = served.connect();
     let endless = [frame(1, b""), frame(0, b"").repeat(5000)].concat();
-    for (code, frames) in [
+    let bad = [
         (1002, b"\x81\x02hi".to_vec()),
         (1002, frame(0xC1, b"reserved bit")),
         (1002, frame(0x83, b"reserved opcode")),
@@ -163,11 +163,14 @@ fn bad_frames_are_refused_and_nobody_else_notices() {
         (1008, endless),
         (1009, frame(0x82, &vec![0; MAX + 1])[..14].to_vec()),
         (1009, [frame(0x02, &vec![0; MAX / 2]), frame(0x00, &vec![0; MAX])].concat()),
-    ] {
+    ];
+    let count = bad.len() as u64;
+    for (code, frames) in bad {
         refuses(&served, code, &frames);
         is_served(&mut other);
     }
     assert!(served.none_closed());
+    assert_eq!(served.server.ends().protocol, count);
     eventually("only the other is connected", || served.server.connections() == 1);
 }
 
@@ -187,6 +190,7 @@ fn bad_upgrades_are_refused() {
         assert_eq!(answer.contains("\r\nSec-WebSocket-Version: 13\r\n"), status == 426);
         assert!(matches!(served.closed(), CloseReason::Protocol(_)));
     }
+    assert_eq!(served.server.ends().protocol, 3);
 }
 
 #[test]
@@ -203,6 +207,7 @@ fn who_floods_with_pings_and_does_not_read_is_cut_off() {
     }
     let why = served.closed();
     assert!(matches!(why, CloseReason::SlowConsumer { queued, cap } if queued <= cap), "{why}");
+    assert_eq!(served.server.ends().slow_consumer, 1);
     is_served(&mut other);
 }
 
