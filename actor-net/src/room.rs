@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use actor_core::{Restart, SpawnError, SystemHandle};
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::connection::{Conn, Shared};
 use crate::options::Options;
@@ -20,6 +20,9 @@ use caster::{Caster, CasterRef};
 
 /// How many members a lane has before another is used: so many are quicker told than another worker.
 const FEW: usize = 64;
+
+/// The most bytes that are put together.
+const MERGED: usize = 64 << 10;
 
 /// The most bytes that may wait for a caster.
 const WAITING: usize = 16 << 20;
@@ -106,6 +109,34 @@ pub(crate) struct Cast {
 impl Cast {
     fn cost(&self) -> usize {
         self.bytes.len() + Options::WRITE_COST
+    }
+}
+
+/// What has gathered to be told to each member.
+pub(crate) struct Batch {
+    casts: Vec<Cast>,
+    /// All of it in one piece, if there are several small ones: that is one write for each member, and copied
+    /// once.
+    merged: Option<Bytes>,
+}
+
+impl Batch {
+    pub(crate) fn casts(&self) -> &[Cast] {
+        &self.casts
+    }
+
+    pub(crate) fn merged(&self) -> Option<&Bytes> {
+        self.merged.as_ref()
+    }
+
+    fn new(casts: Vec<Cast>) -> Batch {
+        let len = casts.iter().map(|cast| cast.bytes.len()).sum();
+        let merged = (casts.len() > 1 && len <= MERGED).then(|| {
+            let mut all = BytesMut::with_capacity(len);
+            casts.iter().for_each(|cast| all.put_slice(&cast.bytes));
+            all.freeze()
+        });
+        Batch { casts, merged }
     }
 }
 

@@ -94,6 +94,22 @@ impl Queue {
         self.push(write, options)
     }
 
+    /// Takes out the only write, or what is left of it.
+    pub(crate) fn take_only(&mut self) -> Bytes {
+        let Some(write) = self.writes.pop_front() else { return Bytes::new() };
+        self.bytes -= write.len();
+        self.gone += 1;
+        self.begun = false;
+        write
+    }
+
+    /// Adds the rest of a write of which some was sent, to an empty queue.
+    pub(crate) fn push_begun(&mut self, write: Bytes, options: &Options) {
+        debug_assert!(self.is_empty());
+        self.begun = !write.is_empty();
+        self.push(write, options);
+    }
+
     /// Puts the write in the place of the one with its key that waits, if there is such a one; gives it
     /// back otherwise.
     pub(crate) fn replace(&mut self, key: u64, write: Bytes) -> Result<(), Bytes> {

@@ -13,6 +13,7 @@ mod report;
 mod resize;
 mod restart;
 mod savina;
+mod serving;
 mod signal;
 mod skew;
 mod spawning;
@@ -92,6 +93,14 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     match arguments.workload {
         Workload::EchoServer => net::echo(workers, arguments.port, limit),
         Workload::ChatServer => net::chat(workers, arguments.port, limit),
+        Workload::Slowroom | Workload::Drain => {
+            signal::end_after(limit)?;
+            let serve =
+                if arguments.workload == Workload::Drain { serving::drain } else { serving::slow_room };
+            let n = arguments.n.unwrap_or(arguments.workload.default_n());
+            println!("{}", serve(workers, n, arguments.secs)?);
+            std::process::exit(0)
+        }
         workload => {
             signal::end_after(limit)?;
             let mut builder = System::builder().workers(workers).stop_within(limit);

@@ -58,6 +58,10 @@ pub(crate) enum Workload {
     Timers,
     /// Actors that are leaked among very many that are not, until they have been found and stopped
     Leaked,
+    /// One member of a room does not read; for each policy, how late the others hear what is said
+    Slowroom,
+    /// A server drains while all its connections send requests
+    Drain,
     /// Serves a TCP echo
     #[value(name = "echo-server")]
     EchoServer,
@@ -85,6 +89,8 @@ impl Workload {
             Workload::Skew | Workload::Idlecpu | Workload::Idletimers => 100_000,
             Workload::Restart | Workload::Restartstorm => 100_000,
             Workload::Hog | Workload::Hogyield | Workload::Blocked | Workload::Resize => 1_000,
+            Workload::Slowroom => 1_000,
+            Workload::Drain => 5_000,
             _ => 1_000_000,
         }
     }
@@ -182,6 +188,7 @@ impl Run<'_> {
                 let (took, extra) = leaks::leaked(system, n, actors)?;
                 Ok(Report { rate: 0.0, ..self.report(took, extra) })
             }
+            Workload::Slowroom | Workload::Drain => Err("it has systems of its own".into()),
             Workload::EchoServer | Workload::ChatServer => Err("a server measures nothing itself".into()),
         }
     }

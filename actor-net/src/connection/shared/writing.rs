@@ -8,7 +8,7 @@ use crate::codec::Codec;
 use crate::connection::Pressure;
 use crate::connection::reason::CloseReason;
 use crate::options::{Options, WhenSlow};
-use crate::room::Cast;
+use crate::room::{Batch, Cast};
 
 impl Shared {
     /// Queues a write. Over the cap it first offers the socket what is there, since a burst within
@@ -30,21 +30,11 @@ impl Shared {
 
     /// Writes what a room says and sends it, on any thread. The actor has a turn only if it must hear of
     /// something, or its port look after what the socket has refused.
-    pub(crate) fn cast(&self, casts: &[Cast]) {
+    pub(crate) fn cast(&self, batch: &Batch) {
         let (over, readiness) = {
             let mut state = self.lock();
             let waited = !state.queue.is_empty();
-            let mut over = None;
-            for cast in casts {
-                match state.write(cast.bytes.clone(), cast.key, self.options()) {
-                    Ok(Pressure::Closed) => break,
-                    Ok(_) => {}
-                    Err(why) => {
-                        over = Some(why);
-                        break;
-                    }
-                }
-            }
+            let mut over = state.write_batch(batch, self.options()).err();
             let spent = state.flush() == Progress::Spent;
             over = over.or_else(|| state.settle(self.options()));
             let begins_to_wait = !waited && !state.queue.is_empty();
@@ -155,6 +145,34 @@ impl State {
             None => self.queue.push(write, options),
         };
         Ok(if high { Pressure::High } else { Pressure::Low })
+    }
+
+    /// Queues what a room says. To who has read all, it is offered in one piece; of what is left of that,
+    /// each cast is a write of its own again, for the policy to drop.
+    fn write_batch(&mut self, batch: &Batch, options: &Options) -> Result<(), CloseReason> {
+        let fits = |all: &&Bytes| all.len() < options.high && !self.queue.is_over(all, options);
+        let all = batch.merged().filter(|_| self.writable && self.queue.is_empty() && !self.is_closed());
+        let Some(all) = all.filter(fits) else {
+            return self.write_all(batch.casts(), options);
+        };
+        self.queue.push(all.clone(), options);
+        if matches!(self.flush(), Progress::Empty | Progress::Broken) {
+            return Ok(());
+        }
+        let mut rest = self.queue.take_only();
+        let (mut whole, mut first) = (0, batch.casts().len());
+        while let Some(before) = first.checked_sub(1)
+            && whole + batch.casts()[before].bytes.len() <= rest.len()
+        {
+            whole += batch.casts()[before].bytes.len();
+            first = before;
+        }
+        self.queue.push_begun(rest.split_to(rest.len() - whole), options);
+        self.write_all(&batch.casts()[first..], options)
+    }
+
+    fn write_all(&mut self, casts: &[Cast], options: &Options) -> Result<(), CloseReason> {
+        casts.iter().try_for_each(|cast| self.write(cast.bytes.clone(), cast.key, options).map(drop))
     }
 
     /// One write may be larger than the cap; what counts is what the socket leaves of it.
