@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::gateway_support::{Backend, Gateway, Http, LISTEN, pool};
-use crate::support::{LIMIT, eventually};
+use crate::gateway_support::{Backend, Gateway, Http, LISTEN, PATIENCE, eventually, pool};
 
 /// A gateway whose only pool has these settings, and gets all requests and lines that it can.
 fn gateway(pool: &str) -> Gateway {
@@ -216,7 +215,7 @@ fn lines_fail_in_their_own_way_and_the_backend_comes_back() {
     only.revive();
     let begun = Instant::now();
     while client.ask("get") != "answer to get" {
-        assert!(begun.elapsed() < LIMIT, "it does not come back:\n{}", gateway.log());
+        assert!(begun.elapsed() < PATIENCE, "it does not come back:\n{}", gateway.log());
     }
 }
 

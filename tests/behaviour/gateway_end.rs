@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::gateway_support::{Backend, Gateway, Http, LISTEN, pool};
-use crate::support::eventually;
+use crate::gateway_support::{Backend, Gateway, Http, LISTEN, eventually, pool};
 
 fn gateway(more: &str) -> (Gateway, Backend, Backend) {
     let (site, store) = (Backend::http(), Backend::lines());

@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,13 +15,27 @@ use actor_net::http::{self, Answer, Request, Response};
 use actor_net::{Conn, Connection, Lines, Listener};
 
 use crate::binary::binary;
-use crate::support::{LIMIT, eventually};
+
+/// How long a test waits for something before it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "not within {PATIENCE:?}: {what}");
+        std::thread::yield_now();
+    }
+}
 
 /// A backend: a process of its own, which is killed when the test is over.
 pub(crate) struct Backend {
     pub(crate) address: SocketAddr,
     protocol: &'static str,
     child: Child,
+    /// Kept open: the test harness over there writes into it at the end.
+    _out: BufReader<ChildStdout>,
 }
 
 impl Backend {
@@ -50,10 +64,10 @@ impl Backend {
             .stdout(Stdio::piped())
             .spawn()
             .expect("a process");
-        let out = BufReader::new(child.stdout.take().expect("piped"));
-        let ready = out.lines().map_while(Result::ok).any(|line| line == "serving");
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        let ready = out.by_ref().lines().map_while(Result::ok).any(|line| line == "serving");
         assert!(ready, "no backend at {address}");
-        Backend { address, protocol, child }
+        Backend { address, protocol, child, _out: out }
     }
 
     /// Ends the process at once.
@@ -274,7 +288,7 @@ impl Gateway {
     #[track_caller]
     pub(crate) fn logs(&self, all: &[&str]) {
         let found = |log: &str| log.lines().any(|line| all.iter().all(|part| line.contains(part)));
-        let end = Instant::now() + LIMIT;
+        let end = Instant::now() + PATIENCE;
         while !found(&self.log()) {
             assert!(Instant::now() < end, "no {all:?} in the log:\n{}", self.log());
             std::thread::yield_now();
@@ -325,8 +339,8 @@ pub(crate) struct Talk {
 impl Talk {
     pub(crate) fn connect(address: SocketAddr) -> Talk {
         let stream = TcpStream::connect(address).expect("a connection");
-        stream.set_read_timeout(Some(LIMIT)).expect("a timeout");
-        stream.set_write_timeout(Some(LIMIT)).expect("a timeout");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
         Talk { read: BufReader::new(stream) }
     }
@@ -432,7 +446,7 @@ impl Http {
 pub(crate) fn pool(name: &str, protocol: &str, backends: &[SocketAddr]) -> String {
     let backends: Vec<_> = backends.iter().map(|backend| format!("\"{backend}\"")).collect();
     format!(
-        "[[pool]]\nname = \"{name}\"\nprotocol = \"{protocol}\"\nbackends = [{}]\n\
+        "[[pool]]\nname = \"{name}\"\nconnect_within = \"60s\"\nprotocol = \"{protocol}\"\nbackends = [{}]\n\
          breaker = {{ failures = 2, window = \"60s\", open = \"50ms\", open_at_most = \"200ms\", probes = 2 }}\n",
         backends.join(", ")
     )
