@@ -186,7 +186,7 @@ fn settings_that_are_no_use_are_refused_with_the_reason() {
     assert!(matches!(tls::Client::new([b"not DER".as_slice().into()]), Err(Error::Root(_))));
     assert!(matches!(Certificates::new([]), Err(Error::NoCertificate)));
     let tls = tls::Client::new([make(&["localhost"]).cert]).unwrap();
-    let client = Client::connect(([127, 0, 0, 1], 1).into());
+    let client = Client::connect(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
     assert_eq!(client.tls(&tls, "no name").unwrap_err(), Error::Name("no name".to_owned()));
     let made = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
     let other = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();

@@ -4,12 +4,13 @@ pub mod http;
 pub mod lines;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actor_core::ActorId;
+use actor_net::Conn;
 
 use crate::access::{Access, Entry, Outcome};
 use crate::backend::{Answer, Answered, Backends, Failure, Request};
@@ -22,6 +23,15 @@ use lines::LineClientRef;
 /// How long a client that has nothing in work is still listened to when the gateway drains: what it has
 /// sent by then is on its way, and is answered.
 pub const LAST_WORDS: Duration = Duration::from_millis(250);
+
+/// Where a client is.
+///
+/// # Panics
+///
+/// If it has come through a Unix socket; the gateway listens at addresses only.
+fn address_of(conn: &Conn) -> SocketAddr {
+    conn.peer_addr().socket_addr().expect("the gateway listens at addresses only")
+}
 
 /// What all clients share.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use actor_net::websocket::{self, Close, Message, Origins, ServerFrame};
 use actor_net::{CloseReason, Conn, Connection, HalfClosed, Pressure};
 
 use super::lines::first_word;
-use super::{Gate, LAST_WORDS, tell_of};
+use super::{Gate, LAST_WORDS, address_of, tell_of};
 use crate::access::{Entry, Outcome};
 use crate::backend::{self, Answer, Answered, Backends, Failure};
 use crate::config::{HEALTHZ, READYZ};
@@ -163,7 +163,7 @@ impl HttpClient {
     /// A client at the other end of `conn`.
     #[must_use]
     pub fn new(conn: Conn, gate: Arc<Gate>) -> HttpClient {
-        let (peer, heard) = (conn.peer_addr(), Instant::now());
+        let (peer, heard) = (address_of(&conn), Instant::now());
         HttpClient { conn, peer, gate, socket: None, busy: false, slow: false, ended: false, heard }
     }
 

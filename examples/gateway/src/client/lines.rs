@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use actor_core::prelude::*;
 use actor_net::{Conn, Connection, HalfClosed, LineError, Lines, Pressure};
 
-use super::{Gate, LAST_WORDS};
+use super::{Gate, LAST_WORDS, address_of};
 use crate::access::Entry;
 
 /// A connection with a client.
@@ -120,7 +120,7 @@ impl LineClient {
     /// A client at the other end of `conn`.
     #[must_use]
     pub fn new(conn: Conn, gate: Arc<Gate>) -> LineClient {
-        let peer = conn.peer_addr();
+        let peer = address_of(&conn);
         LineClient { conn, peer, gate, busy: false, slow: false, ended: false, heard: Instant::now() }
     }
 }
