@@ -37,6 +37,7 @@ pub use slots::Choice;
 /// A backend, and how a pool is to use it. Nothing is connected before there is a request.
 ///
 /// ```no_run
+/// use std::net::SocketAddr;
 /// use std::time::Duration;
 ///
 /// use actor_core::prelude::*;
@@ -45,7 +46,7 @@ pub use slots::Choice;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let system = actor_net::builder().build()?;
-/// let backend = Backend::at("127.0.0.1:8080".parse()?).connections(16).waiting(1000);
+/// let backend = Backend::at("127.0.0.1:8080".parse::<SocketAddr>()?).connections(16).waiting(1000);
 /// let pool = backend.spawn(&system, || HttpExchange::new(http::Client::new(1 << 20)))?;
 ///
 /// let request = ClientRequest::new("GET", "example.org", "/");
