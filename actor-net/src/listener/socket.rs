@@ -12,8 +12,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::stream::{Peer, Stream};
 
-/// How many connections wait in the kernel to be accepted. The system may have a lower limit.
-const BACKLOG: i32 = 1024;
+/// How many connections wait in the kernel to be accepted. The system may have a lower limit. One too many is not answered,
+/// and comes again after a second.
+const BACKLOG: i32 = 4096;
 
 /// A listening socket of either kind.
 #[derive(Debug)]

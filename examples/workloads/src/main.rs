@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod collector;
+mod crowd;
 mod latency;
 mod leaks;
 mod messaging;
@@ -100,6 +101,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             let n = arguments.n.unwrap_or(arguments.workload.default_n());
             println!("{}", serve(workers, n, arguments.secs)?);
             std::process::exit(0)
+        }
+        Workload::Connections => {
+            let n = arguments.n.unwrap_or(Workload::Connections.default_n());
+            println!("{}", crowd::connections(workers, n, limit)?);
+            Ok(())
         }
         workload => {
             signal::end_after(limit)?;

@@ -62,6 +62,8 @@ pub(crate) enum Workload {
     Slowroom,
     /// A server drains while all its connections send requests
     Drain,
+    /// Very many connections to `echo-server`, in a row; their memory
+    Connections,
     /// Serves a TCP echo
     #[value(name = "echo-server")]
     EchoServer,
@@ -85,6 +87,7 @@ impl Workload {
             Workload::Fanin | Workload::FaninBounded | Workload::Ring64 => 4_000_000,
             Workload::Big => 2_400_000,
             Workload::Bank => 500_000,
+            Workload::Connections => 18_000,
             Workload::Ask => 300_000,
             Workload::Skew | Workload::Idlecpu | Workload::Idletimers => 100_000,
             Workload::Restart | Workload::Restartstorm => 100_000,
@@ -189,7 +192,9 @@ impl Run<'_> {
                 Ok(Report { rate: 0.0, ..self.report(took, extra) })
             }
             Workload::Slowroom | Workload::Drain => Err("it has systems of its own".into()),
-            Workload::EchoServer | Workload::ChatServer => Err("a server measures nothing itself".into()),
+            Workload::EchoServer | Workload::ChatServer | Workload::Connections => {
+                Err("it runs in no system of this process".into())
+            }
         }
     }
 
