@@ -350,8 +350,9 @@ pub struct Elsewhere {
 #[ignore = "run by tests that need a process of their own"]
 fn serve_elsewhere() {
     let served = Setup::default().serve();
-    println!("\naddr {}", served.server.local_addr());
+    // Before anybody can connect.
     let events = served.server.events().subscribe(1000);
+    println!("\naddr {}", served.server.local_addr());
     std::thread::spawn(move || events.iter().for_each(|event| println!("event {event}")));
     let _ = std::io::read_to_string(std::io::stdin());
 }
