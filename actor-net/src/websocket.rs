@@ -61,10 +61,18 @@
 //! allocated, unless it came in pieces. One in fragments is put together in a buffer of the
 //! codec's, of at most the maximum, which is dropped when the message has been handed out. A message
 //! for many is encoded once ([`Message::to_bytes`]) and shared.
+//!
+//! With the feature `deflate` messages may be compressed. One that is goes into a buffer of its own, as one in fragments does, and
+//! never beyond the maximum: what would become longer is refused when the maximum is reached. Unless contexts are
+//! [kept](Deflate::contexts), a connection has nothing of it between messages.
 
 mod client;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod error;
 mod handshake;
+#[cfg_attr(not(feature = "deflate"), path = "websocket/no_inflate.rs")]
+mod inflate;
 mod message;
 mod messages;
 mod random;
@@ -72,6 +80,8 @@ mod server;
 mod wire;
 
 pub use client::{Client, ClientFrame, ClientRequest};
+#[cfg(feature = "deflate")]
+pub use deflate::{Deflate, Deflater, Terms};
 pub use error::Error;
 pub use handshake::Origins;
 pub use message::{Close, Message};

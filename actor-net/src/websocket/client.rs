@@ -7,6 +7,7 @@ use httparse::Status;
 
 use super::error::Error;
 use super::handshake::{self, ACCEPT};
+use super::inflate::Inflate;
 use super::message::Message;
 use super::messages::{Limits, Messages};
 use super::random;
@@ -20,6 +21,8 @@ pub struct ClientRequest {
     /// The head, but for the key and the last line break.
     head: String,
     protocols: Vec<String>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<super::Deflate>,
 }
 
 impl ClientRequest {
@@ -41,7 +44,21 @@ impl ClientRequest {
             "GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\n"
         );
-        Ok(ClientRequest { head, protocols: Vec::new() })
+        Ok(ClientRequest {
+            head,
+            protocols: Vec::new(),
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        })
+    }
+
+    /// Offers compression (RFC 7692). [`ClientFrame::Open`] says whether the server agrees.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, deflate: super::Deflate) -> ClientRequest {
+        self.head.extend(["Sec-WebSocket-Extensions: ", deflate.offer(), "\r\n"]);
+        self.deflate = Some(deflate);
+        self
     }
 
     /// Adds a header, such as `Origin` or `Authorization`.
@@ -94,6 +111,8 @@ struct Handshake {
     request: BytesMut,
     accept: [u8; ACCEPT],
     protocols: Vec<String>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<super::Deflate>,
     scan: HeadScan,
 }
 
@@ -104,9 +123,27 @@ pub enum ClientFrame<'a> {
     Open {
         /// Which of the protocols that were offered it has chosen.
         protocol: Option<&'a str>,
+        /// How messages may be compressed, if that was offered and the server agrees.
+        #[cfg(feature = "deflate")]
+        deflate: Option<super::Terms>,
     },
     /// A message.
     Message(Message<'a>),
+}
+
+impl ClientFrame<'_> {
+    #[cfg(feature = "deflate")]
+    fn inflate(&self) -> Option<Box<Inflate>> {
+        match self {
+            ClientFrame::Open { deflate, .. } => deflate.map(super::Terms::inflate),
+            ClientFrame::Message(_) => None,
+        }
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    fn inflate(&self) -> Option<Box<Inflate>> {
+        None
+    }
 }
 
 impl Client {
@@ -119,7 +156,14 @@ impl Client {
         let mut head = BytesMut::from(request.head.as_bytes());
         head.extend_from_slice(format!("Sec-WebSocket-Key: {key}\r\n\r\n").as_bytes());
         let protocols = request.protocols.clone();
-        let handshake = Handshake { request: head, accept, protocols, scan: HeadScan::new() };
+        let handshake = Handshake {
+            request: head,
+            accept,
+            protocols,
+            #[cfg(feature = "deflate")]
+            deflate: request.deflate,
+            scan: HeadScan::new(),
+        };
         Client { stage: Stage::Handshake(Box::new(handshake)), limits: Limits::new(max_message) }
     }
 
@@ -139,8 +183,8 @@ impl Codec for Client {
     fn decode<'a>(&'a mut self, input: &'a mut [u8], eof: bool) -> Decoded<ClientFrame<'a>, Error> {
         if let Stage::Handshake(handshake) = &mut self.stage {
             let found = handshake.decode(input, eof);
-            if let Decoded::Frame { .. } = found {
-                self.stage = Stage::Messages(Messages::new(true, self.limits));
+            if let Decoded::Frame { frame, .. } = &found {
+                self.stage = Stage::Messages(Messages::new(true, self.limits, frame.inflate()));
             }
             return found;
         }
@@ -181,7 +225,7 @@ impl Handshake {
     fn decode<'a>(&mut self, input: &'a [u8], eof: bool) -> Decoded<ClientFrame<'a>, Error> {
         match self.scan.advance(input, &http::Limits::new(0)) {
             Ok(Some(used)) => match self.check(&input[..used]) {
-                Ok(protocol) => Decoded::Frame { frame: ClientFrame::Open { protocol }, used },
+                Ok(frame) => Decoded::Frame { frame, used },
                 Err(error) => Decoded::Fatal(error),
             },
             Ok(None) if eof && !input.is_empty() => Decoded::Fatal(Error::Truncated),
@@ -190,8 +234,8 @@ impl Handshake {
         }
     }
 
-    /// Whether the server has said yes, to what it was asked for. Gives the protocol.
-    fn check<'a>(&self, head: &'a [u8]) -> Result<Option<&'a str>, Error> {
+    /// Whether the server has said yes, to what it was asked for.
+    fn check<'a>(&self, head: &'a [u8]) -> Result<ClientFrame<'a>, Error> {
         let mut fields = [const { MaybeUninit::uninit() }; http::MOST_HEADERS];
         let mut response = httparse::Response::new(&mut []);
         let parser = httparse::ParserConfig::default();
@@ -213,9 +257,21 @@ impl Handshake {
         if accepts.next() != Some(&self.accept[..]) || accepts.next().is_some() {
             return Err(Error::Handshake("the answer to the key is not the right one"));
         }
+        #[cfg(feature = "deflate")]
+        let deflate = super::Deflate::agreed(self.deflate, headers)?;
+        #[cfg(not(feature = "deflate"))]
         if headers.get("sec-websocket-extensions").is_some() {
             return Err(Error::Handshake("it agrees to an extension that was not offered"));
         }
+        let protocol = self.protocol(headers)?;
+        Ok(ClientFrame::Open {
+            protocol,
+            #[cfg(feature = "deflate")]
+            deflate,
+        })
+    }
+
+    fn protocol<'a>(&self, headers: Headers<'a>) -> Result<Option<&'a str>, Error> {
         let mut protocols = headers.all("sec-websocket-protocol");
         let protocol = match (protocols.next(), protocols.next()) {
             (None, _) => return Ok(None),

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::error::Error;
+use super::inflate::Inflate;
 use super::message::{Close, Message};
 use super::wire::{self, Header, Opcode};
 use crate::codec::{Decoded, Stage};
@@ -39,8 +40,10 @@ pub(super) struct Messages {
     unmasked: usize,
     /// How much of it is known to be UTF-8.
     valid: usize,
-    /// A message in fragments.
+    /// A message in fragments, or one that was compressed.
     gathered: Option<Box<Gathered>>,
+    /// Messages may be compressed.
+    inflate: Option<Box<Inflate>>,
     /// A Close has come, and was handed out.
     closed: bool,
     replies: BytesMut,
@@ -49,6 +52,7 @@ pub(super) struct Messages {
 #[derive(Debug)]
 struct Gathered {
     text: bool,
+    compressed: bool,
     bytes: Vec<u8>,
     /// How much of it is known to be UTF-8.
     valid: usize,
@@ -69,10 +73,11 @@ struct Current {
 }
 
 impl Messages {
-    pub(super) fn new(client: bool, limits: Limits) -> Messages {
+    pub(super) fn new(client: bool, limits: Limits, inflate: Option<Box<Inflate>>) -> Messages {
         Messages {
             client,
             limits,
+            inflate,
             unmasked: 0,
             valid: 0,
             gathered: None,
@@ -105,7 +110,7 @@ impl Messages {
         if self.gathered.as_ref().is_some_and(|gathered| gathered.current.is_some()) {
             return self.gather(input, 0);
         }
-        let header = Header::parse(input, !self.client).and_then(|header| {
+        let header = Header::parse(input, !self.client, self.inflate.is_some()).and_then(|header| {
             header.map_or(Ok(()), |header| self.check(&header))?;
             Ok(header)
         });
@@ -123,10 +128,10 @@ impl Messages {
             }
             return self.control(&header, &mut input[header.len..used]);
         }
-        if header.last && header.opcode != Opcode::Continuation {
+        if header.last && header.opcode != Opcode::Continuation && !header.compressed {
             return self.whole(&header, input, eof);
         }
-        let gathered = self.gathered.get_or_insert_with(|| Gathered::new(header.opcode));
+        let gathered = self.gathered.get_or_insert_with(|| Gathered::new(&header));
         gathered.fragments += 1;
         gathered.current = Some(Current { last: header.last, key: header.key, at: 0, left: payload });
         self.gather(input, header.len)
@@ -156,17 +161,17 @@ impl Messages {
         if header.opcode.is_control() {
             return Ok(());
         }
-        let (begun, fragments) = match &self.gathered {
-            Some(gathered) => (gathered.bytes.len(), gathered.fragments),
-            None => (0, 0),
+        let (begun, fragments, compressed) = match &self.gathered {
+            Some(gathered) => (gathered.bytes.len(), gathered.fragments, gathered.compressed),
+            None => (0, 0, header.compressed),
         };
         match (header.opcode == Opcode::Continuation, self.gathered.is_some()) {
             (true, false) => return Err(Error::Protocol("a continuation of nothing")),
             (false, true) => return Err(Error::Protocol("a message in the middle of another")),
             _ => {}
         }
-        // Neither is more than half of what the type holds.
-        if header.payload + begun as u64 > self.limits.message as u64 {
+        // Neither is more than half of what the type holds. What is compressed is measured as it is inflated.
+        if !compressed && header.payload + begun as u64 > self.limits.message as u64 {
             return Err(Error::TooLong { limit: self.limits.message });
         }
         if fragments == self.limits.fragments && self.gathered.is_some() {
@@ -233,7 +238,7 @@ impl Messages {
     /// More of a fragment, which begins behind `header` bytes of the input.
     fn gather<'a>(&'a mut self, input: &mut [u8], header: usize) -> Decoded<Message<'a>, Error> {
         let Some(gathered) = &mut self.gathered else { return Decoded::Need };
-        let n = match gathered.take(&mut input[header..]) {
+        let n = match gathered.take(&mut input[header..], self.inflate.as_deref_mut(), self.limits.message) {
             Ok(n) => n,
             Err(error) => return self.fail(error),
         };
@@ -273,19 +278,31 @@ pub(super) fn farewell(client: bool, why: &CloseReason) -> Option<Bytes> {
 }
 
 impl Gathered {
-    fn new(opcode: Opcode) -> Box<Gathered> {
-        let text = opcode == Opcode::Text;
-        Box::new(Gathered { text, bytes: Vec::new(), valid: 0, fragments: 0, current: None, whole: false })
+    fn new(header: &Header) -> Box<Gathered> {
+        Box::new(Gathered {
+            text: header.opcode == Opcode::Text,
+            compressed: header.compressed,
+            bytes: Vec::new(),
+            valid: 0,
+            fragments: 0,
+            current: None,
+            whole: false,
+        })
     }
 
-    /// Takes what belongs to the current fragment, and says how much that was.
-    fn take(&mut self, input: &mut [u8]) -> Result<usize, Error> {
+    /// Takes what belongs to the current fragment, and says how much that was. What is compressed becomes at most `most` bytes.
+    fn take(&mut self, input: &mut [u8], inflate: Option<&mut Inflate>, most: usize) -> Result<usize, Error> {
         let Some(current) = &mut self.current else { return Ok(0) };
         let n = input.len().min(current.left);
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(&input[..n]);
         if let Some(key) = current.key {
-            wire::mask_with(&mut self.bytes[start..], key, current.at);
+            wire::mask_with(&mut input[..n], key, current.at);
+        }
+        match inflate.filter(|_| self.compressed) {
+            None => self.bytes.extend_from_slice(&input[..n]),
+            Some(inflate) => {
+                let ends = current.last && n == current.left;
+                inflate.push(&input[..n], ends, &mut self.bytes, most)?;
+            }
         }
         current.at += n;
         current.left -= n;

@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::error::Error;
 use super::handshake::{self, ACCEPT, Origins};
+use super::inflate::Inflate;
 use super::message::Message;
 use super::messages::{self, Limits, Messages};
 use crate::codec::{self, Codec, Decoded};
@@ -31,6 +32,11 @@ pub struct Server {
     accepted: bool,
     origins: Origins,
     limits: Limits,
+    #[cfg(feature = "deflate")]
+    deflate: Option<super::Deflate>,
+    /// What was agreed on with the upgrade.
+    #[cfg(feature = "deflate")]
+    agreed: Option<super::Terms>,
     /// Why an upgrade is refused.
     refusal: BytesMut,
 }
@@ -65,6 +71,10 @@ impl Server {
             accepted: false,
             origins: Origins::Same,
             limits: Limits::new(max_message),
+            #[cfg(feature = "deflate")]
+            deflate: None,
+            #[cfg(feature = "deflate")]
+            agreed: None,
             refusal: BytesMut::new(),
         }
     }
@@ -74,6 +84,25 @@ impl Server {
     pub fn max_fragments(mut self, fragments: usize) -> Server {
         self.limits.fragments = fragments;
         self
+    }
+
+    /// Agrees to compression with clients that offer it (RFC 7692). The maximum of a message holds for what it is when it is
+    /// inflated, and no more than that is.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, deflate: super::Deflate) -> Server {
+        self.deflate = Some(deflate);
+        self
+    }
+
+    #[cfg(feature = "deflate")]
+    fn inflate(&self) -> Option<Box<Inflate>> {
+        self.agreed.map(super::Terms::inflate)
+    }
+
+    #[cfg(not(feature = "deflate"))]
+    fn inflate(&self) -> Option<Box<Inflate>> {
+        None
     }
 
     /// Whose pages may open a WebSocket; only those from here, unless this says otherwise.
@@ -92,7 +121,7 @@ impl Codec for Server {
     fn decode<'a>(&'a mut self, input: &'a mut [u8], eof: bool) -> Decoded<ServerFrame<'a>, Error> {
         // The actor may have accepted since.
         if std::mem::take(&mut self.accepted) {
-            self.stage = Stage::Messages(Messages::new(false, self.limits));
+            self.stage = Stage::Messages(Messages::new(false, self.limits, self.inflate()));
         }
         let http = match &mut self.stage {
             Stage::Messages(messages) => {
@@ -104,8 +133,16 @@ impl Codec for Server {
             Decoded::Frame { frame: request, used } if request.wants_websocket() => {
                 match handshake::check(&request, &self.origins) {
                     Ok(accept) => {
-                        let accepted = &mut self.accepted;
-                        let upgrade = Upgrade { request, accept, protocol: None, accepted };
+                        let upgrade = Upgrade {
+                            #[cfg(feature = "deflate")]
+                            terms: self.deflate.and_then(|deflate| deflate.choose(&request)),
+                            request,
+                            accept,
+                            protocol: None,
+                            accepted: &mut self.accepted,
+                            #[cfg(feature = "deflate")]
+                            agreed: &mut self.agreed,
+                        };
                         Decoded::Frame { frame: ServerFrame::Upgrade(upgrade), used }
                     }
                     Err(error) => {
@@ -157,6 +194,10 @@ pub struct Upgrade<'a> {
     accept: [u8; ACCEPT],
     protocol: Option<&'a str>,
     accepted: &'a mut bool,
+    #[cfg(feature = "deflate")]
+    terms: Option<super::Terms>,
+    #[cfg(feature = "deflate")]
+    agreed: &'a mut Option<super::Terms>,
 }
 
 impl<'a> Upgrade<'a> {
@@ -178,6 +219,15 @@ impl<'a> Upgrade<'a> {
         self.protocol
     }
 
+    /// How messages may be compressed once this is accepted, if the client offers that and the
+    /// [server](Server::deflate) agrees. Those of the client are inflated without more ado; for one's own there is
+    /// [`Terms::deflater`](super::Terms::deflater).
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(&self) -> Option<super::Terms> {
+        self.terms
+    }
+
     /// Accepts. What follows from the client is WebSocket; the bytes are the response, and must be
     /// written before anything else.
     #[must_use = "the client waits for these bytes"]
@@ -190,6 +240,12 @@ impl<'a> Upgrade<'a> {
         if let Some(protocol) = self.protocol {
             out.put_slice(b"\r\nSec-WebSocket-Protocol: ");
             out.put_slice(protocol.as_bytes());
+        }
+        #[cfg(feature = "deflate")]
+        if let Some(terms) = self.terms {
+            *self.agreed = Some(terms);
+            out.put_slice(b"\r\nSec-WebSocket-Extensions: ");
+            out.put_slice(terms.response().as_bytes());
         }
         out.put_slice(b"\r\n\r\n");
         out.freeze()

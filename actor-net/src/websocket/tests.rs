@@ -2,6 +2,8 @@
 
 mod broken;
 mod client;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod handshake;
 mod talk;
 

@@ -7,6 +7,9 @@ use super::error::Error;
 /// The most bytes that a control frame may carry.
 pub(super) const MAX_CONTROL: usize = 125;
 
+/// The bit of a header that says that the message is compressed (RFC 7692, 6).
+pub(super) const COMPRESSED: u8 = 0x40;
+
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opcode {
@@ -29,6 +32,8 @@ impl Opcode {
 pub(super) struct Header {
     /// It is the last of its message.
     pub(super) last: bool,
+    /// It begins a message that is compressed.
+    pub(super) compressed: bool,
     pub(super) opcode: Opcode,
     pub(super) key: Option<[u8; 4]>,
     pub(super) payload: u64,
@@ -38,11 +43,13 @@ pub(super) struct Header {
 
 impl Header {
     /// The header at the start of `input`, if all of it is there. `masked` says whether the frames of
-    /// this peer are to be.
-    pub(super) fn parse(input: &[u8], masked: bool) -> Result<Option<Header>, Error> {
+    /// this peer are to be, `deflate` whether its messages may be compressed.
+    pub(super) fn parse(input: &[u8], masked: bool, deflate: bool) -> Result<Option<Header>, Error> {
         let [first, second, rest @ ..] = input else { return Ok(None) };
         let (last, opcode) = (first & 0x80 != 0, first & 0x0F);
-        if first & 0x70 != 0 {
+        // The mark of a compressed message is in the first of its frames alone.
+        let compressed = first & COMPRESSED != 0 && matches!(opcode, 1 | 2);
+        if first & 0x70 != if compressed && deflate { COMPRESSED } else { 0 } {
             return Err(Error::Protocol("a reserved bit is set"));
         }
         let opcode = match opcode {
@@ -85,14 +92,19 @@ impl Header {
         } else {
             (None, rest)
         };
-        Ok(Some(Header { last, opcode, key, payload, len: input.len() - rest.len() }))
+        Ok(Some(Header { last, compressed, opcode, key, payload, len: input.len() - rest.len() }))
     }
 }
 
 /// Appends a frame that is a whole message, or a control frame.
 pub(super) fn put(opcode: Opcode, payload: &[u8], key: Option<[u8; 4]>, out: &mut BytesMut) {
+    put_first(0x80 | opcode as u8, payload, key, out);
+}
+
+/// The same with any first byte.
+pub(super) fn put_first(first: u8, payload: &[u8], key: Option<[u8; 4]>, out: &mut BytesMut) {
     out.reserve(14 + payload.len());
-    out.put_u8(0x80 | opcode as u8);
+    out.put_u8(first);
     let mask = if key.is_some() { 0x80 } else { 0 };
     match payload.len() {
         short @ 0..126 => out.put_u8(mask | short as u8),
@@ -156,10 +168,10 @@ mod tests {
             let mut out = BytesMut::new();
             put(Opcode::Binary, &vec![7; length], key, &mut out);
             for cut in 0..14.min(out.len()) {
-                let parsed = Header::parse(&out[..cut], key.is_some()).unwrap();
+                let parsed = Header::parse(&out[..cut], key.is_some(), false).unwrap();
                 prop_assert_eq!(parsed.is_some(), parsed.is_some_and(|header| cut >= header.len));
             }
-            let header = Header::parse(&out, key.is_some()).unwrap().unwrap();
+            let header = Header::parse(&out, key.is_some(), false).unwrap().unwrap();
             prop_assert_eq!((header.len + length, header.payload), (out.len(), length as u64));
             prop_assert_eq!((header.last, header.opcode, header.key), (true, Opcode::Binary, key));
         }

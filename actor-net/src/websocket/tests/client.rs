@@ -22,7 +22,9 @@ fn connect(
     let accept = super::super::handshake::accept(key.trim_end().as_bytes());
     let response = response.replace("KEY", std::str::from_utf8(&accept).expect("text"));
     feed::feed(&mut client, &[response.as_bytes(), frames].concat(), sizes, |found| match found {
-        Found::Frame(ClientFrame::Open { protocol }) => Found::Frame(Said::Open(protocol.map(str::to_owned))),
+        Found::Frame(ClientFrame::Open { protocol, .. }) => {
+            Found::Frame(Said::Open(protocol.map(str::to_owned)))
+        }
         Found::Frame(ClientFrame::Message(message)) => Found::Frame(Said::of(message)),
         Found::Refused(error) => Found::Refused(error),
         Found::Fatal(error) => Found::Fatal(error),
@@ -43,7 +45,7 @@ fn the_request_is_one_that_a_server_accepts() {
     let fed = serve(server(), &sent, &[], &["old"]);
     assert_eq!(fed.found, [Found::Frame(Said::Upgrade(vec!["chat".into(), "old".into()]))]);
     let heard = feed::feed(&mut client, &fed.replies, &[1; 300], |found| match found {
-        Found::Frame(ClientFrame::Open { protocol }) => protocol.map(str::to_owned),
+        Found::Frame(ClientFrame::Open { protocol, .. }) => protocol.map(str::to_owned),
         other => panic!("{other:?}"),
     });
     assert_eq!(heard.found, [Some("old".to_owned())]);

@@ -188,7 +188,7 @@ proptest! {
         up.extend_from_slice(&masked);
         let said = [Said::Text(text.clone()), Said::Binary(bytes.clone()), Said::Binary(long.clone())];
         let heard = feed::feed(&mut client, &down, &sizes, |found| match found {
-            Found::Frame(ClientFrame::Open { protocol }) => Said::Open(protocol.map(str::to_owned)),
+            Found::Frame(ClientFrame::Open { protocol, .. }) => Said::Open(protocol.map(str::to_owned)),
             Found::Frame(ClientFrame::Message(message)) => Said::of(message),
             other => panic!("{other:?}"),
         });
