@@ -204,6 +204,11 @@ impl Sim {
         self.world.plan.lock().aim(actor.0, fault);
     }
 
+    /// From now on nothing goes wrong any more: what was aimed and has not come does not, and there are no rates.
+    pub fn calm(&self) {
+        *self.world.plan.lock() = Plan::default();
+    }
+
     /// What it has done so far.
     #[must_use]
     pub fn trace(&self) -> Trace {
@@ -252,7 +257,7 @@ impl Sim {
 
     fn end(&mut self) {
         *self.world.tape.lock() = Tape::default();
-        *self.world.plan.lock() = Plan::default();
+        self.calm();
         drop(self.system.take());
         self.engine.borrow_mut().run_out();
     }

@@ -3,7 +3,7 @@
 mod failing;
 mod faults;
 mod found;
-
+mod programs;
 mod same_tape;
 mod steps;
 mod time;

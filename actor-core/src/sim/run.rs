@@ -75,7 +75,7 @@ struct Ended {
 }
 
 impl Builder {
-    /// As [`run`](super::run), with these settings.
+    /// As [`run`], with these settings.
     ///
     /// # Panics
     /// If the test does.
@@ -87,7 +87,7 @@ impl Builder {
         }
     }
 
-    /// As [`cases`](super::cases), with these settings.
+    /// As [`cases`], with these settings.
     ///
     /// # Panics
     /// If the test does.
@@ -106,7 +106,7 @@ impl Builder {
         }
     }
 
-    /// As [`explore`](super::explore), with these settings.
+    /// As [`explore`], with these settings.
     ///
     /// # Panics
     /// If the test does.
@@ -132,8 +132,10 @@ impl Builder {
         let outcome = catch_unwind(AssertUnwindSafe(|| test(&sim)));
         let (trace, tape, story) = (sim.trace(), sim.tape(), sim.story());
         let ended = outcome.and_then(|()| catch_unwind(AssertUnwindSafe(|| sim.check())));
+        // One that has failed may not come to its end either; that is no news.
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(sim)));
         let failed = match ended {
-            Ok(Ok(())) => None,
+            Ok(Ok(())) => dropped.err().map(|payload| text_of(&*payload)),
             Ok(Err(broken)) => Some(broken.to_string()),
             Err(payload) => Some(text_of(&*payload)),
         };

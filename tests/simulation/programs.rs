@@ -1,0 +1,257 @@
+//! What we promise, of random programs of actors: that is what is looked at when a program has come to its end, whatever
+//! happened to its actors, and in whatever order.
+//!
+//! `PROGRAMS=100000 cargo test -p actor-tests --test simulation -- programs --nocapture` runs so many, and says how many they were.
+
+mod unit;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actor_core::sim::{Fault, Sim};
+use actor_core::{ChildSpec, Monitor, Restart, Strategy as Restarts};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use unit::{Action, Notes, Unit, UnitRef};
+
+/// How many programs there are, unless the environment says so.
+const PROGRAMS: u32 = 300;
+/// The window of all supervisors.
+const WINDOW: Duration = Duration::from_millis(100);
+/// The limit of actors that have one.
+const LIMIT: Duration = Duration::from_millis(20);
+/// After so long everything has ended that ends by itself.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Something that a program does.
+#[derive(Clone, Debug)]
+enum Op {
+    Do(usize, Action),
+    Stop(usize),
+    Kill(usize),
+    Watch(usize),
+    Fault(usize, Fault),
+    Pass(u16),
+    Steps(u8),
+}
+
+/// An actor of a program.
+#[derive(Clone, Copy, Debug)]
+struct Spec {
+    restart: Restart,
+    limited: bool,
+    mailbox: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Program {
+    strategy: Restarts,
+    intensity: u32,
+    units: Vec<Spec>,
+    ops: Vec<Op>,
+    tape: Vec<u16>,
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        3 => Just(Fault::Panic),
+        1 => Just(Fault::FailStart),
+        1 => Just(Fault::FailStop),
+        1 => Just(Fault::Full),
+        3 => (1u64..60).prop_map(|time| Fault::Stall(Duration::from_millis(time))),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let unit = 0usize..4;
+    prop_oneof![
+        12 => (unit.clone(), unit::action()).prop_map(|(unit, action)| Op::Do(unit, action)),
+        1 => unit.clone().prop_map(Op::Stop),
+        1 => unit.clone().prop_map(Op::Kill),
+        1 => unit.clone().prop_map(Op::Watch),
+        3 => (unit, fault()).prop_map(|(unit, fault)| Op::Fault(unit, fault)),
+        2 => (0u16..60).prop_map(Op::Pass),
+        2 => (0u8..20).prop_map(Op::Steps),
+    ]
+}
+
+fn program() -> impl Strategy<Value = Program> {
+    let restart = prop_oneof![Just(Restart::Permanent), Just(Restart::Transient), Just(Restart::Temporary)];
+    let strategy =
+        prop_oneof![Just(Restarts::OneForOne), Just(Restarts::OneForAll), Just(Restarts::RestForOne)];
+    let spec = (restart, any::<bool>(), 1usize..6).prop_map(|(restart, limited, mailbox)| Spec {
+        restart,
+        limited,
+        mailbox,
+    });
+    (strategy, 0u32..5, vec(spec, 1..5), vec(op(), 0..40), vec(any::<u16>(), 0..300))
+        .prop_map(|(strategy, intensity, units, ops, tape)| Program { strategy, intensity, units, ops, tape })
+}
+
+/// What all programs together have seen.
+#[derive(Default)]
+struct Seen {
+    programs: AtomicU64,
+    handled: AtomicU64,
+    restarts: AtomicU64,
+    condemned: AtomicU64,
+    asks: AtomicU64,
+    downs: AtomicU64,
+}
+
+fn run(program: &Program, sim: &Sim, seen: &Seen) {
+    let notes = Arc::new(Notes::default());
+    let letters = sim.dead_letters().subscribe(100_000);
+    let mut tree = sim.supervisor().strategy(program.strategy).intensity(program.intensity, WINDOW);
+    for (at, spec) in program.units.iter().enumerate() {
+        let shown = notes.clone();
+        let child = ChildSpec::new(format!("unit{at}"), move || Unit::new(at, &shown))
+            .name(format!("unit{at}"))
+            .restart(spec.restart)
+            .mailbox(spec.mailbox);
+        tree = tree.child(if spec.limited { child.stall(LIMIT) } else { child });
+    }
+    let supervisor = tree.start().wait().expect("no fault has been aimed yet");
+    let units: Vec<UnitRef> = (0..program.units.len())
+        .map(|at| sim.lookup::<Unit>(&format!("unit{at}")).expect("it has started"))
+        .collect();
+    notes.units.lock().unwrap().clone_from(&units);
+    let unit = |at: &usize| &units[at % units.len()];
+    let mut monitors: Vec<Monitor> = Vec::new();
+    for op in &program.ops {
+        match op {
+            Op::Do(at, action) => drop(unit(at).act(action.clone()).tell()),
+            Op::Stop(at) => unit(at).stop(),
+            Op::Kill(at) => unit(at).kill(),
+            Op::Watch(at) => monitors.push(unit(at).monitor()),
+            Op::Fault(at, fault) => sim.fault(unit(at).id(), *fault),
+            Op::Pass(time) => drop(sim.advance(Duration::from_millis((*time).into())).expect("it settles")),
+            Op::Steps(steps) => (0..*steps).for_each(|_| _ = sim.step()),
+        }
+        for (unit, spec) in units.iter().zip(&program.units) {
+            let queued = unit.mailbox().queued;
+            assert!(queued <= spec.mailbox as u64, "bounded: {queued} are queued in {}", spec.mailbox);
+        }
+    }
+    sim.advance(LONG).expect("it settles");
+    sim.calm();
+    every_ask_has_ended(&notes);
+    supervised(program, &notes);
+    for at in 0..units.len() {
+        // Who lives is there for others. A tree that was restarted has other actors of the same names.
+        if let Ok(unit) = sim.lookup::<Unit>(&format!("unit{at}")) {
+            let answer = unit.get().wait();
+            assert!(answer.is_ok(), "a ref outlives its restarts: {answer:?}");
+        }
+    }
+    let condemned = sim.snapshot().preemptions.condemned;
+    notes.ending.store(true, Ordering::Relaxed);
+    let report = sim.shutdown();
+    // Who was late may have been so when its supervisor gave up, long before.
+    assert!(report.ended && report.reason.is_normal() && report.stuck_workers == 0, "shutdown: {report}");
+    drop(supervisor);
+    for monitor in monitors {
+        assert!(monitor.wait_within(Duration::ZERO).is_some(), "Down: all have ended");
+    }
+    accounted(&notes, letters.try_iter().filter(|letter| letter.message == "note").count());
+    in_order(&notes);
+    one_down_each(&notes);
+    stopped_in_reverse(&notes);
+    let counts = [
+        (&seen.programs, 1),
+        (&seen.handled, sim.trace().handled),
+        (&seen.restarts, notes.started.lock().unwrap().len().saturating_sub(units.len()) as u64),
+        (&seen.condemned, condemned),
+        (&seen.asks, notes.asked.load(Ordering::Relaxed)),
+        (&seen.downs, notes.downs.lock().unwrap().len() as u64),
+    ];
+    counts.into_iter().for_each(|(count, more)| _ = count.fetch_add(more, Ordering::Relaxed));
+}
+
+/// Promise 2. What one incarnation has sent to one receiver came in the order sent.
+fn in_order(notes: &Notes) {
+    let mut last = HashMap::new();
+    for (from, to, number) in notes.came.lock().unwrap().iter() {
+        if let Some(before) = last.insert((*from, *to), *number) {
+            assert!(before < *number, "order: {number} came after {before}, from {from} to {to}");
+        }
+    }
+}
+
+/// Promise 3. What was accepted was handled or is a dead letter.
+fn accounted(notes: &Notes, letters: usize) {
+    let (accepted, handled) =
+        (notes.accepted.load(Ordering::Relaxed), notes.came.lock().unwrap().len() as u64);
+    assert_eq!(
+        accepted,
+        handled + letters as u64,
+        "account: {handled} were handled, {letters} are dead letters"
+    );
+}
+
+/// Promise 4.
+fn every_ask_has_ended(notes: &Notes) {
+    let (asked, ended) = (notes.asked.load(Ordering::Relaxed), notes.asks_ended.load(Ordering::Relaxed));
+    assert_eq!(asked, ended, "asks: {asked} were begun, {ended} have ended");
+}
+
+/// Promise 6. No more restarts than the intensity allows within its window, for each failure that was not the group's.
+fn supervised(program: &Program, notes: &Notes) {
+    if !matches!(program.strategy, Restarts::OneForOne) {
+        return;
+    }
+    let started = notes.started.lock().unwrap();
+    let of_one_tree = started.chunk_by(|_, next| !next.begins_tree);
+    for tree in of_one_tree {
+        let restarts: Vec<Duration> =
+            tree.iter().filter(|started| started.incarnation > 1).map(|started| started.at).collect();
+        for (at, first) in restarts.iter().enumerate() {
+            let within = restarts[at..].iter().filter(|other| **other < *first + WINDOW).count();
+            assert!(within <= program.intensity as usize, "intensity: {within} restarts within {WINDOW:?}");
+        }
+    }
+}
+
+/// Promise 7. One Down for each monitor, and to the incarnation that has it.
+fn one_down_each(notes: &Notes) {
+    let mut told = std::collections::HashSet::new();
+    for monitor in notes.downs.lock().unwrap().iter() {
+        assert!(told.insert(*monitor), "Down: {monitor:?} was told twice");
+    }
+}
+
+/// Promise 9. Of those that were there at the end, who started last has stopped first.
+fn stopped_in_reverse(notes: &Notes) {
+    let stopped = notes.stopped_at_end.lock().unwrap();
+    assert!(stopped.is_sorted_by(|first, second| first > second), "shutdown: {stopped:?}");
+}
+
+#[test]
+fn random_programs_keep_what_we_promise() {
+    let programs = std::env::var("PROGRAMS").ok().and_then(|text| text.parse().ok()).unwrap_or(PROGRAMS);
+    let config =
+        Config { cases: programs, failure_persistence: None, max_shrink_iters: 4_000, ..Config::default() };
+    let seen = Seen::default();
+    let outcome = TestRunner::new(config).run(&program(), |program| {
+        Sim::builder().steps(5_000).run(program.tape.clone(), |sim| run(&program, sim, &seen));
+        Ok(())
+    });
+    if let Err(failed) = outcome {
+        panic!("{failed}");
+    }
+    let Seen { programs, handled, restarts, condemned, asks, downs } = &seen;
+    println!(
+        "{programs:?} programs: {handled:?} messages, {restarts:?} restarts, {condemned:?} condemned handlers, \
+         {asks:?} asks, {downs:?} Downs"
+    );
+    for count in [handled, restarts, condemned, asks, downs] {
+        assert!(
+            count.load(Ordering::Relaxed) > 0,
+            "all of it is there: {handled:?} {restarts:?} {condemned:?}"
+        );
+    }
+}

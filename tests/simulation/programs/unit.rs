@@ -1,0 +1,216 @@
+//! The actors of the programs, which do what they are told and note what becomes of it.
+
+use std::collections::HashMap;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use actor_core::prelude::*;
+use actor_core::{Down, MonitorId, StopReason};
+use proptest::prelude::*;
+
+/// Something that an actor does. Others are known by their numbers.
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    Tell { to: usize, times: u8 },
+    Ask { to: usize, within: Option<u16> },
+    Monitor(usize),
+    Link(usize),
+    After(u16),
+    Sleep(u16),
+    Block,
+    Child(Box<Action>),
+    Fail,
+    Panic,
+    Stop,
+}
+
+pub(crate) fn action() -> impl Strategy<Value = Action> {
+    let other = 0usize..4;
+    let leaf = prop_oneof![
+        6 => (other.clone(), 1u8..6).prop_map(|(to, times)| Action::Tell { to, times }),
+        4 => (other.clone(), proptest::option::of(0u16..30)).prop_map(|(to, within)| Action::Ask { to, within }),
+        2 => other.clone().prop_map(Action::Monitor),
+        1 => other.prop_map(Action::Link),
+        2 => (0u16..40).prop_map(Action::After),
+        2 => (0u16..40).prop_map(Action::Sleep),
+        1 => Just(Action::Block),
+        1 => Just(Action::Fail),
+        1 => Just(Action::Panic),
+        1 => Just(Action::Stop),
+    ];
+    leaf.prop_recursive(2, 4, 1, |inner| inner.prop_map(|action| Action::Child(Box::new(action))))
+}
+
+/// An incarnation that has started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Started {
+    pub(crate) incarnation: u64,
+    /// It is the first of all that a supervisor starts.
+    pub(crate) begins_tree: bool,
+    /// In the simulation's time.
+    pub(crate) at: Duration,
+}
+
+/// What is seen of a program.
+#[derive(Default)]
+pub(crate) struct Notes {
+    pub(crate) units: Mutex<Vec<UnitRef>>,
+    /// Tells apart all incarnations of all actors.
+    born: AtomicU64,
+    /// From which incarnation to whom, and the how manieth it is.
+    pub(crate) came: Mutex<Vec<(u64, usize, u64)>>,
+    /// How many of those were accepted.
+    pub(crate) accepted: AtomicU64,
+    pub(crate) asked: AtomicU64,
+    pub(crate) asks_ended: AtomicU64,
+    pub(crate) downs: Mutex<Vec<MonitorId>>,
+    pub(crate) started: Mutex<Vec<Started>>,
+    /// The test has ordered the end.
+    pub(crate) ending: AtomicBool,
+    /// The numbers of those that the supervisor has stopped at the end.
+    pub(crate) stopped_at_end: Mutex<Vec<usize>>,
+}
+
+/// Notes when an ask has ended, with a reply or an error, or by being dropped with its handler.
+struct Asked(Arc<Notes>);
+
+impl Asked {
+    fn new(notes: &Arc<Notes>) -> Asked {
+        notes.asked.fetch_add(1, Ordering::Relaxed);
+        Asked(notes.clone())
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.0.asks_ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A child of one of the program's actors has this number.
+const CHILD: usize = 100;
+
+#[derive(Actor)]
+#[actor(mailbox = 8)]
+pub(crate) struct Unit {
+    number: usize,
+    born: u64,
+    notes: Arc<Notes>,
+    /// How many it has sent to whom.
+    sent: HashMap<usize, u64>,
+    monitors: Vec<MonitorId>,
+}
+
+impl Unit {
+    pub(crate) fn new(number: usize, notes: &Arc<Notes>) -> Unit {
+        let born = notes.born.fetch_add(1, Ordering::Relaxed);
+        Unit { number, born, notes: notes.clone(), sent: HashMap::new(), monitors: Vec::new() }
+    }
+
+    fn other(&self, at: usize) -> (usize, UnitRef) {
+        let units = self.notes.units.lock().unwrap();
+        let at = at % units.len();
+        (at, units[at].clone())
+    }
+
+    fn tell(&mut self, to: usize) {
+        let (at, other) = self.other(to);
+        let number = self.sent.entry(at).or_default();
+        *number += 1;
+        if other.note(self.born, at, *number).tell().is_ok() {
+            self.notes.accepted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    async fn ask(&mut self, to: usize, within: Option<u16>) {
+        let (_, other) = self.other(to);
+        let _asked = Asked::new(&self.notes);
+        let ask = other.get();
+        // With what it ends is for the others to say.
+        let _ = match within {
+            Some(within) => ask.within(Duration::from_millis(within.into())).await,
+            None => ask.await,
+        };
+    }
+}
+
+#[messages]
+impl Unit {
+    #[started]
+    fn begin(&mut self, ctx: &mut Context<Self>) {
+        if self.number < CHILD {
+            let at = ctx.system().snapshot().uptime;
+            let (incarnation, first) = (ctx.incarnation(), self.number == 0);
+            let begins_tree = first && incarnation == 1;
+            self.notes.started.lock().unwrap().push(Started { incarnation, begins_tree, at });
+        }
+    }
+
+    #[stopped]
+    fn end(&mut self, why: &StopReason) {
+        let at_end = self.notes.ending.load(Ordering::Relaxed);
+        if at_end && matches!(why, StopReason::Shutdown) && self.number < CHILD {
+            self.notes.stopped_at_end.lock().unwrap().push(self.number);
+        }
+    }
+
+    #[down]
+    fn gone(&mut self, down: Down) {
+        assert!(self.monitors.contains(&down.monitor), "Down: this incarnation has no such monitor");
+        self.notes.downs.lock().unwrap().push(down.monitor);
+    }
+
+    #[message]
+    pub(crate) async fn act(&mut self, action: Action, ctx: &mut Context<Self>) {
+        match action {
+            Action::Tell { to, times } => (0..times).for_each(|_| self.tell(to)),
+            Action::Ask { to, within } => self.ask(to, within).await,
+            Action::Monitor(to) => {
+                let (_, other) = self.other(to);
+                self.monitors.push(ctx.monitor(&other));
+            }
+            Action::Link(to) => {
+                let (at, other) = self.other(to);
+                if at != self.number {
+                    ctx.link(&other);
+                }
+            }
+            Action::After(time) => {
+                let born = self.born;
+                ctx.after(Duration::from_millis(time.into()), UnitRing { born });
+            }
+            Action::Sleep(time) => ctx.system().sleep(Duration::from_millis(time.into())).await,
+            Action::Block => drop(ctx.blocking(|| Instant::now().elapsed()).await),
+            Action::Child(action) => {
+                let notes = self.notes.clone();
+                if let Ok(child) = ctx.spawn(move || Unit::new(CHILD, &notes)) {
+                    let _ = child.act(*action).tell();
+                }
+            }
+            Action::Fail => ctx.fail("on purpose"),
+            Action::Panic => resume_unwind(Box::new("on purpose")),
+            Action::Stop => ctx.stop(),
+        }
+    }
+
+    #[message]
+    pub(crate) fn note(&mut self, from: u64, to: usize, number: u64, ctx: &mut Context<Self>) {
+        // A condemned handler has returned late: its message is a dead letter.
+        if !ctx.is_revoked() {
+            self.notes.came.lock().unwrap().push((from, to, number));
+        }
+    }
+
+    #[message]
+    pub(crate) fn get(&mut self) -> u64 {
+        self.born
+    }
+
+    /// Of timers: none fires into a later incarnation.
+    #[message]
+    fn ring(&mut self, born: u64) {
+        assert_eq!(born, self.born, "timers: this one is of another incarnation");
+    }
+}
