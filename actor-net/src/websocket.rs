@@ -64,7 +64,7 @@
 //!
 //! With the feature `deflate` messages may be compressed. One that is goes into a buffer of its own, as one in fragments does, and
 //! never beyond the maximum: what would become longer is refused when the maximum is reached. Unless contexts are
-//! [kept](Deflate::contexts), a connection has nothing of it between messages.
+//! kept (`Deflate::contexts`), a connection has nothing of it between messages.
 
 mod client;
 #[cfg(feature = "deflate")]

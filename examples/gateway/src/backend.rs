@@ -6,7 +6,7 @@
 //! └── NAME ADDRESS prober     finds out whether it is back
 //! ```
 //!
-//! Who asks picks a backend ([`balance`]) and awaits its answer. What was not sent goes to another backend. What
+//! Who asks picks a backend (`balance`) and awaits its answer. What was not sent goes to another backend. What
 //! was, and is safe, is asked once more if the connection broke off; all else has failed, and the backend's
 //! breaker is told.
 
