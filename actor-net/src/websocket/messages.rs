@@ -297,23 +297,27 @@ impl Gathered {
         if let Some(key) = current.key {
             wire::mask_with(&mut input[..n], key, current.at);
         }
-        match inflate.filter(|_| self.compressed) {
-            None => self.bytes.extend_from_slice(&input[..n]),
+        let inflated = match inflate.filter(|_| self.compressed) {
+            None => {
+                self.bytes.extend_from_slice(&input[..n]);
+                Ok(())
+            }
             Some(inflate) => {
                 let ends = current.last && n == current.left;
-                inflate.push(&input[..n], ends, &mut self.bytes, most)?;
+                inflate.push(&input[..n], ends, &mut self.bytes, most)
             }
-        }
+        };
         current.at += n;
         current.left -= n;
         if current.left == 0 {
             self.whole = current.last;
             self.current = None;
         }
+        // The first mistake is the one that counts, however the bytes were cut.
         if self.text {
             advance(&self.bytes, &mut self.valid)?;
         }
-        Ok(n)
+        inflated.map(|()| n)
     }
 }
 
