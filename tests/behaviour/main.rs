@@ -38,6 +38,7 @@ mod net_acceptor;
 mod net_bad_input;
 mod net_client;
 mod net_deadlines;
+mod net_deflate;
 mod net_drain;
 mod net_echo;
 mod net_end;
