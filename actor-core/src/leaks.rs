@@ -187,7 +187,10 @@ impl Seen {
 
     fn overdue(&self, message: OverdueMessage, system: &SystemHandle) {
         self.0.lock().overdue += 1;
-        tracing::warn!(%message, done = ?message.done, "a message is overdue");
+        log::say(Level::WARN, || {
+            let message = message.clone();
+            move || tracing::warn!(%message, done = ?message.done, "a message is overdue")
+        });
         system.events().publish(|| Event::MessageOverdue(message));
     }
 

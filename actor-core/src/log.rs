@@ -46,9 +46,24 @@ fn log() -> &'static Log {
     })
 }
 
-/// Has a line written, if anybody wants to see its level. `line` is called here, for what the line is about, and what it
-/// gives on the log's thread, where it is to do nothing but write, in the span that is current here. Nothing of a user's is to be dropped there.
-pub(crate) fn say<L: FnOnce() + Send + 'static>(level: Level, line: impl FnOnce() -> L) {
+/// Has a line written by `tracing` without waiting for the subscriber, if anybody wants to see its level: for those whose
+/// turn must not be held up by what may be a pipe that nobody reads, as drivers and ports are.
+///
+/// `line` is called here, for what the line is about; what it gives, on the thread `actor-log`, where it is to do nothing but
+/// write, in the span that is current here. At most 4096 lines wait; how many were too much, a line says later. If the thread cannot
+/// be started, the line is written here.
+///
+/// ```
+/// use actor_core::port::say;
+/// use tracing::Level;
+///
+/// let peer = "192.0.2.7";
+/// say(Level::WARN, || {
+///     let peer = peer.to_owned();
+///     move || tracing::warn!(peer, "has broken the protocol")
+/// });
+/// ```
+pub fn say<L: FnOnce() + Send + 'static>(level: Level, line: impl FnOnce() -> L) {
     if level > LevelFilter::current() {
         return;
     }

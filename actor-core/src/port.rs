@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::actor::Messages;
 use crate::context::Context;
+pub use crate::log::say;
 use crate::reason::StopReason;
 use crate::scheduler::stalls;
 

@@ -16,8 +16,9 @@ use std::time::Duration;
 
 use actor_core::SystemHandle;
 use actor_core::driver::Driver;
-use actor_core::port::{Readiness, Ready};
+use actor_core::port::{Readiness, Ready, say};
 use mio::event::Event;
+use tracing::Level;
 
 use crate::budget::Budget;
 
@@ -157,7 +158,10 @@ impl MioDriver {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
             Err(error) => {
                 // No cause of this is known. If there is one, it must not become a busy loop.
-                tracing::error!(%error, "waiting for sockets failed");
+                say(Level::ERROR, || {
+                    let error = error.to_string();
+                    move || tracing::error!(error, "waiting for sockets failed")
+                });
                 std::thread::park_timeout(timeout.unwrap_or(FAILED).min(FAILED));
                 return;
             }
@@ -190,7 +194,10 @@ impl Driver for MioDriver {
         if self.state.swap(NOTIFIED, Ordering::Release) == PARKED
             && let Err(error) = self.waker.wake()
         {
-            tracing::error!(%error, "waking a worker failed");
+            say(Level::ERROR, || {
+                let error = error.to_string();
+                move || tracing::error!(error, "waking a worker failed")
+            });
         }
     }
 

@@ -20,8 +20,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actor_core::port::say;
 use actor_core::prelude::*;
 use actor_core::{Backoff, Restart, SpawnError, SupervisorRef, SystemHandle};
+use tracing::Level;
 
 use crate::client::Client;
 use crate::connection::CloseReason;
@@ -351,7 +353,10 @@ impl<E: Exchange> Pool<E> {
             ctx.after(delay, PoolRetry { slot, life });
             if self.slots.is_down() {
                 if self.down.is_none() {
-                    tracing::warn!(peer = %self.addr, %why, "a backend is down");
+                    say(Level::WARN, || {
+                        let (peer, why) = (self.addr.clone(), why.clone());
+                        move || tracing::warn!(%peer, %why, "a backend is down")
+                    });
                 }
                 self.down = Some(why);
             }

@@ -6,8 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use actor_core::port::say;
 use actor_core::prelude::*;
 use actor_core::{Actor, Backoff, Monitor, Restart, SpawnError, SupervisorRef, SystemHandle};
+use tracing::Level;
 
 use super::Client;
 use crate::connection::{Conn, Connection, Held};
@@ -278,7 +280,10 @@ impl<C: Connection> Keeper<C> {
         while let Some(errand) = self.shared.next(&current) {
             // A keeper that fails would have two connections afterwards.
             if catch_unwind(AssertUnwindSafe(|| errand(&current))).is_err() {
-                tracing::error!(peer = %self.shared.peer, "an errand has panicked");
+                say(Level::ERROR, || {
+                    let peer = self.shared.peer.clone();
+                    move || tracing::error!(%peer, "an errand has panicked")
+                });
             }
         }
     }

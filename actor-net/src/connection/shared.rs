@@ -10,8 +10,9 @@ use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actor_core::port::Readiness;
+use actor_core::port::{Readiness, say};
 use bytes::Bytes;
+use tracing::Level;
 
 use super::common::Common;
 use super::queue::{Flush, Queue};
@@ -270,7 +271,10 @@ impl Shared {
         // Without the lock: what listens to events is foreign code.
         let peer = &self.peer;
         if reason.is_misbehaviour() {
-            tracing::warn!(%peer, %reason, "connection closed");
+            say(Level::WARN, || {
+                let (peer, reason) = (peer.clone(), reason.to_string());
+                move || tracing::warn!(%peer, reason, "connection closed")
+            });
         } else {
             tracing::debug!(%peer, %reason, "connection closed");
         }

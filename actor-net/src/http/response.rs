@@ -1,6 +1,8 @@
 //! Responses, and what a request asks of the one that answers it.
 
+use actor_core::port::say;
 use bytes::{BufMut, Bytes, BytesMut};
+use tracing::Level;
 
 use super::body::Body;
 use super::date;
@@ -136,7 +138,10 @@ impl Answer {
         match sent {
             Ok(sent) => body = sent,
             Err(error) => {
-                tracing::error!(peer = %conn.peer_addr(), %error, "answered with 500 instead");
+                say(Level::ERROR, || {
+                    let (peer, error) = (conn.peer_addr(), error.to_string());
+                    move || tracing::error!(%peer, error, "answered with 500 instead")
+                });
                 let bare = Response { close: response.close, ..Response::new(500) };
                 if self.encode_head(&bare, &mut out).is_err() {
                     conn.abort();
@@ -170,7 +175,10 @@ impl Answer {
         self.last |= framing == Framing::End;
         let mut out = BytesMut::new();
         if let Err(error) = self.encode_head_with(framing, &response, &mut out) {
-            tracing::error!(peer = %conn.peer_addr(), %error, "answered with 500 instead");
+            say(Level::ERROR, || {
+                let (peer, error) = (conn.peer_addr(), error.to_string());
+                move || tracing::error!(%peer, error, "answered with 500 instead")
+            });
             framing = Framing::Length;
             if self.encode_head(&Response::new(500), &mut out).is_err() {
                 conn.abort();

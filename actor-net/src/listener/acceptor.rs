@@ -5,9 +5,10 @@ use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actor_core::port::{Again, Drain, MakePort, Port, Readiness, Ready};
+use actor_core::port::{Again, Drain, MakePort, Port, Readiness, Ready, say};
 use actor_core::prelude::*;
 use actor_core::{Restart, StopReason, SupervisorRef, SystemHandle, Timer};
+use tracing::Level;
 
 use super::admission::Admission;
 use super::event::ListenerEvent;
@@ -197,7 +198,10 @@ where
         let now = ctx.system().now();
         let rest = self.listening().failures.failed(now);
         if rest.first {
-            tracing::warn!(%error, "cannot accept connections; trying again until it works");
+            say(Level::WARN, || {
+                let error = error.to_string();
+                move || tracing::warn!(error, "cannot accept connections; trying again until it works")
+            });
             self.plan.admission.events.publish(|| ListenerEvent::Paused { error: error.to_string() });
         } else {
             tracing::debug!(%error, "still cannot accept connections");
@@ -230,7 +234,7 @@ where
             listening.failures.worked(|| ctx.system().now())
         };
         if let Some(after) = after {
-            tracing::info!(?after, "accepting connections again");
+            say(Level::INFO, || move || tracing::info!(?after, "accepting connections again"));
             self.plan.admission.events.publish(|| ListenerEvent::Resumed { after });
         }
     }
@@ -242,7 +246,10 @@ where
         let tls = match self.plan.tls() {
             Ok(tls) => tls,
             Err(error) => {
-                tracing::error!(%peer, %error, "dropped a connection: these settings of TLS are no use");
+                say(Level::ERROR, || {
+                    let (peer, error) = (peer.clone(), error.to_string());
+                    move || tracing::error!(%peer, error, "dropped a connection: these settings of TLS are no use")
+                });
                 return;
             }
         };

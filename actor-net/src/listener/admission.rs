@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use actor_core::observe::Topic;
-use actor_core::port::{Readiness, Ready};
+use actor_core::port::{Readiness, Ready, say};
+use tracing::Level;
 
 use super::event::ListenerEvent;
 use super::limits::{Limit, Limits, Occupancy};
@@ -108,7 +109,10 @@ impl Admission {
         };
         // Without the lock: what listens to events is foreign code.
         if aloud {
-            tracing::warn!(%peer, "refused a connection: {limit}");
+            say(Level::WARN, || {
+                let peer = peer.clone();
+                move || tracing::warn!(%peer, "refused a connection: {limit}")
+            });
         } else {
             tracing::debug!(%peer, "refused a connection: {limit}");
         }

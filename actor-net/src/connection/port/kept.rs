@@ -3,8 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use actor_core::port::{Again, Drain, Port, Readiness, Ready};
+use actor_core::port::{Again, Drain, Port, Readiness, Ready, say};
 use actor_core::{Context, StopReason};
+use tracing::Level;
 
 use super::{ConnectionPort, Held, Phase, boxed};
 use crate::connection::Connection;
@@ -44,7 +45,10 @@ impl<C: Connection, H: Held> Slot<C, H> {
             shared.fail(None);
             return boxed(ConnectionPort::<C, H>::new(shared.clone(), readiness, Phase::Fresh, None));
         };
-        tracing::warn!(peer = %shared.peer(), left, "a connection goes on with its actor's next incarnation");
+        say(Level::WARN, || {
+            let peer = shared.peer().clone();
+            move || tracing::warn!(%peer, left, "a connection goes on with its actor's next incarnation")
+        });
         port.resume();
         self.keep(port, left)
     }

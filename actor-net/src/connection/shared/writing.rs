@@ -1,7 +1,8 @@
 //! What is written to a connection, and what becomes of it where the peer reads too slowly.
 
-use actor_core::port::Ready;
+use actor_core::port::{Ready, say};
 use bytes::Bytes;
+use tracing::Level;
 
 use super::{Progress, Queue, Reading, Shared, State, Status};
 use crate::codec::Codec;
@@ -76,7 +77,10 @@ impl Shared {
         let missed = if told { std::mem::take(&mut state.lagged) } else { 0 };
         drop(state);
         if missed > 0 {
-            tracing::info!(peer = %self.peer(), missed, "a slow consumer has missed writes");
+            say(Level::INFO, || {
+                let peer = self.peer().clone();
+                move || tracing::info!(%peer, missed, "a slow consumer has missed writes")
+            });
             self.common.count_lagged(missed);
         }
         missed
