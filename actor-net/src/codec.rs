@@ -161,8 +161,16 @@ pub enum Decoded<F, E> {
 }
 
 impl<F, E> Decoded<F, E> {
-    /// The same with another frame and another error.
-    pub(crate) fn map<G, D>(self, frame: impl FnOnce(F) -> G, error: impl FnOnce(E) -> D) -> Decoded<G, D> {
+    /// The same with another frame and another error: for a codec that has others in it.
+    ///
+    /// ```
+    /// use actor_net::{Codec, Decoded, Lines};
+    ///
+    /// let mut input = *b"one\n";
+    /// let found = Lines::new(80).decode(&mut input, false).map(str::len, |error| error);
+    /// assert_eq!(found, Decoded::Frame { frame: 3, used: 4 });
+    /// ```
+    pub fn map<G, D>(self, frame: impl FnOnce(F) -> G, error: impl FnOnce(E) -> D) -> Decoded<G, D> {
         match self {
             Decoded::Need => Decoded::Need,
             Decoded::Frame { frame: found, used } => Decoded::Frame { frame: frame(found), used },

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::binary::binary;
 use crate::chat_hostile;
 use crate::chat_support::{Client, PATIENCE, eventually};
+use crate::chat_web;
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary("chat"));
@@ -28,7 +29,7 @@ struct Process {
 
 impl Process {
     fn start(arguments: &[&str]) -> Process {
-        let mut command = command(&["--listen", "127.0.0.1:0"]);
+        let mut command = command(&["--listen", "127.0.0.1:0", "--web", "127.0.0.1:0"]);
         let mut child = command
             .args(arguments)
             .stdout(Stdio::piped())
@@ -44,7 +45,7 @@ impl Process {
             }
         });
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let greeting: Vec<_> = stdout.lines().take(2).map(|line| line.expect("text")).collect();
+        let greeting: Vec<_> = stdout.lines().take(3).map(|line| line.expect("text")).collect();
         let addr = greeting.first().and_then(|line| line.strip_prefix("chat serves at ")?.split(". ").next());
         let addr = addr.and_then(|addr| addr.parse().ok());
         let addr = addr.unwrap_or_else(|| panic!("no address in {greeting:?}"));
@@ -111,8 +112,13 @@ fn enter_all(addr: SocketAddr, people: usize) -> Vec<Client> {
 fn it_says_how_to_connect() {
     let process = Process::start(&[]);
     let port = process.addr.port();
+    let site = process.greeting.last().and_then(|line| line.strip_prefix("Or with a browser: "));
+    let site = site.unwrap_or_else(|| panic!("no page in {:?}", process.greeting));
+    let web = site.strip_prefix("http://").and_then(|site| site.strip_suffix('/'));
+    let web: SocketAddr = web.and_then(|web| web.parse().ok()).expect("the address of the page");
+    assert!(chat_web::get(web, "/").starts_with("HTTP/1.1 200 OK\r\n"));
     assert_eq!(
-        process.greeting,
+        process.greeting[..2],
         [
             format!("chat serves at 127.0.0.1:{port}. To connect: nc 127.0.0.1 {port}"),
             "Then take a name with /nick NAME and enter a room with /join ROOM. Ctrl-C ends the service."
@@ -130,9 +136,10 @@ fn it_says_how_to_connect() {
 fn what_is_wrong_with_the_arguments_is_said() {
     let process = Process::start(&[]);
     let taken = process.addr.to_string();
-    let table: [(&[&str], i32, &str); 4] = [
+    let table: [(&[&str], i32, &str); 5] = [
         (&["--listen", &taken], 1, "cannot listen at"),
         (&["--listen", "nowhere"], 1, "cannot listen at nowhere"),
+        (&["--listen", "127.0.0.1:0", "--web", &taken], 1, "--web takes another"),
         (&["--max-line", "1"], 2, "'--max-line <BYTES>'"),
         (&["--log", "=,="], 2, "'--log <FILTER>'"),
     ];
@@ -229,6 +236,7 @@ fn help_lists_all_there_is() {
     (&output.stdout[..]).read_to_string(&mut help).expect("text");
     for name in [
         "listen",
+        "web",
         "max-connections",
         "max-line",
         "history",

@@ -12,7 +12,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a server of a test has, unless the test is about it.
 pub(crate) fn options() -> Options {
-    Options { listen: "127.0.0.1:0".to_owned(), ..Options::default() }
+    let free = || "127.0.0.1:0".to_owned();
+    Options { listen: free(), web: free(), ..Options::default() }
 }
 
 pub(crate) fn start(options: Options) -> Server {

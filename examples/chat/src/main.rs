@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-/// A chat service: people connect with nc, take a name, enter rooms and talk.
+/// A chat service: people connect with nc or a browser, take a name, enter rooms and talk.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

@@ -17,12 +17,16 @@ pub struct Options {
     #[arg(long, value_name = "HOST:PORT", default_value_t = Options::default().listen)]
     pub listen: String,
 
-    /// The most people at a time
+    /// The address to serve the web page and its WebSocket at; port 0 lets the system choose
+    #[arg(long, value_name = "HOST:PORT", default_value_t = Options::default().web)]
+    pub web: String,
+
+    /// The most connections at a time, of each address
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000),
         default_value_t = Options::default().max_connections)]
     pub max_connections: u32,
 
-    /// The longest line, in bytes; a longer one ends the connection
+    /// The longest line, or text of a WebSocket, in bytes; a longer one ends the connection
     #[arg(long, value_name = "BYTES", value_parser = value_parser!(u32).range(64..=65_536),
         default_value_t = Options::default().max_line)]
     pub max_line: u32,
@@ -71,6 +75,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             listen: "127.0.0.1:7000".to_owned(),
+            web: "127.0.0.1:7001".to_owned(),
             max_connections: 10_000,
             max_line: 2_048,
             history: 20,
@@ -90,6 +95,7 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("listen", &self.listen)
+            .field("web", &self.web)
             .field("max_connections", &self.max_connections)
             .field("max_line", &self.max_line)
             .field("history", &self.history)

@@ -5,7 +5,8 @@
 //! ├── rooms (supervisor)      each room is restarted on its own; too many restarts close them all
 //! │   └── #lobby, ...
 //! ├── hall
-//! └── sessions (supervisor)   the listener's, with the acceptor and one session per connection
+//! ├── sessions (supervisor)   the listener's, with the acceptor and one session per connection
+//! └── web (supervisor)        the same for browsers
 //! ```
 //!
 //! Children stop in reverse order: first nobody new comes in, then everybody is told goodbye, then
@@ -15,16 +16,18 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use actor_core::BuildError;
 use actor_core::prelude::*;
-use actor_net::{Drained, Listener};
+use actor_net::Listener;
 
 use crate::hall::{Hall, HallRef};
 use crate::options::Options;
 use crate::session::Session;
 use crate::stop::{self, Cause};
+use crate::transport::Transport;
 
 /// How many failures of rooms are borne within how much time.
 const ROOM_FAILURES: (u32, Duration) = (20, Duration::from_secs(10));
@@ -34,6 +37,7 @@ const ROOM_FAILURES: (u32, Duration) = (20, Duration::from_secs(10));
 pub struct Server {
     system: System,
     sessions: actor_net::Server,
+    web: actor_net::Server,
     hall: HallRef,
     stop_within: Duration,
 }
@@ -42,11 +46,9 @@ impl Server {
     /// Starts the service.
     ///
     /// # Errors
-    /// If it cannot listen at its address, or the system gives it no threads.
+    /// If it cannot listen at its addresses, or the system gives it no threads.
     pub fn start(options: Options) -> Result<Server, StartError> {
-        let listen = options.listen.clone();
-        let cannot_listen = |error| StartError::Listen { addr: listen, error };
-        let listener = Listener::bind(&*options.listen).map_err(cannot_listen)?;
+        let (sessions, web) = (bind("--listen", &options.listen)?, bind("--web", &options.web)?);
         let system = system(&options)?;
         let (stop_within, options) = (options.stop_within, Arc::new(options));
         let (failures, window) = ROOM_FAILURES;
@@ -56,27 +58,36 @@ impl Server {
             let hall = move || Hall::new(Arc::clone(&state), rooms.clone(), options.clone());
             system.actor(hall).name("hall").spawn()?
         };
-        let sessions = listener
-            .name("sessions")
-            .max_connections(options.max_connections as usize)
-            .options(actor_net::Options::new().cap(options.write_cap as usize));
-        let to_hall = hall.clone();
-        let sessions = sessions
-            .spawn(&system, move |conn| Session::new(conn, to_hall.clone(), options.clone()))
-            .map_err(StartError::Serve)?;
-        Ok(Server { system, sessions, hall, stop_within })
+        let serve = |listener: Listener, name: &str, transport| {
+            let listener = listener
+                .name(name)
+                .max_connections(options.max_connections as usize)
+                .options(actor_net::Options::new().cap(options.write_cap as usize));
+            let (hall, options) = (hall.clone(), options.clone());
+            let session = move |conn| Session::new(conn, transport, hall.clone(), options.clone());
+            listener.spawn(&system, session).map_err(StartError::Serve)
+        };
+        let sessions = serve(sessions, "sessions", Transport::Tcp)?;
+        let web = serve(web, "web", Transport::Http)?;
+        Ok(Server { system, sessions, web, hall, stop_within })
     }
 
-    /// Where it listens.
+    /// Where it listens for TCP.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.sessions.local_addr()
     }
 
-    /// How many connections there are.
+    /// Where it serves the page and its WebSocket.
+    #[must_use]
+    pub fn web_addr(&self) -> SocketAddr {
+        self.web.local_addr()
+    }
+
+    /// How many connections there are, those that fetch the page among them.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.sessions.connections()
+        self.sessions.connections() + self.web.connections()
     }
 
     /// Who knows all people and rooms.
@@ -94,9 +105,15 @@ impl Server {
     /// Lets nobody in any more, obeys what has been said, tells everybody goodbye and ends.
     pub fn shutdown(&self) -> Report {
         let begun = Instant::now();
-        let Drained { open, late } = self.sessions.drain(self.stop_within);
+        // Both at once: each may take as long as there is.
+        let (tcp, web) = thread::scope(|scope| {
+            let tcp = scope.spawn(|| self.sessions.drain(self.stop_within));
+            let web = self.web.drain(self.stop_within);
+            (tcp.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), web)
+        });
         let system = self.system.shutdown();
-        Report { connections: open, late, took: begun.elapsed(), system }
+        let (connections, late) = (tcp.open + web.open, tcp.late + web.late);
+        Report { connections, late, took: begun.elapsed(), system }
     }
 }
 
@@ -108,7 +125,7 @@ impl Server {
 pub fn run(options: Options) -> Result<Report, StartError> {
     let server = Server::start(options)?;
     let cause = stop::watch(server.system()).map_err(StartError::Signals)?;
-    greet(server.local_addr());
+    greet(&server);
     match cause.recv() {
         Ok(Cause::Signal(name)) => tracing::info!("{name}: shutting down; once more ends it at once"),
         Ok(Cause::Ended(why)) => tracing::error!(%why, "the system has ended on its own"),
@@ -117,6 +134,10 @@ pub fn run(options: Options) -> Result<Report, StartError> {
     let report = server.shutdown();
     tracing::info!(%report, "ended");
     Ok(report)
+}
+
+fn bind(option: &'static str, addr: &str) -> Result<Listener, StartError> {
+    Listener::bind(addr).map_err(|error| StartError::Listen { option, addr: addr.to_owned(), error })
 }
 
 fn system(options: &Options) -> Result<System, BuildError> {
@@ -128,15 +149,18 @@ fn system(options: &Options) -> Result<System, BuildError> {
 }
 
 /// Says how to connect. Not a matter of the log, which may be switched off.
-fn greet(addr: SocketAddr) {
+fn greet(server: &Server) {
     use io::Write;
+    let (addr, web) = (server.local_addr(), server.web_addr());
     let ip = if addr.ip().is_unspecified() { "localhost".to_owned() } else { addr.ip().to_string() };
+    let port = addr.port();
+    let site = if web.ip().is_unspecified() { format!("localhost:{}", web.port()) } else { web.to_string() };
     // Nobody may be there to read it; the service goes on.
     let _ = writeln!(
         io::stdout(),
-        "chat serves at {addr}. To connect: nc {ip} {}\n\
-         Then take a name with /nick NAME and enter a room with /join ROOM. Ctrl-C ends the service.",
-        addr.port()
+        "chat serves at {addr}. To connect: nc {ip} {port}\n\
+         Then take a name with /nick NAME and enter a room with /join ROOM. Ctrl-C ends the service.\n\
+         Or with a browser: http://{site}/"
     );
 }
 
@@ -176,6 +200,8 @@ impl fmt::Display for Report {
 pub enum StartError {
     /// It cannot listen.
     Listen {
+        /// What takes another address.
+        option: &'static str,
         /// Where.
         addr: String,
         /// Why not.
@@ -194,8 +220,8 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StartError::Listen { addr, error } => {
-                write!(f, "cannot listen at {addr}: {error}; --listen takes another HOST:PORT")
+            StartError::Listen { option, addr, error } => {
+                write!(f, "cannot listen at {addr}: {error}; {option} takes another HOST:PORT")
             }
             StartError::Serve(error) => write!(f, "cannot accept connections: {error}"),
             StartError::Build(error) => error.fmt(f),

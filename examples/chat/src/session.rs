@@ -1,4 +1,5 @@
-//! Sessions: one for each connection, between its socket and the rooms.
+//! Sessions: one for each connection, between its socket and the rooms. Over which transport its lines
+//! come makes a difference in `frame` and `write`, and nowhere else.
 //!
 //! # In order, one at a time
 //!
@@ -22,13 +23,16 @@ use std::time::{Duration, Instant};
 
 use actor_core::prelude::*;
 use actor_core::{Message, MonitorId, SpawnError};
-use actor_net::{CloseReason, Conn, Connection, HalfClosed, LineError, Lines, Peer};
+use actor_net::websocket::{Close, Message as Said, ServerFrame, Upgrade};
+use actor_net::{CloseReason, Conn, Connection, HalfClosed, LineError, Peer};
 use bytes::Bytes;
 
 use crate::command::{Command, HELP, Name};
 use crate::hall::HallRef;
 use crate::options::Options;
+use crate::page;
 use crate::room::RoomRef;
+use crate::transport::{Heard, Transport, Wire, WireError};
 
 const WELCOME: &str = "\
 * Welcome. Take a name with /nick NAME, then enter a room with /join ROOM.
@@ -50,6 +54,7 @@ const NO_ROOM: &str = "you are in no room; /join ROOM enters one";
 #[derive(Actor)]
 pub struct Session {
     conn: Conn,
+    transport: Transport,
     peer: Peer,
     hall: HallRef,
     options: Arc<Options>,
@@ -84,8 +89,7 @@ impl Session {
     /// Writes what was said in the room, or in private.
     #[message]
     pub fn deliver(&mut self, lines: Bytes) {
-        // If there is no more room, `closed` says so.
-        self.conn.write(lines);
+        self.write(lines);
     }
 
     /// How many bytes wait to be sent.
@@ -112,6 +116,9 @@ impl Session {
 
     #[message]
     fn login_due(&mut self, ctx: &mut Context<Self>) {
+        if self.transport == Transport::Http {
+            return self.finish("has not opened a WebSocket", ctx);
+        }
         let limit = self.options.login_timeout;
         self.complain(format_args!("you have not taken a name within {limit:?}"), ctx);
         self.finish("no name in time", ctx);
@@ -141,6 +148,10 @@ impl Session {
     /// Says goodbye, in whatever way the session ends.
     #[stopped]
     async fn bye(&mut self, why: &StopReason, ctx: &mut Context<Self>) {
+        if self.transport == Transport::Http {
+            // Nobody: only the page was fetched.
+            return;
+        }
         if matches!(why, StopReason::Shutdown) {
             self.tell("the server is shutting down; goodbye", ctx);
         } else {
@@ -152,6 +163,9 @@ impl Session {
             // The connection may take a while to end. If the hall is gone, so is the name.
             let _ = self.hall.release(ctx.id()).send().await;
             self.tell("goodbye", ctx);
+            if why.is_normal() {
+                self.write_close(1000, "goodbye");
+            }
         }
         let reason = self.end.take().unwrap_or_else(|| why.to_string());
         let nick = self.nick.as_ref().map(tracing::field::display);
@@ -160,35 +174,50 @@ impl Session {
 }
 
 impl Connection for Session {
-    type Codec = Lines;
+    type Codec = Wire;
 
-    fn codec(&self) -> Lines {
-        Lines::new(self.options.max_line as usize)
+    fn codec(&self) -> Wire {
+        self.transport.codec(self.options.max_line as usize)
     }
 
     fn opened(&mut self, ctx: &mut Context<Self>) {
-        tracing::info!(peer = %self.peer, "connected");
-        self.conn.write(WELCOME);
-        ctx.after_keyed("login", self.options.login_timeout, SessionLoginDue);
-        if let Some(limit) = self.options.idle_timeout {
-            ctx.after_keyed("idle", limit, SessionIdleDue { limit });
+        if self.transport == Transport::Http {
+            ctx.after_keyed("login", self.options.login_timeout, SessionLoginDue);
+        } else {
+            self.welcome(ctx);
         }
     }
 
-    fn frame(&mut self, line: &str, ctx: &mut Context<Self>) {
-        self.heard = Instant::now();
-        self.read(Input::Line(line.to_owned()), ctx);
+    fn frame(&mut self, heard: Heard<'_>, ctx: &mut Context<Self>) {
+        match heard {
+            Heard::Line(line) => self.hear(line, ctx),
+            Heard::Web(ServerFrame::Request(request)) => page::answer(&request, &mut self.conn),
+            Heard::Web(ServerFrame::Upgrade(upgrade)) => self.upgrade(upgrade, ctx),
+            Heard::Web(ServerFrame::Message(Said::Text(text))) => {
+                text.lines().for_each(|line| self.hear(line, ctx));
+            }
+            Heard::Web(ServerFrame::Message(Said::Binary(_))) => {
+                self.write_close(1003, "the chat is of texts");
+                self.conn.close();
+            }
+            // The codec has said what there is to say.
+            Heard::Web(ServerFrame::Message(_)) => {}
+        }
     }
 
-    fn refused(&mut self, error: &LineError, ctx: &mut Context<Self>) {
+    fn refused(&mut self, error: &WireError, ctx: &mut Context<Self>) {
         match error {
             // After this one the connection is closed, so it cannot wait for its turn.
-            LineError::TooLong { .. } => drop(self.conn.write(format!("! {error}; goodbye\n"))),
-            _ => self.read(Input::Refused(*error), ctx),
+            WireError::Line(LineError::TooLong { .. }) => self.write(format!("! {error}; goodbye\n").into()),
+            WireError::Line(error) => self.read(Input::Refused(*error), ctx),
+            WireError::Web(_) => {}
         }
     }
 
     fn half_closed(&mut self, ctx: &mut Context<Self>) -> HalfClosed {
+        if self.transport == Transport::Http {
+            return HalfClosed::Close;
+        }
         self.read(Input::End, ctx);
         HalfClosed::StayOpen
     }
@@ -201,8 +230,9 @@ impl Connection for Session {
 impl Session {
     /// A session of whoever is at the other end of `conn`.
     #[must_use]
-    pub fn new(conn: Conn, hall: HallRef, options: Arc<Options>) -> Session {
+    pub fn new(conn: Conn, transport: Transport, hall: HallRef, options: Arc<Options>) -> Session {
         Session {
+            transport,
             peer: conn.peer_addr(),
             conn,
             hall,
@@ -214,6 +244,42 @@ impl Session {
             heard: Instant::now(),
             end: None,
         }
+    }
+
+    fn upgrade(&mut self, upgrade: Upgrade<'_>, ctx: &mut Context<Self>) {
+        if upgrade.request().path() != page::WEBSOCKET {
+            return page::answer(upgrade.request(), &mut self.conn);
+        }
+        self.conn.write(upgrade.accept());
+        self.transport = Transport::WebSocket;
+        self.welcome(ctx);
+    }
+
+    fn welcome(&mut self, ctx: &mut Context<Self>) {
+        tracing::info!(peer = %self.peer, transport = ?self.transport, "connected");
+        self.write(Bytes::from_static(WELCOME.as_bytes()));
+        ctx.after_keyed("login", self.options.login_timeout, SessionLoginDue);
+        if let Some(limit) = self.options.idle_timeout {
+            ctx.after_keyed("idle", limit, SessionIdleDue { limit });
+        }
+    }
+
+    fn write(&mut self, lines: Bytes) {
+        // If there is no more room, `closed` says so.
+        self.conn.write(self.transport.encode(lines));
+    }
+
+    /// Says in the way of the WebSocket, if it is one, that this is the end.
+    fn write_close(&mut self, code: u16, reason: &str) {
+        if self.transport == Transport::WebSocket {
+            let close = Said::Close(Some(Close { code, reason }));
+            self.conn.write(close.to_bytes().expect("a code that may be sent, and few words"));
+        }
+    }
+
+    fn hear(&mut self, line: &str, ctx: &mut Context<Self>) {
+        self.heard = Instant::now();
+        self.read(Input::Line(line.to_owned()), ctx);
     }
 
     fn tell(&mut self, text: impl fmt::Display, ctx: &Context<Self>) {
