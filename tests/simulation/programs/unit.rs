@@ -63,6 +63,9 @@ pub(crate) struct Notes {
     pub(crate) came: Mutex<Vec<(u64, usize, u64)>>,
     /// How many of those were accepted.
     pub(crate) accepted: AtomicU64,
+    /// How many orders to act were accepted, and how many were carried out without a failure.
+    ordered: AtomicU64,
+    pub(crate) acted: AtomicU64,
     pub(crate) asked: AtomicU64,
     pub(crate) asks_ended: AtomicU64,
     pub(crate) downs: Mutex<Vec<MonitorId>>,
@@ -71,6 +74,27 @@ pub(crate) struct Notes {
     pub(crate) ending: AtomicBool,
     /// The numbers of those that the supervisor has stopped at the end.
     pub(crate) stopped_at_end: Mutex<Vec<usize>>,
+    /// What an actor saw that must not be. A panic in its handler would be one failure more, for its supervisor.
+    pub(crate) wrong: Mutex<Vec<String>>,
+}
+
+impl Notes {
+    /// Orders a unit to do something.
+    pub(crate) fn order(&self, unit: &UnitRef, action: Action) {
+        if unit.act(action).tell().is_ok() {
+            self.ordered.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn ordered(&self) -> u64 {
+        self.ordered.load(Ordering::Relaxed)
+    }
+
+    fn expect(&self, right: bool, otherwise: impl FnOnce() -> String) {
+        if !right {
+            self.wrong.lock().unwrap().push(otherwise());
+        }
+    }
 }
 
 /// Notes when an ask has ended, with a reply or an error, or by being dropped with its handler.
@@ -89,6 +113,9 @@ impl Drop for Asked {
     }
 }
 
+/// After so long the timer is due that each incarnation arms when it starts: the first of its timers, as that was which the
+/// incarnation before has left behind.
+const FIRST: Duration = Duration::from_millis(10);
 /// A child of one of the program's actors has this number.
 const CHILD: usize = 100;
 
@@ -124,6 +151,10 @@ impl Unit {
         }
     }
 
+    fn arm(&self, time: Duration, ctx: &mut Context<Self>) {
+        ctx.after(time, UnitRing { born: self.born, due: ctx.system().snapshot().uptime + time });
+    }
+
     async fn ask(&mut self, to: usize, within: Option<u16>) {
         let (_, other) = self.other(to);
         let _asked = Asked::new(&self.notes);
@@ -146,6 +177,7 @@ impl Unit {
             let begins_tree = first && incarnation == 1;
             self.notes.started.lock().unwrap().push(Started { incarnation, begins_tree, at });
         }
+        self.arm(FIRST, ctx);
     }
 
     #[stopped]
@@ -158,7 +190,8 @@ impl Unit {
 
     #[down]
     fn gone(&mut self, down: Down) {
-        assert!(self.monitors.contains(&down.monitor), "Down: this incarnation has no such monitor");
+        let wanted = self.monitors.contains(&down.monitor);
+        self.notes.expect(wanted, || format!("Down: this incarnation has no {:?}", down.monitor));
         self.notes.downs.lock().unwrap().push(down.monitor);
     }
 
@@ -177,21 +210,22 @@ impl Unit {
                     ctx.link(&other);
                 }
             }
-            Action::After(time) => {
-                let born = self.born;
-                ctx.after(Duration::from_millis(time.into()), UnitRing { born });
-            }
+            Action::After(time) => self.arm(Duration::from_millis(time.into()), ctx),
             Action::Sleep(time) => ctx.system().sleep(Duration::from_millis(time.into())).await,
             Action::Block => drop(ctx.blocking(|| Instant::now().elapsed()).await),
             Action::Child(action) => {
                 let notes = self.notes.clone();
                 if let Ok(child) = ctx.spawn(move || Unit::new(CHILD, &notes)) {
-                    let _ = child.act(*action).tell();
+                    self.notes.order(&child, *action);
                 }
             }
-            Action::Fail => ctx.fail("on purpose"),
+            Action::Fail => return ctx.fail("on purpose"),
             Action::Panic => resume_unwind(Box::new("on purpose")),
             Action::Stop => ctx.stop(),
+        }
+        // As in `note`.
+        if !ctx.is_revoked() {
+            self.notes.acted.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -208,9 +242,11 @@ impl Unit {
         self.born
     }
 
-    /// Of timers: none fires into a later incarnation.
+    /// Of timers: none fires into a later incarnation, nor has it one of that fire before it is due.
     #[message]
-    fn ring(&mut self, born: u64) {
-        assert_eq!(born, self.born, "timers: this one is of another incarnation");
+    fn ring(&mut self, born: u64, due: Duration, ctx: &mut Context<Self>) {
+        self.notes.expect(born == self.born, || "timers: this one is of another incarnation".to_owned());
+        let now = ctx.system().snapshot().uptime;
+        self.notes.expect(now >= due, || format!("timers: due at {due:?}, and has fired at {now:?}"));
     }
 }
