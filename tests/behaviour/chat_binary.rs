@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::binary::binary;
 use crate::chat_hostile;
 use crate::chat_support::{Client, PATIENCE, eventually};
+use crate::chat_tls::Files;
 use crate::chat_web;
 
 fn command(arguments: &[&str]) -> Command {
@@ -64,8 +65,12 @@ impl Process {
     }
 
     fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
     }
 
     fn ends(&mut self) -> ExitStatus {
@@ -136,10 +141,15 @@ fn it_says_how_to_connect() {
 fn what_is_wrong_with_the_arguments_is_said() {
     let process = Process::start(&[]);
     let taken = process.addr.to_string();
-    let table: [(&[&str], i32, &str); 5] = [
+    let table: [(&[&str], i32, &str); 6] = [
         (&["--listen", &taken], 1, "cannot listen at"),
         (&["--listen", "nowhere"], 1, "cannot listen at nowhere"),
         (&["--listen", "127.0.0.1:0", "--web", &taken], 1, "--web takes another"),
+        (
+            &["--listen", "127.0.0.1:0", "--web", "127.0.0.1:0", "--web-tls", "no", "key"],
+            1,
+            "in no key: no: ",
+        ),
         (&["--max-line", "1"], 2, "'--max-line <BYTES>'"),
         (&["--log", "=,="], 2, "'--log <FILTER>'"),
     ];
@@ -198,6 +208,21 @@ fn a_second_interrupt_ends_it_at_once() {
 }
 
 #[test]
+fn a_hangup_has_it_read_its_certificates_again() {
+    let files = Files::new("hangup");
+    let [cert, key] = files.paths();
+    let process = Process::start(&["--web-tls", &cert, &key]);
+    let greeting = process.greeting.last().expect("lines");
+    assert!(greeting.starts_with("Or with a browser: https://127.0.0.1:"), "{greeting}");
+    process.signal("-HUP");
+    process.logs(&[" INFO ", "the certificates were read again"]);
+    files.spoil();
+    process.signal("-HUP");
+    process.logs(&[" ERROR ", &cert, "the old certificate stays in use"]);
+    drop(Client::enter(process.addr, "alice", "lobby"));
+}
+
+#[test]
 fn the_log_says_who_is_too_slow() {
     let process = Process::start(&["--write-cap", "65536", "--max-line", "65536"]);
     let mut slow = Client::enter(process.addr, "slow", "lobby");
@@ -237,6 +262,8 @@ fn help_lists_all_there_is() {
     for name in [
         "listen",
         "web",
+        "tls",
+        "web-tls",
         "max-connections",
         "max-line",
         "history",

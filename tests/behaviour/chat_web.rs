@@ -148,7 +148,7 @@ impl<S: Read + Write> Browser<S> {
     }
 
     /// The last line before the Close, and the code of that; nothing may follow.
-    fn end(&mut self) -> (Option<String>, Option<u16>) {
+    pub(crate) fn end(&mut self) -> (Option<String>, Option<u16>) {
         let last = std::iter::from_fn(|| self.line()).last();
         let mut rest = Vec::new();
         self.stream.read_to_end(&mut rest).expect("an end");

@@ -12,6 +12,7 @@ mod chat_crowd;
 mod chat_hostile;
 mod chat_support;
 mod chat_talk;
+mod chat_tls;
 mod chat_web;
 mod condemned;
 mod condemned_at_most;

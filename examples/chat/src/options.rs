@@ -1,6 +1,7 @@
 //! What can be set from outside.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,15 @@ pub struct Options {
     /// The address to serve the web page and its WebSocket at; port 0 lets the system choose
     #[arg(long, value_name = "HOST:PORT", default_value_t = Options::default().web)]
     pub web: String,
+
+    /// Has --listen speak TLS, with a certificate (and those that vouch for it) and its key, in PEM; they are read
+    /// again on SIGHUP
+    #[arg(long, value_names = ["CERT", "KEY"], num_args = 2)]
+    pub tls: Vec<PathBuf>,
+
+    /// The same for --web, which makes it https
+    #[arg(long, value_names = ["CERT", "KEY"], num_args = 2)]
+    pub web_tls: Vec<PathBuf>,
 
     /// The most connections at a time, of each address
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1_000_000),
@@ -76,6 +86,8 @@ impl Default for Options {
         Options {
             listen: "127.0.0.1:7000".to_owned(),
             web: "127.0.0.1:7001".to_owned(),
+            tls: Vec::new(),
+            web_tls: Vec::new(),
             max_connections: 10_000,
             max_line: 2_048,
             history: 20,
@@ -96,6 +108,8 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("listen", &self.listen)
             .field("web", &self.web)
+            .field("tls", &self.tls)
+            .field("web_tls", &self.web_tls)
             .field("max_connections", &self.max_connections)
             .field("max_line", &self.max_line)
             .field("history", &self.history)

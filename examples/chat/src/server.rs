@@ -14,7 +14,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,6 +27,7 @@ use crate::hall::{Hall, HallRef};
 use crate::options::Options;
 use crate::session::Session;
 use crate::stop::{self, Cause};
+use crate::tls::Tls;
 use crate::transport::Transport;
 
 /// How many failures of rooms are borne within how much time.
@@ -38,6 +39,8 @@ pub struct Server {
     system: System,
     sessions: actor_net::Server,
     web: actor_net::Server,
+    /// Of those listeners that have it.
+    tls: [Option<Tls>; 2],
     hall: HallRef,
     stop_within: Duration,
 }
@@ -46,9 +49,11 @@ impl Server {
     /// Starts the service.
     ///
     /// # Errors
-    /// If it cannot listen at its addresses, or the system gives it no threads.
+    /// If it cannot listen at its addresses, cannot use its certificates, or the system gives it no threads.
     pub fn start(options: Options) -> Result<Server, StartError> {
         let (sessions, web) = (bind("--listen", &options.listen)?, bind("--web", &options.web)?);
+        let (sessions, tcp_tls) = Tls::over(sessions, "--tls", &options.tls, &[])?;
+        let (web, web_tls) = Tls::over(web, "--web-tls", &options.web_tls, &["http/1.1"])?;
         let system = system(&options)?;
         let (stop_within, options) = (options.stop_within, Arc::new(options));
         let (failures, window) = ROOM_FAILURES;
@@ -69,7 +74,7 @@ impl Server {
         };
         let sessions = serve(sessions, "sessions", Transport::Tcp)?;
         let web = serve(web, "web", Transport::Http)?;
-        Ok(Server { system, sessions, web, hall, stop_within })
+        Ok(Server { system, sessions, web, tls: [tcp_tls, web_tls], hall, stop_within })
     }
 
     /// Where it listens for TCP.
@@ -82,6 +87,16 @@ impl Server {
     #[must_use]
     pub fn web_addr(&self) -> SocketAddr {
         self.web.local_addr()
+    }
+
+    /// Reads the certificates again, for connections from now on.
+    ///
+    /// # Errors
+    /// [`StartError::Tls`] if there is something wrong with a listener's files; then it has what it had.
+    pub fn reload(&self) -> Result<(), StartError> {
+        // Those of the one are none of the other's fault.
+        let [tcp, web] = self.tls.each_ref().map(|tls| tls.as_ref().map_or(Ok(()), Tls::reload));
+        tcp.and(web)
     }
 
     /// How many connections there are, those that fetch the page among them.
@@ -124,16 +139,31 @@ impl Server {
 /// Those of [`Server::start`], and [`StartError::Signals`].
 pub fn run(options: Options) -> Result<Report, StartError> {
     let server = Server::start(options)?;
-    let cause = stop::watch(server.system()).map_err(StartError::Signals)?;
+    let reloads = server.tls.iter().any(Option::is_some);
+    let causes = stop::watch(server.system(), reloads).map_err(StartError::Signals)?;
     greet(&server);
-    match cause.recv() {
-        Ok(Cause::Signal(name)) => tracing::info!("{name}: shutting down; once more ends it at once"),
-        Ok(Cause::Ended(why)) => tracing::error!(%why, "the system has ended on its own"),
-        Err(_) => tracing::error!("nobody is left to say when to end"),
+    loop {
+        match causes.recv() {
+            Ok(Cause::Reload) => {
+                reload(&server);
+                continue;
+            }
+            Ok(Cause::Signal(name)) => tracing::info!("{name}: shutting down; once more ends it at once"),
+            Ok(Cause::Ended(why)) => tracing::error!(%why, "the system has ended on its own"),
+            Err(_) => tracing::error!("nobody is left to say when to end"),
+        }
+        break;
     }
     let report = server.shutdown();
     tracing::info!(%report, "ended");
     Ok(report)
+}
+
+fn reload(server: &Server) {
+    match server.reload() {
+        Ok(()) => tracing::info!("SIGHUP: the certificates were read again"),
+        Err(error) => tracing::error!("SIGHUP: {error}; the old certificate stays in use"),
+    }
 }
 
 fn bind(option: &'static str, addr: &str) -> Result<Listener, StartError> {
@@ -151,17 +181,31 @@ fn system(options: &Options) -> Result<System, BuildError> {
 /// Says how to connect. Not a matter of the log, which may be switched off.
 fn greet(server: &Server) {
     use io::Write;
-    let (addr, web) = (server.local_addr(), server.web_addr());
-    let ip = if addr.ip().is_unspecified() { "localhost".to_owned() } else { addr.ip().to_string() };
-    let port = addr.port();
-    let site = if web.ip().is_unspecified() { format!("localhost:{}", web.port()) } else { web.to_string() };
+    let addr = server.local_addr();
+    let [tcp_tls, web_tls] = server.tls.each_ref().map(Option::is_some);
+    let how = if tcp_tls {
+        format!("openssl s_client -quiet -connect {}", reachable(addr))
+    } else {
+        format!("nc {} {}", host(addr.ip()), addr.port())
+    };
+    let scheme = if web_tls { "https" } else { "http" };
+    let site = reachable(server.web_addr());
     // Nobody may be there to read it; the service goes on.
     let _ = writeln!(
         io::stdout(),
-        "chat serves at {addr}. To connect: nc {ip} {port}\n\
+        "chat serves at {addr}. To connect: {how}\n\
          Then take a name with /nick NAME and enter a room with /join ROOM. Ctrl-C ends the service.\n\
-         Or with a browser: http://{site}/"
+         Or with a browser: {scheme}://{site}/"
     );
+}
+
+/// Where something that listens at this address can be reached from here.
+fn reachable(addr: SocketAddr) -> String {
+    if addr.ip().is_unspecified() { format!("localhost:{}", addr.port()) } else { addr.to_string() }
+}
+
+fn host(ip: IpAddr) -> String {
+    if ip.is_unspecified() { "localhost".to_owned() } else { ip.to_string() }
 }
 
 /// How the service has ended.
@@ -207,6 +251,15 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
+    /// It cannot use a certificate.
+    Tls {
+        /// What takes other files.
+        option: &'static str,
+        /// The files.
+        files: String,
+        /// Why not.
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The listener could not be handed to the system.
     Serve(io::Error),
     /// The system could not be built.
@@ -223,6 +276,12 @@ impl fmt::Display for StartError {
             StartError::Listen { option, addr, error } => {
                 write!(f, "cannot listen at {addr}: {error}; {option} takes another HOST:PORT")
             }
+            StartError::Tls { option, files, error } => {
+                write!(
+                    f,
+                    "cannot use the certificate and key in {files}: {error}; {option} takes two PEM files"
+                )
+            }
             StartError::Serve(error) => write!(f, "cannot accept connections: {error}"),
             StartError::Build(error) => error.fmt(f),
             StartError::Spawn(error) => error.fmt(f),
@@ -237,6 +296,7 @@ impl std::error::Error for StartError {
             StartError::Listen { error, .. } | StartError::Serve(error) | StartError::Signals(error) => {
                 Some(error)
             }
+            StartError::Tls { error, .. } => Some(&**error),
             StartError::Build(error) => Some(error),
             StartError::Spawn(error) => Some(error),
         }
