@@ -336,6 +336,7 @@ fn scale_start_stop_many_children() {
 fn about_linear(time: impl Fn(usize) -> Duration, few: usize, many: usize) {
     let at_best = |children| (0..3).map(|_| time(children)).min().unwrap();
     let (one_of_few, one_of_many) = (at_best(few), at_best(many));
-    let limit = 8 * one_of_few.max(Duration::from_micros(1));
+    // Memory that is touched for the first time is dear on some machines; what is searched would be far beyond this.
+    let limit = 30 * one_of_few.max(Duration::from_micros(1));
     assert!(one_of_many < limit, "{one_of_few:?} a child of {few}, {one_of_many:?} of {many}");
 }

@@ -186,7 +186,8 @@ fn a_mailbox_that_drops_its_oldest_is_looked_at_too() {
     clerk.block().tell().unwrap();
     eventually("it is reported", || {
         clerk.file(1).tell().unwrap();
-        system.snapshot().leaks.overdue == 1
+        // More than one on a machine so busy that the first message waited too.
+        system.snapshot().leaks.overdue >= 1
     });
     gate.open();
 }
