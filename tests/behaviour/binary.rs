@@ -2,9 +2,10 @@
 #![cfg(target_os = "linux")]
 
 use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Builds the binary of this package, of the same name, as this test was built, once, and says where it is.
 pub(crate) fn binary(package: &'static str) -> PathBuf {
@@ -31,4 +32,17 @@ fn build(package: &str) -> PathBuf {
         .expect("cargo runs");
     assert!(built.success(), "the binary does not build");
     profile.join(package)
+}
+
+/// What the process writes to its standard error, which was piped, line by line from now on.
+pub(crate) fn log_of(child: &mut Child) -> Arc<Mutex<String>> {
+    let log = Arc::<Mutex<String>>::default();
+    let (to, mut from) = (log.clone(), BufReader::new(child.stderr.take().expect("piped")));
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        while from.read_line(&mut line).is_ok_and(|n| n > 0) {
+            to.lock().expect("no panic").push_str(&std::mem::take(&mut line));
+        }
+    });
+    log
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::binary::binary;
+use crate::binary::{binary, log_of};
 use crate::chat_hostile;
 use crate::chat_support::{Client, PATIENCE, eventually};
 use crate::chat_tls::Files;
@@ -37,14 +37,7 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary runs");
-        let log = Arc::<Mutex<String>>::default();
-        let (to, mut from) = (log.clone(), BufReader::new(child.stderr.take().expect("piped")));
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            while from.read_line(&mut line).is_ok_and(|n| n > 0) {
-                to.lock().expect("no panic").push_str(&std::mem::take(&mut line));
-            }
-        });
+        let log = log_of(&mut child);
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
         let greeting: Vec<_> = stdout.lines().take(3).map(|line| line.expect("text")).collect();
         let addr = greeting.first().and_then(|line| line.strip_prefix("chat serves at ")?.split(". ").next());

@@ -14,7 +14,7 @@ use actor_core::prelude::*;
 use actor_net::http::{self, Answer, Request, Response};
 use actor_net::{Conn, Connection, Lines, Listener};
 
-use crate::binary::binary;
+use crate::binary::{binary, log_of};
 
 /// How long a test waits for something before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -244,14 +244,7 @@ impl Gateway {
         let config = folder.write("gateway.toml", &config);
         let mut child =
             command(&config).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
-        let log = Arc::<Mutex<String>>::default();
-        let (to, mut from) = (log.clone(), BufReader::new(child.stderr.take().expect("piped")));
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            while from.read_line(&mut line).is_ok_and(|n| n > 0) {
-                to.lock().expect("no panic").push_str(&std::mem::take(&mut line));
-            }
-        });
+        let log = log_of(&mut child);
         let out = BufReader::new(child.stdout.take().expect("piped"));
         let greeting: Vec<_> =
             out.lines().map_while(Result::ok).take_while(|l| !l.starts_with("Ctrl-C")).collect();

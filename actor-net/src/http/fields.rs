@@ -29,6 +29,29 @@ pub(crate) const fn is_value(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7F)
 }
 
+/// Writes a header line, unless it breaks the grammar or is one of `ours`, which the encoder writes itself. Says what
+/// is wrong then.
+pub(super) fn put_header(
+    out: &mut Vec<u8>,
+    name: &str,
+    value: &[u8],
+    ours: &[&str],
+) -> Result<(), &'static str> {
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err("the name of a header is none");
+    }
+    if !value.iter().all(|byte| is_value(*byte)) {
+        return Err("the value of a header has a control character in it");
+    }
+    if ours.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+        return Err("a header is the encoder's own");
+    }
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(part);
+    }
+    Ok(())
+}
+
 /// The members of a list with commas between them; empty ones do not count.
 pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(trim).filter(|member| !member.is_empty())

@@ -7,7 +7,7 @@ use tracing::Level;
 use super::body::Body;
 use super::date;
 use super::error::Error;
-use super::fields::{is_token, is_value};
+use super::fields::put_header;
 use super::status;
 use crate::connection::{Conn, Pressure};
 
@@ -50,15 +50,8 @@ impl Response {
     /// the response one that cannot be sent; [`Answer::send`] tells what happens then.
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Response {
         const OURS: [&str; 5] = ["connection", "content-length", "date", "transfer-encoding", "upgrade"];
-        let value = value.as_ref();
-        if name.is_empty() || !name.bytes().all(is_token) {
-            self.wrong = Some("the name of a header is none");
-        } else if !value.iter().all(|byte| is_value(*byte)) {
-            self.wrong = Some("the value of a header has a control character in it");
-        } else if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
-            self.wrong = Some("a header is the encoder's own");
-        } else {
-            put_header(&mut self.headers, name, value);
+        if let Err(why) = put_header(&mut self.headers, name, value.as_ref(), &OURS) {
+            self.wrong = Some(why);
         }
         self
     }
@@ -82,13 +75,6 @@ impl Response {
         self.close = true;
         self
     }
-}
-
-pub(super) fn put_header(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 /// What a request asks of its response: whether it may have a body, and whether the connection goes

@@ -3,8 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::super::error::Error;
-use super::super::fields::{is_token, is_value};
-use super::super::response::{put_decimal, put_header};
+use super::super::fields::{is_token, put_header};
+use super::super::response::put_decimal;
 
 /// A request to a server: method, target, headers and a body. What frames it in the stream (`Host`,
 /// `Content-Length`, `Connection`) the encoder adds.
@@ -62,15 +62,8 @@ impl ClientRequest {
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> ClientRequest {
         const OURS: [&str; 6] =
             ["connection", "content-length", "expect", "host", "transfer-encoding", "upgrade"];
-        let value = value.as_ref();
-        if name.is_empty() || !name.bytes().all(is_token) {
-            self.wrong = Some("the name of a header is none");
-        } else if !value.iter().all(|byte| is_value(*byte)) {
-            self.wrong = Some("the value of a header has a control character in it");
-        } else if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
-            self.wrong = Some("a header is the encoder's own");
-        } else {
-            put_header(&mut self.headers, name, value);
+        if let Err(why) = put_header(&mut self.headers, name, value.as_ref(), &OURS) {
+            self.wrong = Some(why);
         }
         self
     }
