@@ -3,7 +3,7 @@
 //!
 //! A binary of its own: the subscriber is the process's.
 
-#[path = "behaviour/support.rs"]
+#[path = "support.rs"]
 #[expect(dead_code, reason = "it is the other tests' too")]
 mod support;
 

@@ -1,4 +1,4 @@
-//! The tests are in `behaviour/`. What is here is the text that users read first, so that its code is
+//! The tests are in the folders. What is here is the text that users read first, so that its code is
 //! compiled and run as doc tests.
 
 #[doc = include_str!("../README.md")]

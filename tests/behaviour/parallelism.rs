@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use actor_core::{ParallelismError, prelude::*};
 
-use crate::net_support::Setup;
 use crate::support::{Log, builder, eventually, patient, system};
 
 /// Tells on what it is told, so that work comes from workers as well as from outside.
@@ -209,19 +208,6 @@ fn timers_of_retired_workers_ring() {
     system.set_parallelism(1).unwrap();
     eventually("all have rung", || rang.load(Ordering::Acquire) == WORKERS);
     assert_eq!(threads.len(), 2 * WORKERS);
-}
-
-#[test]
-fn connections_of_retired_workers_are_served() {
-    let served = Setup::default().serve();
-    served.system.set_parallelism(4).unwrap();
-    let mut clients: Vec<_> = (0..32).map(|_| served.connect()).collect();
-    for parallelism in [4, 1, 3, 1] {
-        served.system.set_parallelism(parallelism).unwrap();
-        for client in &mut clients {
-            assert_eq!(client.ask("still there?"), "still there?");
-        }
-    }
 }
 
 #[test]

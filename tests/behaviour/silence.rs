@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 use actor_core::observe::{Event, Silence};
 use actor_core::prelude::*;
 use actor_core::{ChildSpec, Remedy, StopReason};
-use actor_net::{Conn, Connection, Lines, Listener};
 
-use crate::net_support::Client;
 use crate::support::{Gate, LIMIT, Log, eventually, system};
 
 const SILENCE: Duration = Duration::from_millis(40);
@@ -161,41 +159,4 @@ fn what_a_tree_says_of_its_children_counts_instead_of_their_type() {
     assert!(seen.iter().all(|silence| silence.limit == Duration::from_millis(10)));
     assert!(seen.iter().all(|silence| silence.done == Remedy::Report));
     assert!(house.one.get().is_some_and(|one| one.is_alive()));
-}
-
-#[derive(Actor)]
-#[actor(silence = "200ms")]
-struct Session {
-    conn: Conn,
-}
-
-#[messages]
-impl Session {}
-
-impl Connection for Session {
-    type Codec = Lines;
-
-    fn codec(&self) -> Lines {
-        Lines::new(1024)
-    }
-
-    fn frame(&mut self, line: &str, _: &mut Context<Self>) {
-        self.conn.write(format!("{line}\n"));
-    }
-}
-
-#[test]
-fn a_connection_whose_peer_is_silent_is_closed_and_one_that_hears_is_not() {
-    let system = actor_net::builder().workers(2).build().unwrap();
-    let server = Listener::bind("127.0.0.1:0").unwrap().spawn(&system, |conn| Session { conn }).unwrap();
-    let mut silent = Client::connect(server.local_addr());
-    let mut talking = Client::connect(server.local_addr());
-    assert_eq!(silent.ask("a"), "a");
-    let closed = std::thread::spawn(move || silent.line());
-    while !closed.is_finished() {
-        assert_eq!(talking.ask("b"), "b");
-    }
-    assert_eq!(closed.join().unwrap(), None, "it was closed");
-    assert_eq!(talking.ask("c"), "c");
-    assert_eq!(system.snapshot().leaks.silent, 1);
 }

@@ -9,7 +9,7 @@ mod account;
 #[path = "../counted.rs"]
 mod counted;
 mod drivers;
-#[path = "../behaviour/support.rs"]
+#[path = "../support.rs"]
 #[allow(dead_code, reason = "not all of it is of interest here")]
 mod support;
 mod tree;

@@ -1,0 +1,21 @@
+//! The services of `examples`, as their users see them.
+
+mod binary;
+mod chat_binary;
+mod chat_crowd;
+mod chat_hostile;
+mod chat_support;
+mod chat_talk;
+mod chat_tls;
+mod chat_web;
+mod gateway_backends;
+mod gateway_clients;
+mod gateway_config;
+mod gateway_end;
+mod gateway_support;
+#[path = "../support.rs"]
+#[allow(dead_code, reason = "not all of it is of interest here")]
+mod support;
+#[path = "../tls_peer.rs"]
+#[allow(dead_code, reason = "not all of it is of interest here")]
+mod tls_peer;
