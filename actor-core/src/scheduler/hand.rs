@@ -53,7 +53,7 @@ struct Thread {
 }
 
 /// What a thread runs: its claim, and what it notes for others, with stores alone. A cache line of its own, since the
-/// thread writes to it in each turn, and others look at it once a millisecond.
+/// thread writes to it in each turn, and others look at it once a millisecond or less often.
 #[repr(align(64))]
 pub(super) struct Doing {
     pub(super) claim: Claim,

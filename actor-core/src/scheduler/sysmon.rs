@@ -1,14 +1,15 @@
 //! The thread that watches turns: it asks those that take long to end, has spare threads take over the workers of those
 //! that do not, and gives those that burn processor time meanwhile the lowest priority. After Go's `sysmon`.
 //!
-//! It looks at what each thread notes of its turns once a millisecond, while a worker runs turns, and sleeps without a
-//! limit while all are idle. What it thinks of what it sees is [`watch`]'s, which is pure.
+//! It looks at what each thread notes of its turns once a millisecond while a turn runs on, less often while all turns are
+//! short ([`rhythm`]), and sleeps without a limit while all are idle. What it thinks of what it sees is [`watch`]'s, which is pure.
 //!
 //! A kind of actors may have quanta of its own. No quantum is less than the millisecond between two looks, so it looks
 //! no more often for those that are shorter than the system's.
 
 mod carry;
 mod escalation;
+mod rhythm;
 mod watch;
 
 use std::cell::Cell;
@@ -33,17 +34,11 @@ use crate::sync::{self, Condvar, Mutex, thread_local};
 use crate::system::SystemHandle;
 use crate::wait::wait_while;
 use escalation::Escalation;
+use rhythm::{Rhythm, Sight};
 use watch::{Advice, Seen};
 
-/// The time between two looks. Under made-up schedules there is none, and it looks when it is woken: one in which it
-/// comes before all others would never end.
-const TICK: Duration = if cfg!(shuttle) { Duration::MAX } else { Duration::from_millis(1) };
-/// The same while nothing runs but turns whose workers were taken over.
-const SLOW_TICK: Duration = if cfg!(shuttle) { TICK } else { Duration::from_millis(10) };
 /// So much at most is taken to have passed between two looks.
 const PASSES_AT_MOST: Duration = Duration::from_millis(20);
-/// So many looks in a row without a turn that runs come before a sleep without a limit.
-const QUIET_LOOKS: u32 = 10;
 /// After a thread could not be started, this long no other one is tried.
 const AFTER_FAILURE: Duration = Duration::from_millis(if cfg!(shuttle) { 1 } else { 100 });
 
@@ -213,10 +208,8 @@ fn run(system: &SystemHandle) {
     let mut watcher = Watcher::new(system);
     while !scheduler.is_over() {
         watcher.look();
-        let quiet = watcher.quiet_looks >= QUIET_LOOKS && !system.blocking_pool().wants_threads();
-        let until_look = if quiet { SLOW_TICK } else { TICK };
-        let may_sleep = quiet && watcher.sees_nothing();
-        scheduler.sysmon.doze.sleep(until_look, || {
+        let may_sleep = watcher.rhythm.is_quiet() && watcher.sees_nothing();
+        scheduler.sysmon.doze.sleep(watcher.rhythm.until_look(), || {
             may_sleep && scheduler.is_idle() && !scheduler.is_stopping() && watcher.limits_nothing()
         });
     }
@@ -246,7 +239,7 @@ struct Watcher<'a> {
     courier: Option<Seen>,
     /// What was seen of handlers with limits.
     stalls: stalls::Watch,
-    quiet_looks: u32,
+    rhythm: Rhythm,
     /// No thread is started before this.
     not_before: Instant,
     /// The end that has begun because there are no threads left.
@@ -264,7 +257,7 @@ impl<'a> Watcher<'a> {
             stuck: Vec::new(),
             courier: None,
             stalls: stalls::Watch::default(),
-            quiet_looks: 0,
+            rhythm: Rhythm::default(),
             not_before: now,
             escalation: None,
         }
@@ -290,7 +283,6 @@ impl<'a> Watcher<'a> {
             any |= self.look_at(worker, passed, now);
         }
         any |= self.look_at_courier(passed);
-        self.quiet_looks = if any { 0 } else { self.quiet_looks.saturating_add(1) };
         self.look_at_stuck(passed, now);
         let scheduler = self.scheduler;
         scheduler.background.tend(scheduler.parallelism(), now, || self.spare(now, None));
@@ -301,6 +293,19 @@ impl<'a> Watcher<'a> {
             escalation.tend(self.system, now);
         }
         self.publish();
+        self.rhythm.saw(self.sight(any));
+    }
+
+    /// What this look has seen, in all.
+    fn sight(&self, any: bool) -> Sight {
+        let runs_on = self.seen.values().chain(&self.courier).any(Seen::runs_on);
+        let wants_threads = self.system.blocking_pool().wants_threads();
+        match any {
+            _ if runs_on || wants_threads || self.escalation.is_some() => Sight::Attention,
+            true if self.limits_nothing() && self.stuck.is_empty() => Sight::ShortTurns,
+            true => Sight::Attention,
+            false => Sight::Nothing,
+        }
     }
 
     /// Looks at a worker; whether a turn runs there.

@@ -81,6 +81,11 @@ impl Seen {
         self.asked
     }
 
+    /// Whether it was there at the look before, too.
+    pub(super) fn runs_on(&self) -> bool {
+        !self.took.is_zero()
+    }
+
     /// It was seen to run on for so long.
     pub(super) fn passes(&mut self, passed: Duration) {
         self.took += passed;
