@@ -327,6 +327,11 @@ impl<A: Messages> Cell<A> {
         self.schedule_if(self.mailbox.stop(order, close));
     }
 
+    /// Whether nothing can restart the actor: not its type, nor a restart of several, which is for slots.
+    pub(crate) fn has_one_life(&self) -> bool {
+        self.restart == Restart::Temporary && !self.nursery.has_slots()
+    }
+
     /// Counts the actor among those that have ended.
     pub(crate) fn count_end(&self) {
         self.system().scheduler().actor_ended(self.header.kind());

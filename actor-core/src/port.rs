@@ -52,6 +52,13 @@ pub fn now() -> Instant {
     crate::clock::now()
 }
 
+/// A reading of a clock that is cheap to look at and ticks every few milliseconds: as long as it is the same, so much time at
+/// most has passed. For ports that note with each event when it was.
+#[must_use]
+pub fn ticks() -> u64 {
+    crate::clock::coarse()
+}
+
 /// Whether a port has more to do at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {

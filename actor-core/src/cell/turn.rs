@@ -217,6 +217,9 @@ impl<A: Messages> Turn<'_, A> {
                 Ok(port) => {
                     self.life.keep_breaker(|| port.breaker());
                     self.life.put_port(port);
+                    if self.cell.has_one_life() {
+                        self.life.forget_make_port();
+                    }
                 }
                 Err(why) => return self.start_failed(why),
             }

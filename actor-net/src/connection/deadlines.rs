@@ -1,6 +1,6 @@
 //! Deadlines: how long a peer may take for what is its part. Pure: it takes `now`.
 //!
-//! Lazy: what happens stores when something is due, and the one timer of a connection stays armed
+//! Lazy: what begins stores when it is due, and the one timer of a connection stays armed
 //! as it is. When it fires it is compared with what is stored, and armed again for the rest.
 
 use std::fmt;
@@ -65,22 +65,7 @@ impl Within {
     }
 }
 
-/// What a connection is seen to be at.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen {
-    /// What is expected of the peer, `FirstByte`, `Handshake` or `Frame`.
-    pub(super) expected: Option<Deadline>,
-    /// It is not what was expected before: a frame has come to its end since.
-    pub(super) anew: bool,
-    /// Bytes wait that the socket does not take.
-    pub(super) waits: bool,
-    /// The socket has taken some since.
-    pub(super) sent: bool,
-    /// Bytes have come since.
-    pub(super) heard: bool,
-}
-
-/// When what is due.
+/// When what is due. The time is asked for only when something begins.
 #[derive(Debug, Default)]
 pub(super) struct Due {
     expected: Option<(Deadline, Option<Instant>)>,
@@ -89,20 +74,39 @@ pub(super) struct Due {
 }
 
 impl Due {
-    /// Stores what is due from now on, and says what has been due for long enough.
-    pub(super) fn note(&mut self, seen: Seen, within: &Within, now: Instant) -> Option<Deadline> {
-        match (seen.expected, self.expected) {
+    /// What is expected of the peer: `FirstByte`, `Handshake` or `Frame`. `anew` says that a frame has come to its end since
+    /// this was said last.
+    pub(super) fn expect(
+        &mut self,
+        expected: Option<Deadline>,
+        anew: bool,
+        within: &Within,
+        now: impl FnOnce() -> Instant,
+    ) {
+        match (expected, self.expected) {
             // Bytes that trickle in do not make it another frame.
-            (Some(expected), Some((before, _))) if expected == before && !seen.anew => {}
-            (expected, _) => self.expected = expected.map(|what| (what, within.due(what, now))),
+            (Some(expected), Some((before, _))) if expected == before && !anew => {}
+            (expected, _) => self.expected = expected.map(|what| (what, within.due(what, now()))),
         }
-        if seen.heard || seen.sent || self.idle.is_none() {
-            self.idle = within.due(Deadline::Idle, now);
+    }
+
+    /// Bytes have gone over the connection; or there is one.
+    pub(super) fn moved(&mut self, within: &Within, now: impl FnOnce() -> Instant) {
+        if within.limits(Deadline::Idle) {
+            self.idle = within.due(Deadline::Idle, now());
         }
+    }
+
+    /// Whether bytes wait that the socket has refused, and whether it has taken some since this was said last.
+    pub(super) fn writes(&mut self, waits: bool, sent: bool, within: &Within, now: impl FnOnce() -> Instant) {
         match self.write {
-            Some(_) if seen.waits && !seen.sent => {}
-            _ => self.write = if seen.waits { within.due(Deadline::Write, now) } else { None },
+            Some(_) if waits && !sent => {}
+            _ => self.write = if waits { within.due(Deadline::Write, now()) } else { None },
         }
+    }
+
+    /// What has been due for long enough.
+    pub(super) fn expired(&self, now: Instant) -> Option<Deadline> {
         self.all().find(|(_, at)| *at <= now).map(|(what, _)| what)
     }
 
@@ -131,9 +135,7 @@ mod tests {
         write: Duration::MAX,
     };
 
-    fn frame(anew: bool) -> Seen {
-        Seen { expected: Some(Deadline::Frame), anew, heard: true, ..Seen::default() }
-    }
+    const FRAME: Option<Deadline> = Some(Deadline::Frame);
 
     #[test]
     fn trickling_does_not_extend_a_frame_and_the_next_has_its_own_time() {
@@ -141,27 +143,26 @@ mod tests {
         let at = |s| start + Duration::from_secs(s);
         let within = Within { frame: Duration::from_secs(10), ..NONE };
         let mut due = Due::default();
-        assert_eq!(due.note(frame(false), &within, at(0)), None);
-        assert_eq!(due.note(frame(false), &within, at(9)), None);
-        assert_eq!(due.next(), Some(at(10)));
-        assert_eq!(due.note(frame(true), &within, at(9)), None);
-        assert_eq!(due.next(), Some(at(19)));
-        assert_eq!(due.note(frame(false), &within, at(19)), Some(Deadline::Frame));
-        assert_eq!(due.note(Seen::default(), &within, at(20)), None);
-        assert_eq!(due.next(), None);
+        due.expect(FRAME, false, &within, || at(0));
+        due.expect(FRAME, false, &within, || unreachable!("the time is not asked for"));
+        assert_eq!((due.next(), due.expired(at(9))), (Some(at(10)), None));
+        due.expect(FRAME, true, &within, || at(9));
+        assert_eq!((due.next(), due.expired(at(18))), (Some(at(19)), None));
+        assert_eq!(due.expired(at(19)), FRAME);
+        due.expect(None, false, &within, || at(20));
+        assert_eq!((due.next(), due.expired(at(20))), (None, None));
     }
 
     #[test]
-    fn what_goes_either_way_is_no_silence() {
+    fn what_goes_over_the_connection_is_no_silence() {
         let start = Instant::now();
         let at = |s| start + Duration::from_secs(s);
         let within = Within { idle: Duration::from_secs(10), ..NONE };
         let mut due = Due::default();
-        assert_eq!(due.note(Seen::default(), &within, at(0)), None);
-        assert_eq!(due.note(Seen { sent: true, ..Seen::default() }, &within, at(8)), None);
-        assert_eq!(due.note(Seen { heard: true, ..Seen::default() }, &within, at(17)), None);
-        assert_eq!(due.note(Seen::default(), &within, at(26)), None);
-        assert_eq!(due.note(Seen::default(), &within, at(27)), Some(Deadline::Idle));
+        due.moved(&within, || at(0));
+        due.moved(&within, || at(8));
+        assert_eq!(due.expired(at(17)), None);
+        assert_eq!(due.expired(at(18)), Some(Deadline::Idle));
     }
 
     #[test]
@@ -169,22 +170,22 @@ mod tests {
         let start = Instant::now();
         let at = |s| start + Duration::from_secs(s);
         let within = Within { write: Duration::from_secs(10), ..NONE };
-        let waits = Seen { waits: true, ..Seen::default() };
         let mut due = Due::default();
-        assert_eq!(due.note(waits, &within, at(0)), None);
-        assert_eq!(due.note(Seen { sent: true, ..waits }, &within, at(9)), None);
-        assert_eq!(due.note(waits, &within, at(18)), None);
-        assert_eq!(due.note(waits, &within, at(19)), Some(Deadline::Write));
-        assert_eq!(due.note(Seen::default(), &within, at(20)), None);
-        assert_eq!(due.next(), None);
+        due.writes(true, false, &within, || at(0));
+        due.writes(true, true, &within, || at(9));
+        due.writes(true, false, &within, || unreachable!("the time is not asked for"));
+        assert_eq!(due.expired(at(18)), None);
+        assert_eq!(due.expired(at(19)), Some(Deadline::Write));
+        due.writes(false, false, &within, || at(20));
+        assert_eq!((due.next(), due.expired(at(20))), (None, None));
     }
 
     #[test]
     fn no_limit_is_never_due() {
         let mut due = Due::default();
-        let now = Instant::now();
-        let all = Seen { waits: true, ..frame(true) };
-        assert_eq!(due.note(all, &NONE, now), None);
+        due.expect(FRAME, true, &NONE, Instant::now);
+        due.writes(true, true, &NONE, Instant::now);
+        due.moved(&NONE, Instant::now);
         assert_eq!(due.next(), None);
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use actor_core::Timer;
-use actor_core::port::{self, Drain, Readiness, Ready};
+use actor_core::port::{self, Drain, Ready};
 
 use super::scratch::{SIZE, Scratch};
 use super::shared::{Progress, Shared};
@@ -33,14 +33,14 @@ enum Stage {
 }
 
 impl Draining {
-    pub(super) fn begin(shared: &Shared, readiness: &Readiness) -> Draining {
+    pub(super) fn begin(shared: &Shared) -> Draining {
         let mut draining = Draining { stage: Stage::Flushing, timer: None, until: port::now() };
-        draining.allow(shared.options().flush, readiness);
+        draining.allow(shared.options().flush, shared);
         draining
     }
 
     /// Goes on as far as possible. `eof` says that the peer has closed already.
-    pub(super) fn step(&mut self, ready: Ready, eof: bool, shared: &Shared, readiness: &Readiness) -> Drain {
+    pub(super) fn step(&mut self, ready: Ready, eof: bool, shared: &Shared) -> Drain {
         let is_over = ready.contains(Ready::TIMER) && port::now() >= self.until;
         if is_over || self.timer.is_none() {
             return self.give_up(shared);
@@ -50,7 +50,7 @@ impl Draining {
                 Progress::Empty => {}
                 Progress::Waits => return Drain::Wait,
                 Progress::Spent => {
-                    readiness.set(Ready::WAKE);
+                    shared.wake();
                     return Drain::Wait;
                 }
                 Progress::Broken => return close(shared),
@@ -59,19 +59,19 @@ impl Draining {
                 return close(shared);
             }
             self.stage = Stage::Lingering { left: DISCARD };
-            self.allow(shared.options().linger, readiness);
+            self.allow(shared.options().linger, shared);
         }
-        self.discard(shared, readiness)
+        self.discard(shared)
     }
 
     /// The stage may take so long.
-    fn allow(&mut self, limit: Duration, readiness: &Readiness) {
+    fn allow(&mut self, limit: Duration, shared: &Shared) {
         let now = port::now();
         self.until = now.checked_add(limit).unwrap_or(now);
-        self.timer = readiness.after(limit);
+        self.timer = shared.readiness().after(limit);
     }
 
-    fn discard(&mut self, shared: &Shared, readiness: &Readiness) -> Drain {
+    fn discard(&mut self, shared: &Shared) -> Drain {
         let Stage::Lingering { left } = &mut self.stage else {
             return Drain::Wait;
         };
@@ -85,7 +85,7 @@ impl Draining {
                 Err(_) => return close(shared),
             }
         }
-        readiness.set(Ready::WAKE);
+        shared.wake();
         Drain::Wait
     }
 

@@ -2,9 +2,13 @@
 
 use std::cell::Cell;
 
-/// The unused bytes of one connection. Has no memory of its own while there are none.
+/// The unused bytes of one connection. Has no memory of its own while there are none, and is one word in a
+/// connection, most of which have none.
 #[derive(Default)]
-pub(super) struct Inbox {
+pub(super) struct Inbox(Option<Box<Left>>);
+
+/// Some unused bytes, and before them some that are used.
+struct Left {
     bytes: Vec<u8>,
     /// Those before it are used. They are moved out of the way only when more come, so that many
     /// small frames do not move the rest each time.
@@ -13,7 +17,7 @@ pub(super) struct Inbox {
 
 impl Inbox {
     fn bytes(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..]
+        self.0.as_mut().map_or(&mut [], |left| &mut left.bytes[left.start..])
     }
 
     /// What is here, to be decoded.
@@ -28,23 +32,28 @@ impl Inbox {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.start == self.bytes.len()
+        self.0.is_none()
     }
 
     pub(super) fn append(&mut self, more: &[u8]) {
-        if more.is_empty() {
-            return;
+        match &mut self.0 {
+            _ if more.is_empty() => {}
+            Some(left) => {
+                left.bytes.drain(..left.start);
+                left.start = 0;
+                left.bytes.extend_from_slice(more);
+            }
+            none => *none = Some(Box::new(Left { bytes: more.to_vec(), start: 0 })),
         }
-        self.bytes.drain(..self.start);
-        self.start = 0;
-        self.bytes.extend_from_slice(more);
     }
 
     fn consume(&mut self, used: usize) {
-        self.start += used;
-        debug_assert!(self.start <= self.bytes.len());
-        if self.is_empty() {
-            *self = Inbox::default();
+        if let Some(left) = &mut self.0 {
+            left.start += used;
+            debug_assert!(left.start <= left.bytes.len());
+            if left.start == left.bytes.len() {
+                self.0 = None;
+            }
         }
     }
 }

@@ -13,7 +13,6 @@ use actor_core::{Context, StopReason};
 
 use super::common::Common;
 use super::conn::Conn;
-use super::deadlines::Seen;
 use super::draining::Draining;
 use super::frames::{Found, Frames};
 use super::inbox::Inbox;
@@ -69,13 +68,17 @@ pub(crate) fn accepted<C: Connection, H: Held>(
     shared.set_handshake(handshake);
     let conn = Conn::new(shared.clone());
     let mut once = Some((berth, held));
-    let slot = Arc::new(Slot::<C, H>::default());
+    let slot = (restarts > 0).then(|| Arc::new(Slot::<C, H>::default()));
     let make = move |readiness: Readiness| {
         // The peer may have nothing to say, and `opened` is due all the same.
         readiness.set(Ready::WAKE);
         let Some((berth, held)) = once.take() else {
-            return slot.next(&shared, readiness);
+            return match &slot {
+                Some(slot) => slot.next(&shared),
+                None => closed::<C, H>(&shared),
+            };
         };
+        shared.set_readiness(&readiness);
         shared.configure();
         // A new socket has room; if not, the first write finds out.
         shared.set_writable();
@@ -86,8 +89,11 @@ pub(crate) fn accepted<C: Connection, H: Held>(
             Some(limit) => Phase::connecting(&readiness, limit, true),
             None => Phase::Fresh,
         };
-        let port = ConnectionPort::new(shared.clone(), readiness, phase, Some(held));
-        if restarts == 0 { boxed(port) } else { slot.keep(port, restarts) }
+        let port = ConnectionPort::new(shared.clone(), phase, Some(held));
+        match &slot {
+            None => boxed(port),
+            Some(slot) => slot.keep(port, restarts),
+        }
     };
     (conn, Box::new(make))
 }
@@ -105,6 +111,7 @@ pub(crate) fn connecting<C: Connection>(
     let mut once = Some((shared, held));
     let make = move |readiness: Readiness| {
         let (shared, held) = once.take().expect("a connection's actor is never restarted");
+        shared.set_readiness(&readiness);
         let begun = Stream::connect(shared.peer()).and_then(|stream| {
             shared.set_socket(stream);
             shared.register(Berth::mine()?, &readiness)
@@ -114,13 +121,19 @@ pub(crate) fn connecting<C: Connection>(
         }
         readiness.set(Ready::WAKE);
         let phase = Phase::connecting(&readiness, deadline, false);
-        boxed(ConnectionPort::<C, _>::new(shared, readiness, phase, Some(held)))
+        boxed(ConnectionPort::<C, _>::new(shared, phase, Some(held)))
     };
     (conn, Box::new(make))
 }
 
 fn boxed<C: Connection>(port: impl Port<C>) -> Box<dyn Port<C>> {
     Box::new(port)
+}
+
+/// The port of an incarnation for which there is no connection any more.
+fn closed<C: Connection, H: Held>(shared: &Arc<Shared>) -> Box<dyn Port<C>> {
+    shared.fail(None);
+    boxed(ConnectionPort::<C, H>::new(shared.clone(), Phase::Fresh, None))
 }
 
 fn connect_failed(error: &io::Error) -> CloseReason {
@@ -156,7 +169,6 @@ impl Phase {
 
 struct ConnectionPort<C: Connection, H> {
     shared: Arc<Shared>,
-    readiness: Readiness,
     codec: Option<C::Codec>,
     inbox: Inbox,
     /// The codec needs more than what is in the inbox.
@@ -167,6 +179,9 @@ struct ConnectionPort<C: Connection, H> {
     eof: bool,
     /// Something has come from the peer, ever.
     heard: bool,
+    /// Something has come since the deadlines were looked at, and a frame has come to its end.
+    moved: bool,
+    anew: bool,
     watch: Option<Box<Watch>>,
     /// Among those that are told when the server drains.
     key: usize,
@@ -182,17 +197,22 @@ struct ConnectionPort<C: Connection, H> {
 }
 
 impl<C: Connection, H: Held> ConnectionPort<C, H> {
-    fn new(shared: Arc<Shared>, readiness: Readiness, phase: Phase, held: Option<H>) -> Self {
-        let key = shared.common().crowd.enter(readiness.clone());
+    /// There are very many of these.
+    const SMALL: () = assert!(size_of::<Self>() <= 72 + size_of::<C::Codec>() + size_of::<H>());
+
+    fn new(shared: Arc<Shared>, phase: Phase, held: Option<H>) -> Self {
+        let () = Self::SMALL;
+        let key = shared.common().crowd.enter(shared.readiness());
         ConnectionPort {
             shared,
-            readiness,
             codec: None,
             inbox: Inbox::default(),
             hungry: true,
             readable: false,
             eof: false,
             heard: false,
+            moved: false,
+            anew: false,
             watch: None,
             key,
             draining: false,
@@ -206,7 +226,7 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
     fn wake(&mut self) {
         if !self.woken {
             self.woken = true;
-            self.readiness.set(Ready::WAKE);
+            self.shared.wake();
         }
     }
 
@@ -299,7 +319,7 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
     }
 
     /// Everything between the start and the end. Nothing of it runs once the connection has ended.
-    fn work(&mut self, seen: &mut Seen, actor: &mut C, ctx: &mut Context<C>) -> Again {
+    fn work(&mut self, actor: &mut C, ctx: &mut Context<C>) -> Again {
         if let Phase::Connecting { .. } = self.phase {
             return Again::No;
         }
@@ -324,7 +344,7 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
             return Again::No;
         }
         if self.shared.may_read() {
-            return self.read(seen, actor, ctx);
+            return self.read(actor, ctx);
         }
         // An actor that has paused may never read what came before a write failed.
         if let Some(broken) = self.shared.broken() {
@@ -334,7 +354,7 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
     }
 
     /// Reads and decodes until the socket has no more, the budget is spent or the end has come.
-    fn read(&mut self, seen: &mut Seen, actor: &mut C, ctx: &mut Context<C>) -> Again {
+    fn read(&mut self, actor: &mut C, ctx: &mut Context<C>) -> Again {
         let Some(codec) = &mut self.codec else {
             return Again::No;
         };
@@ -364,7 +384,7 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
                 }
                 Ok(Came { bytes: n, read }) => {
                     if n > 0 {
-                        (self.heard, seen.heard) = (true, true);
+                        (self.heard, self.moved) = (true, true);
                     }
                     bytes = bytes.saturating_sub(read);
                     self.hungry = false;
@@ -386,10 +406,12 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
                 }
             }
         };
-        if frames.ended && !std::mem::replace(&mut self.established, true) {
-            self.shared.established();
+        if frames.ended {
+            self.anew = true;
+            if !std::mem::replace(&mut self.established, true) {
+                self.shared.established();
+            }
         }
-        seen.anew = frames.ended;
         match found {
             Found::Need => self.all_read(actor, ctx),
             Found::Spent => return Again::Yes,
@@ -469,13 +491,15 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
         }
     }
 
-    fn flush(&mut self) {
-        match self.shared.flush() {
+    fn flush(&mut self) -> Progress {
+        let progress = self.shared.flush();
+        match progress {
             Progress::Empty | Progress::Waits => {}
             Progress::Spent => self.wake(),
             // What the peer sent before it went is still read.
             Progress::Broken => self.readable |= !self.eof,
         }
+        progress
     }
 }
 
@@ -494,11 +518,10 @@ impl<C: Connection, H: Held> Port<C> for ConnectionPort<C, H> {
             // What has come may not have been flagged yet.
             self.readable |= !self.eof;
         }
-        let mut seen = Seen::default();
-        let again = self.work(&mut seen, actor, ctx);
+        let again = self.work(actor, ctx);
         // Who has not been read to the end is not late.
         if again == Again::No
-            && let Some(deadline) = self.watch(seen)
+            && let Some(deadline) = self.watch(ready.contains(Ready::TIMER))
         {
             self.expire(deadline);
         }
@@ -516,11 +539,11 @@ impl<C: Connection, H: Held> Port<C> for ConnectionPort<C, H> {
         | Phase::Eof
         | Phase::HalfClosed = self.phase
         {
-            self.flush();
+            let waits = self.flush() == Progress::Waits;
             if self.shared.needs_turn() {
                 self.wake();
-            } else if self.shared.queued() > 0 {
-                self.watch_writes();
+            } else {
+                self.watch_writes(waits);
             }
         }
     }
@@ -542,11 +565,11 @@ impl<C: Connection, H: Held> Port<C> for ConnectionPort<C, H> {
             self.inbox = Inbox::default();
             // Its timer with it.
             self.watch = None;
-            let draining = Draining::begin(&self.shared, &self.readiness);
+            let draining = Draining::begin(&self.shared);
             self.phase = Phase::Draining(Box::new(draining));
         }
         match &mut self.phase {
-            Phase::Draining(draining) => draining.step(ready, self.eof, &self.shared, &self.readiness),
+            Phase::Draining(draining) => draining.step(ready, self.eof, &self.shared),
             _ => Drain::Done,
         }
     }

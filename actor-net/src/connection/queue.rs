@@ -26,10 +26,17 @@ pub(crate) struct Queue {
     sent: bool,
     /// A part of the first is sent, so it cannot be dropped.
     begun: bool,
-    /// How many writes have left the queue, ever: where the first stands among all.
+    /// While some of them have keys.
+    keyed: Option<Box<Keyed>>,
+}
+
+/// Which writes have keys.
+#[derive(Default)]
+struct Keyed {
+    /// How many writes have left the queue since there are keys: where the first stands.
     gone: u64,
     /// Where the last write of each key stands.
-    keyed: BTreeMap<u64, u64>,
+    places: BTreeMap<u64, u64>,
 }
 
 /// How far a flush came.
@@ -83,12 +90,12 @@ impl Queue {
 
     /// The same, for a write whose place another of its key may take later.
     pub(crate) fn push_keyed(&mut self, key: u64, write: Bytes, options: &Options) -> bool {
-        let (gone, at) = (self.gone, self.gone + self.writes.len() as u64);
         if !write.is_empty() {
-            self.keyed.insert(key, at);
+            let Keyed { gone, places } = &mut **self.keyed.get_or_insert_default();
+            places.insert(key, *gone + self.writes.len() as u64);
             // Keys whose writes have gone are forgotten when there are more of them than others.
-            if self.keyed.len() > 2 * self.writes.len() + 16 {
-                self.keyed.retain(|_, at| *at >= gone);
+            if places.len() > 2 * self.writes.len() + 16 {
+                places.retain(|_, at| *at >= *gone);
             }
         }
         self.push(write, options)
@@ -98,9 +105,16 @@ impl Queue {
     pub(crate) fn take_only(&mut self) -> Bytes {
         let Some(write) = self.writes.pop_front() else { return Bytes::new() };
         self.bytes -= write.len();
-        self.gone += 1;
+        self.has_gone();
         self.begun = false;
         write
+    }
+
+    /// The first of all, or of those that are not begun, has left.
+    fn has_gone(&mut self) {
+        if let Some(keyed) = &mut self.keyed {
+            keyed.gone += 1;
+        }
     }
 
     /// Adds the rest of a write of which some was sent, to an empty queue.
@@ -113,7 +127,8 @@ impl Queue {
     /// Puts the write in the place of the one with its key that waits, if there is such a one; gives it
     /// back otherwise.
     pub(crate) fn replace(&mut self, key: u64, write: Bytes) -> Result<(), Bytes> {
-        let at = self.keyed.get(&key).and_then(|at| at.checked_sub(self.gone));
+        let place = |keyed: &Keyed| keyed.places.get(&key)?.checked_sub(keyed.gone);
+        let at = self.keyed.as_deref().and_then(place);
         let begun = at == Some(0) && self.begun;
         match at.and_then(|at| self.writes.get_mut(usize::try_from(at).ok()?)) {
             Some(old) if !begun && !write.is_empty() => {
@@ -130,7 +145,7 @@ impl Queue {
         let first = usize::from(self.begun);
         let Some(write) = self.writes.remove(first) else { return false };
         self.bytes -= write.len();
-        self.gone += 1;
+        self.has_gone();
         true
     }
 
@@ -162,7 +177,7 @@ impl Queue {
 
     /// Drops what waits.
     pub(crate) fn clear(&mut self) {
-        *self = Queue { gone: self.gone + self.writes.len() as u64, ..Queue::default() };
+        *self = Queue::default();
     }
 
     /// Writes until nothing waits, the other side takes no more or the budget is spent.
@@ -184,7 +199,7 @@ impl Queue {
             }
         }
         // Most connections are idle most of the time; an allocation costs less than the call above.
-        (self.writes, self.keyed) = (VecDeque::new(), BTreeMap::new());
+        (self.writes, self.keyed) = (VecDeque::new(), None);
         Flush::Empty
     }
 
@@ -217,7 +232,7 @@ impl Queue {
             }
             n -= first.len();
             self.begun = false;
-            self.gone += 1;
+            self.has_gone();
             self.writes.pop_front();
         }
     }

@@ -10,7 +10,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actor_core::port::{Readiness, say};
+use actor_core::port::{Readiness, Ready, say};
 use bytes::Bytes;
 use tracing::Level;
 
@@ -52,7 +52,7 @@ struct State {
     lagged: u64,
     /// What the queue counts for in the budget.
     charged: usize,
-    /// Whom to flag when somebody else than the actor has written.
+    /// Where the port's cell is flagged.
     readiness: Option<Readiness>,
     /// The rooms it is in.
     seats: Vec<Seat>,
@@ -60,6 +60,9 @@ struct State {
     breakable: bool,
     last_words: Option<Box<Bytes>>,
 }
+
+// There are very many of these. What few of them need is in a box; the size of a socket is not ours.
+const _: () = assert!(size_of::<Shared>() <= 224 + size_of::<Stream>());
 
 /// Whether what comes in is looked at.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -240,6 +243,8 @@ impl Shared {
         if state.is_closed() || state.seats.iter().any(one) {
             return false;
         }
+        // Most are in one room, and as many as a vector takes by itself would cost them more than all else here.
+        state.seats.reserve_exact(1);
         state.seats.push(seat);
         true
     }
@@ -328,10 +333,16 @@ impl Shared {
         state.reading == Reading::Paused || state.stalls(self.options())
     }
 
-    /// Whether bytes wait to be sent, and whether some were sent since this was asked last.
+    /// Whether bytes wait that the socket has refused, and whether some were sent since this was asked last.
     pub(super) fn outbound(&self) -> (bool, bool) {
         let mut state = self.lock();
-        (!state.queue.is_empty() || state.unsent() > 0, state.queue.take_sent())
+        let waits = !state.writable && (!state.queue.is_empty() || state.unsent() > 0);
+        (waits, state.queue.take_sent())
+    }
+
+    /// Whether bytes were sent since this was asked last.
+    pub(super) fn take_sent(&self) -> bool {
+        self.lock().queue.take_sent()
     }
 
     /// Whether no more frames are to be handed on.
@@ -357,9 +368,22 @@ impl Shared {
         self.lock().socket = Some(Source::new(socket));
     }
 
+    /// The cell of which the connection's port is, before anything else is done with that.
+    pub(super) fn set_readiness(&self, readiness: &Readiness) {
+        self.lock().readiness = Some(readiness.clone());
+    }
+
+    pub(super) fn readiness(&self) -> Readiness {
+        self.lock().readiness.clone().expect("a port says first where it is flagged")
+    }
+
+    /// Has the port have a turn.
+    pub(super) fn wake(&self) {
+        self.readiness().set(Ready::WAKE);
+    }
+
     pub(super) fn register(&self, berth: Berth, readiness: &Readiness) -> io::Result<()> {
         let mut state = self.lock();
-        state.readiness = Some(readiness.clone());
         match &mut state.socket {
             Some(socket) => socket.register(berth, readiness.clone()),
             None => Err(io::ErrorKind::NotConnected.into()),

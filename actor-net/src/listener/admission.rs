@@ -80,6 +80,7 @@ impl Admission {
         match state.occupancy.admit(from, now) {
             Ok(()) => {
                 state.accepted += 1;
+                let from = from.filter(|_| state.occupancy.counts_addresses()).map(Box::new);
                 drop(state);
                 Some((Place { admission: self.clone(), from }, Handshake(self.clone())))
             }
@@ -124,7 +125,8 @@ impl Admission {
 #[derive(Debug)]
 pub(super) struct Place {
     admission: Arc<Admission>,
-    from: Option<IpAddr>,
+    /// If addresses are counted.
+    from: Option<Box<IpAddr>>,
 }
 
 impl Held for Place {}
@@ -133,7 +135,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let waiting = {
             let mut state = self.admission.lock();
-            state.occupancy.leave(self.from);
+            state.occupancy.leave(self.from.as_deref().copied());
             std::mem::take(&mut state.waiting)
         };
         for acceptor in waiting {

@@ -24,6 +24,7 @@ pub(crate) struct Life<A: Messages> {
 }
 
 pub(crate) struct Uncommon<A: Messages> {
+    /// Gone when the port is made, if there can be no other.
     pub(crate) make_port: Option<MakePort<A>>,
     pub(crate) port: Option<Box<dyn Port<A>>>,
     /// Who waits for the first incarnation's start.
@@ -55,7 +56,8 @@ impl<A: Messages> Default for Uncommon<A> {
 impl<A: Messages> Uncommon<A> {
     /// Whether there is nothing that is still needed when the actor has started.
     pub(super) fn is_empty(&self) -> bool {
-        self.make_port.is_none() && self.aside.is_none() && self.limited.is_none() && self.silent.is_none()
+        let Uncommon { make_port, port, spawner: _, in_work: _, aside, limited, silent } = self;
+        make_port.is_none() && port.is_none() && aside.is_none() && limited.is_none() && silent.is_none()
     }
 }
 

@@ -18,6 +18,13 @@ impl<A: Messages> Life<A> {
         self.uncommon.get_or_insert_default().port = Some(port);
     }
 
+    /// There is to be no other port: what makes one may be large.
+    pub(super) fn forget_make_port(&mut self) {
+        if let Some(uncommon) = &mut self.uncommon {
+            uncommon.make_port = None;
+        }
+    }
+
     fn port(&mut self) -> Option<&mut Box<dyn Port<A>>> {
         self.uncommon.as_mut()?.port.as_mut()
     }

@@ -3,11 +3,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use actor_core::port::{Again, Drain, Port, Readiness, Ready, say};
+use actor_core::port::{Again, Drain, Port, Ready, say};
 use actor_core::{Context, StopReason};
 use tracing::Level;
 
-use super::{ConnectionPort, Held, Phase, boxed};
+use super::{ConnectionPort, Held, Phase, boxed, closed};
 use crate::connection::Connection;
 use crate::connection::shared::Shared;
 
@@ -39,11 +39,10 @@ impl<C: Connection, H: Held> Slot<C, H> {
     }
 
     /// The port of the next incarnation. If nothing was passed on, that of a connection that has ended.
-    pub(super) fn next(self: &Arc<Self>, shared: &Arc<Shared>, readiness: Readiness) -> Box<dyn Port<C>> {
+    pub(super) fn next(self: &Arc<Self>, shared: &Arc<Shared>) -> Box<dyn Port<C>> {
         let passed = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Passed { mut port, left }) = passed else {
-            shared.fail(None);
-            return boxed(ConnectionPort::<C, H>::new(shared.clone(), readiness, Phase::Fresh, None));
+            return closed::<C, H>(shared);
         };
         say(Level::WARN, || {
             let peer = shared.peer().clone();

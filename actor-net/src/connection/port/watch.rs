@@ -3,37 +3,59 @@
 use std::time::Instant;
 
 use actor_core::Timer;
-use actor_core::port::{self, Readiness};
+use actor_core::port;
 
 use super::{ConnectionPort, Held, Phase};
 use crate::codec::{Codec, Stage};
 use crate::connection::Connection;
-use crate::connection::deadlines::{Deadline, Due, Seen};
+use crate::connection::deadlines::{Deadline, Due, Within};
 use crate::connection::reason::CloseReason;
 use crate::connection::shared::Shared;
 
-/// The deadlines of a connection that has any just now, and the timer that is armed for the next.
-#[derive(Default)]
+/// The deadlines of a connection that has any just now, or had one until its timer fires.
 pub(super) struct Watch {
     due: Due,
     timer: Option<(Timer, Instant)>,
+    /// When bytes have gone over the connection last, to the tick.
+    moved: u64,
 }
 
 impl Watch {
-    fn note(&mut self, seen: Seen, shared: &Shared, readiness: &Readiness) -> Option<Deadline> {
-        let now = port::now();
-        let expired = self.due.note(seen, &shared.options().within, now);
-        if expired.is_none() {
-            self.arm(readiness, now);
-        }
-        expired
+    fn begin(within: &Within) -> Box<Watch> {
+        let mut due = Due::default();
+        due.moved(within, port::now);
+        Box::new(Watch { due, timer: None, moved: port::ticks() })
     }
 
-    /// A timer that is early is left alone: when it fires this is called again.
-    fn arm(&mut self, readiness: &Readiness, now: Instant) {
+    /// Bytes have gone over the connection. With many frames in a tick the time is that of the first.
+    fn moved(&mut self, within: &Within) {
+        if within.limits(Deadline::Idle) {
+            let ticks = port::ticks();
+            if std::mem::replace(&mut self.moved, ticks) != ticks {
+                self.due.moved(within, port::now);
+            }
+        }
+    }
+
+    /// The timer has fired: says what has been due for too long.
+    fn rings(&mut self, shared: &Shared) -> Option<Deadline> {
+        let within = &shared.options().within;
+        let (waits, sent) = shared.outbound();
+        self.due.writes(waits, sent, within, port::now);
+        if sent {
+            // By a room; nobody has noted when.
+            self.moved(within);
+        }
+        let now = port::now();
+        self.timer.take_if(|(_, at)| *at <= now);
+        self.due.expired(now)
+    }
+
+    /// A timer that is early is left alone: when it fires, what is due then decides.
+    fn arm(&mut self, shared: &Shared) {
         let Some(next) = self.due.next() else { return };
-        if self.timer.as_ref().is_none_or(|(_, at)| *at <= now || *at > next) {
-            let timer = readiness.after(next.saturating_duration_since(now));
+        if self.timer.as_ref().is_none_or(|(_, at)| *at > next) {
+            let timer = shared.readiness().after(next.saturating_duration_since(port::now()));
             self.timer = timer.map(|timer| (timer, next));
         }
     }
@@ -53,28 +75,51 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
         }
     }
 
-    /// Stores what is due, and says what has been for too long.
-    pub(super) fn watch(&mut self, mut seen: Seen) -> Option<Deadline> {
+    /// Stores what the peer is expected to do. If the timer has fired, says what it has not done in time.
+    pub(super) fn watch(&mut self, rings: bool) -> Option<Deadline> {
         if let Phase::Connecting { .. } = self.phase {
             return None; // It has a deadline of its own.
         }
+        let (anew, heard) = (std::mem::take(&mut self.anew), std::mem::take(&mut self.moved));
         let within = &self.shared.options().within;
-        seen.expected = self.expected().filter(|what| within.limits(*what));
-        (seen.waits, seen.sent) = self.shared.outbound();
-        if self.watch.is_none() {
-            let writes = seen.waits && within.limits(Deadline::Write);
-            if seen.expected.is_none() && !writes && !within.limits(Deadline::Idle) {
-                return None;
-            }
-            self.watch = Some(Box::default());
+        let expected = self.expected().filter(|what| within.limits(*what));
+        if self.watch.is_none() && expected.is_none() && !within.limits(Deadline::Idle) {
+            return None;
         }
-        self.watch.as_mut()?.note(seen, &self.shared, &self.readiness)
+        let watch = self.watch.get_or_insert_with(|| Watch::begin(within));
+        watch.due.expect(expected, anew, within, port::now);
+        if heard {
+            watch.moved(within);
+        }
+        if rings {
+            let expired = watch.rings(&self.shared);
+            if expired.is_some() {
+                return expired;
+            }
+        }
+        watch.arm(&self.shared);
+        if watch.timer.is_none() {
+            self.watch = None;
+        }
+        None
     }
 
-    /// At the end of a turn, when something is left for the socket; the actor cannot be told of the end.
-    pub(super) fn watch_writes(&mut self) {
-        if self.shared.options().within.limits(Deadline::Write) && self.watch(Seen::default()).is_some() {
-            self.wake();
+    /// At the end of a turn: what the turn has sent, and what the socket has refused (`waits`).
+    pub(super) fn watch_writes(&mut self, waits: bool) {
+        let within = &self.shared.options().within;
+        let waits =
+            waits && within.limits(Deadline::Write) && !matches!(self.phase, Phase::Connecting { .. });
+        if waits && self.watch.is_none() {
+            self.watch = Some(Watch::begin(within));
+        }
+        let Some(watch) = &mut self.watch else { return };
+        let sent = self.shared.take_sent();
+        if sent {
+            watch.moved(within);
+        }
+        if waits {
+            watch.due.writes(true, sent, within, port::now);
+            watch.arm(&self.shared);
         }
     }
 

@@ -42,6 +42,11 @@ impl Occupancy {
         self.handshakes
     }
 
+    /// Whether it must be told at the end where a connection was from.
+    pub(in crate::listener) fn counts_addresses(&self) -> bool {
+        self.limits.per_address.is_some() || self.limits.per_subnet.is_some()
+    }
+
     /// Counts a connection in, unless a limit forbids it. It is in its handshake then.
     pub(in crate::listener) fn admit(&mut self, from: Option<IpAddr>, now: Instant) -> Result<(), Limit> {
         let is_full = |most: Option<usize>, count: usize| most.is_some_and(|most| count >= most);
