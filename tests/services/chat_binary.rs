@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::binary::{binary, log_of};
+use crate::certificates::Files;
 use crate::chat_hostile;
 use crate::chat_support::{Client, PATIENCE, eventually};
-use crate::chat_tls::Files;
 use crate::chat_web;
 
 fn command(arguments: &[&str]) -> Command {

@@ -1,56 +1,11 @@
 //! The chat over TLS, and its certificates when they change.
 
-use std::path::PathBuf;
-
-use actor_net::tls::rustls::pki_types::CertificateDer;
 use chat::{Options, StartError};
 
+use crate::certificates::Files;
 use crate::chat_support::{Client, options, start};
 use crate::chat_web::Browser;
 use crate::tls_peer::{Peer, trusting};
-
-/// A certificate of `localhost` and its key in files, which are deleted with it.
-pub(crate) struct Files(PathBuf);
-
-impl Files {
-    pub(crate) fn new(name: &str) -> Files {
-        let dir = std::env::temp_dir().join(format!("actor-chat-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&dir).expect("a directory");
-        let files = Files(dir);
-        files.renew();
-        files
-    }
-
-    /// The paths of the certificate and of the key.
-    pub(crate) fn paths(&self) -> [String; 2] {
-        ["cert.pem", "key.pem"].map(|name| self.0.join(name).to_str().expect("a path").to_owned())
-    }
-
-    /// Another certificate with another key.
-    fn renew(&self) -> CertificateDer<'static> {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-        let [cert, key] = self.paths();
-        std::fs::write(cert, made.cert.pem()).expect("a file");
-        std::fs::write(key, made.signing_key.serialize_pem()).expect("a file");
-        made.cert.der().clone()
-    }
-
-    /// No certificate.
-    pub(crate) fn spoil(&self) {
-        std::fs::write(&self.paths()[0], "no certificate").expect("a file");
-    }
-
-    fn option(&self) -> Vec<PathBuf> {
-        self.paths().map(PathBuf::from).to_vec()
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        // Left behind, they do no harm.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 #[test]
 fn people_hear_each_other_over_tls() {
@@ -84,6 +39,17 @@ fn each_listener_has_tls_of_its_own() {
     drop((tcp, server));
     let server = start(Options { web_tls: files.option(), ..options() });
     drop(Client::enter(server.local_addr(), "tcp", "lobby"));
+}
+
+#[test]
+fn a_listener_has_a_certificate_for_each_name() {
+    let (one, two) = (Files::new("first"), Files::named("second", "two.example"));
+    let trusted = trusting([one.renew(), two.renew()]);
+    let server = start(Options { tls: [one.option(), two.option()].concat(), ..options() });
+    for name in ["localhost", "two.example"] {
+        let mut peer = Peer::connect(server.local_addr(), trusted.clone(), name);
+        assert!(peer.line().starts_with("* Welcome."));
+    }
 }
 
 #[test]

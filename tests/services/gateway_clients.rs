@@ -5,20 +5,6 @@ use std::time::{Duration, Instant};
 
 use crate::gateway_support::{Backend, Gateway, LISTEN, Talk, pool};
 
-/// A gateway with a backend of either kind.
-fn both(more: &str) -> (Gateway, Backend, Backend) {
-    let (site, store) = (Backend::http(), Backend::lines());
-    let config = format!(
-        "{LISTEN}{more}\n{}{}\n\
-         [[route]]\npath = \"/api\"\npool = \"site\"\n\
-         [[route]]\npath = \"/socket\"\nwebsocket = true\npool = \"store\"\n\
-         [[route]]\nlines = \"*\"\npool = \"store\"\n",
-        pool("site", "http", &[site.address]),
-        pool("store", "lines", &[store.address]),
-    );
-    (Gateway::start(&config), site, store)
-}
-
 #[test]
 fn routes_lead_to_their_pools() {
     let (one, two, three) = (Backend::http(), Backend::http(), Backend::http());
@@ -49,14 +35,15 @@ fn routes_lead_to_their_pools() {
 
 #[test]
 fn a_request_is_passed_on_and_what_is_for_one_connection_is_not() {
-    let (gateway, site, _store) = both("");
+    let (gateway, site, _store) = Gateway::with_both("");
     let mut client = gateway.http();
     let head = "POST /api/x?y=z HTTP/1.1\r\nHost: a.example\r\nConnection: X-Mine\r\nX-Mine: 1";
     client.send(head, "the body");
     let reply = client.reply(false).expect("a response");
     assert_eq!((reply.status, reply.header("X-Backend")), (200, Some("b")));
     let expected = format!(
-        "{}\nPOST /api/x?y=z\nHost: a.example\nX-Forwarded-For: 127.0.0.1\nVia: 1.1 gateway\nthe body",
+        "{}\nPOST /api/x?y=z\nHost: a.example\nX-Forwarded-For: 127.0.0.1\n\
+         X-Forwarded-Proto: http\nVia: 1.1 gateway\nthe body",
         site.pid()
     );
     assert_eq!(reply.body, expected);
@@ -64,7 +51,7 @@ fn a_request_is_passed_on_and_what_is_for_one_connection_is_not() {
 
 #[test]
 fn an_answer_to_head_has_the_length_of_the_body() {
-    let (gateway, _site, _store) = both("");
+    let (gateway, _site, _store) = Gateway::with_both("");
     let mut client = gateway.http();
     let body = client.get("/api").body;
     client.send("HEAD /api HTTP/1.1\r\nHost: a.example", "");
@@ -76,7 +63,7 @@ fn an_answer_to_head_has_the_length_of_the_body() {
 
 #[test]
 fn requests_in_one_go_are_answered_in_their_order() {
-    let (gateway, _site, _store) = both("");
+    let (gateway, _site, _store) = Gateway::with_both("");
     let mut client = gateway.http();
     let requests: String =
         (0..50).map(|n| format!("GET /api/{n} HTTP/1.1\r\nHost: a.example\r\n\r\n")).collect();
@@ -89,7 +76,13 @@ fn requests_in_one_go_are_answered_in_their_order() {
 
 #[test]
 fn what_goes_nowhere_is_told_so() {
-    let (gateway, _site, _store) = both("");
+    let (site, store) = (Backend::http(), Backend::lines());
+    let gateway = Gateway::start(&format!(
+        "{LISTEN}{}{}\n[[route]]\npath = \"/api\"\npool = \"site\"\n\
+         [[route]]\npath = \"/socket\"\nwebsocket = true\npool = \"store\"\n",
+        pool("site", "http", &[site.address]),
+        pool("store", "lines", &[store.address]),
+    ));
     let mut client = gateway.http();
     for (path, status) in [("/", 404), ("/apis", 404), ("/api/%2e%2e/x", 400), ("/socket", 426), ("*", 400)] {
         assert_eq!(client.get(path).status, status, "{path}");
@@ -98,7 +91,7 @@ fn what_goes_nowhere_is_told_so() {
 
 #[test]
 fn messages_of_a_websocket_are_lines() {
-    let (gateway, _site, _store) = both("");
+    let (gateway, _site, _store) = Gateway::with_both("");
     let mut client = gateway.http();
     client.send(
         "GET /socket HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -123,7 +116,7 @@ fn messages_of_a_websocket_are_lines() {
 
 #[test]
 fn lines_are_answered_in_their_order() {
-    let (gateway, _site, _store) = both("");
+    let (gateway, _site, _store) = Gateway::with_both("");
     let mut client = gateway.lines();
     let lines: String = (0..200).map(|n| format!("get {n}\n")).collect();
     client.send(lines);
@@ -136,7 +129,7 @@ fn lines_are_answered_in_their_order() {
 
 #[test]
 fn a_client_that_is_too_fast_is_told_when_to_come_back() {
-    let (gateway, _site, _store) = both("[limits]\nrequests_per_second = 2\nburst = 4\n");
+    let (gateway, _site, _store) = Gateway::with_both("[limits]\nrequests_per_second = 2\nburst = 4\n");
     let mut client = gateway.http();
     for _ in 0..4 {
         assert_eq!(client.get("/api").status, 200);
@@ -153,7 +146,7 @@ fn a_client_that_is_too_fast_is_told_when_to_come_back() {
 
 #[test]
 fn health_and_readiness() {
-    let (gateway, mut site, store) = both("");
+    let (gateway, mut site, store) = Gateway::with_both("");
     let reply = gateway.http().get("/healthz");
     assert_eq!((reply.status, reply.body.as_str()), (200, "alive\n"));
     let reply = gateway.becomes(200);
@@ -172,7 +165,7 @@ fn health_and_readiness() {
 
 #[test]
 fn a_foreign_page_opens_no_websocket() {
-    let (gateway, _site, _store) = both("");
+    let (gateway, _site, _store) = Gateway::with_both("");
     let mut client: Talk = gateway.http().0;
     client.send(
         "GET /socket HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\

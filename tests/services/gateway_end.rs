@@ -6,25 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::gateway_support::{Backend, Gateway, Http, LISTEN, eventually, pool};
-
-fn gateway(more: &str) -> (Gateway, Backend, Backend) {
-    let (site, store) = (Backend::http(), Backend::lines());
-    let config = format!(
-        "{LISTEN}[log]\nACCESS\n{more}\n{}{}\n\
-         [[route]]\npath = \"/\"\npool = \"site\"\n\
-         [[route]]\npath = \"/socket\"\nwebsocket = true\npool = \"store\"\n\
-         [[route]]\nlines = \"*\"\npool = \"store\"\n",
-        pool("site", "http", &[site.address]),
-        pool("store", "lines", &[store.address]),
-    );
-    (Gateway::start(&config), site, store)
-}
+use crate::gateway_support::{Gateway, Http, eventually};
 
 #[test]
 fn no_accepted_request_is_lost_under_load() {
     const CLIENTS: u64 = 32;
-    let (mut gateway, _site, _store) = gateway("");
+    let (mut gateway, _site, _store) = Gateway::with_both("[log]\nACCESS\n");
     let answered = Arc::<AtomicU64>::default();
     let client = |n: u64| {
         let (address, answered) = (gateway.http_address(), answered.clone());
@@ -57,7 +44,7 @@ fn no_accepted_request_is_lost_under_load() {
 
 #[test]
 fn those_with_nothing_in_work_are_told_goodbye() {
-    let (mut gateway, _site, _store) = gateway("");
+    let (mut gateway, _site, _store) = Gateway::with_both("");
     let mut idle = gateway.http();
     assert_eq!(idle.get("/x").status, 200);
     let mut silent = gateway.http();
@@ -83,7 +70,7 @@ fn those_with_nothing_in_work_are_told_goodbye() {
 
 #[test]
 fn the_end_is_announced_before_it_comes() {
-    let (mut gateway, _site, _store) = gateway("[drain]\nannounce = \"2s\"\n");
+    let (mut gateway, _site, _store) = Gateway::with_both("[drain]\nannounce = \"2s\"\n");
     let mut kept = gateway.http();
     assert_eq!(kept.get("/readyz").status, 200);
     gateway.signal("-TERM");
@@ -101,7 +88,7 @@ fn the_end_is_announced_before_it_comes() {
 
 #[test]
 fn what_takes_too_long_is_cut_off_and_said_so() {
-    let (mut gateway, _site, _store) = gateway("[drain]\nwithin = \"300ms\"\n");
+    let (mut gateway, _site, _store) = Gateway::with_both("[drain]\nwithin = \"300ms\"\n");
     let client = gateway.http();
     client.send("GET /hold HTTP/1.1\r\nHost: a.example", "");
     eventually("it is on its way", || gateway.http().get("/readyz").body.contains(", 1 on their way"));
@@ -113,7 +100,7 @@ fn what_takes_too_long_is_cut_off_and_said_so() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let (mut gateway, _site, _store) = gateway("[drain]\nannounce = \"1h\"\n");
+    let (mut gateway, _site, _store) = Gateway::with_both("[drain]\nannounce = \"1h\"\n");
     gateway.signal("-TERM");
     gateway.logs(&["SIGTERM: draining"]);
     gateway.signal("-INT");

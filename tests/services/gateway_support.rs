@@ -135,7 +135,7 @@ impl Connection for Site {
 
     fn frame(&mut self, request: Request<'_>, ctx: &mut Context<Self>) {
         let mut text = format!("{}\n{} {}\n", std::process::id(), request.method(), request.target());
-        for name in ["Host", "X-Forwarded-For", "X-Mine", "Via"] {
+        for name in ["Host", "X-Forwarded-For", "X-Forwarded-Proto", "X-Mine", "Via"] {
             if let Some(value) = request.header(name) {
                 text += &format!("{name}: {value}\n");
             }
@@ -229,8 +229,7 @@ pub(crate) fn command(config: &Path) -> Command {
 /// The gateway as a process. Killed when the test is over.
 pub(crate) struct Gateway {
     child: Child,
-    http: Option<SocketAddr>,
-    lines: Option<SocketAddr>,
+    greeting: Vec<String>,
     log: Arc<Mutex<String>>,
     pub(crate) folder: Folder,
 }
@@ -248,29 +247,27 @@ impl Gateway {
         let out = BufReader::new(child.stdout.take().expect("piped"));
         let greeting: Vec<_> =
             out.lines().map_while(Result::ok).take_while(|l| !l.starts_with("Ctrl-C")).collect();
-        let address = |what: &str| {
-            let prefix = format!("gateway serves {what} at ");
-            greeting.iter().find_map(|line| line.strip_prefix(&prefix)?.parse().ok())
-        };
-        let (http, lines) = (address("HTTP"), address("lines"));
-        assert!(
-            http.is_some() || lines.is_some(),
-            "no address in {greeting:?}; log:\n{}",
-            log.lock().unwrap()
-        );
-        Gateway { child, http, lines, log, folder }
+        assert!(!greeting.is_empty(), "it does not serve; log:\n{}", log.lock().unwrap());
+        Gateway { child, greeting, log, folder }
+    }
+
+    /// Where it says that it serves this.
+    pub(crate) fn address(&self, what: &str) -> SocketAddr {
+        let prefix = format!("gateway serves {what} at ");
+        let address = self.greeting.iter().find_map(|line| line.strip_prefix(&prefix)?.parse().ok());
+        address.unwrap_or_else(|| panic!("no {what} in {:?}", self.greeting))
     }
 
     pub(crate) fn http(&self) -> Http {
-        Http::connect(self.http.expect("it serves HTTP"))
+        Http::connect(self.http_address())
     }
 
     pub(crate) fn http_address(&self) -> SocketAddr {
-        self.http.expect("it serves HTTP")
+        self.address("HTTP")
     }
 
     pub(crate) fn lines(&self) -> Talk {
-        Talk::connect(self.lines.expect("it serves lines"))
+        Talk::connect(self.address("lines"))
     }
 
     pub(crate) fn log(&self) -> String {
@@ -443,6 +440,22 @@ pub(crate) fn pool(name: &str, protocol: &str, backends: &[SocketAddr]) -> Strin
          breaker = {{ failures = 2, window = \"60s\", open = \"50ms\", open_at_most = \"200ms\", probes = 2 }}\n",
         backends.join(", ")
     )
+}
+
+impl Gateway {
+    /// One with a pool of either kind, `site` and `store`, with a backend each, and with this beside.
+    pub(crate) fn with_both(more: &str) -> (Gateway, Backend, Backend) {
+        let (site, store) = (Backend::http(), Backend::lines());
+        let config = format!(
+            "{LISTEN}{more}\n{}{}\n\
+             [[route]]\npath = \"/\"\npool = \"site\"\n\
+             [[route]]\npath = \"/socket\"\nwebsocket = true\npool = \"store\"\n\
+             [[route]]\nlines = \"*\"\npool = \"store\"\n",
+            pool("site", "http", &[site.address]),
+            pool("store", "lines", &[store.address]),
+        );
+        (Gateway::start(&config), site, store)
+    }
 }
 
 /// Where a gateway listens that serves both.

@@ -1,6 +1,7 @@
 //! The services of `examples`, as their users see them.
 
 mod binary;
+mod certificates;
 mod chat_binary;
 mod chat_crowd;
 mod chat_hostile;
@@ -13,6 +14,7 @@ mod gateway_clients;
 mod gateway_config;
 mod gateway_end;
 mod gateway_support;
+mod gateway_tls;
 #[path = "../support.rs"]
 #[allow(dead_code, reason = "not all of it is of interest here")]
 mod support;

@@ -11,7 +11,6 @@
 //! | `page` | the page for browsers |
 //! | [`hall`] | the actor that knows all names and rooms |
 //! | [`room`] | the actor of a room, and how its members outlive its failures |
-//! | `tls` | certificates from files |
 //! | [`server`] | what is started in which order, and how it ends |
 //! | [`options`] | what can be set |
 #![forbid(unsafe_code)]
@@ -23,8 +22,6 @@ mod page;
 pub mod room;
 pub mod server;
 pub mod session;
-mod stop;
-mod tls;
 pub mod transport;
 
 pub use options::Options;

@@ -15,6 +15,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,12 +23,12 @@ use std::time::{Duration, Instant};
 use actor_core::BuildError;
 use actor_core::prelude::*;
 use actor_net::Listener;
+use service::stop::Causes;
+use service::tls;
 
 use crate::hall::{Hall, HallRef};
 use crate::options::Options;
 use crate::session::Session;
-use crate::stop::{self, Cause};
-use crate::tls::Tls;
 use crate::transport::Transport;
 
 /// How many failures of rooms are borne within how much time.
@@ -40,7 +41,7 @@ pub struct Server {
     sessions: actor_net::Server,
     web: actor_net::Server,
     /// Of those listeners that have it.
-    tls: [Option<Tls>; 2],
+    tls: [Option<tls::Files>; 2],
     hall: HallRef,
     stop_within: Duration,
 }
@@ -52,8 +53,8 @@ impl Server {
     /// If it cannot listen at its addresses, cannot use its certificates, or the system gives it no threads.
     pub fn start(options: Options) -> Result<Server, StartError> {
         let (sessions, web) = (bind("--listen", &options.listen)?, bind("--web", &options.web)?);
-        let (sessions, tcp_tls) = Tls::over(sessions, "--tls", &options.tls, &[])?;
-        let (web, web_tls) = Tls::over(web, "--web-tls", &options.web_tls, &["http/1.1"])?;
+        let (sessions, tcp_tls) = secure(sessions, "--tls", &options.tls, &[])?;
+        let (web, web_tls) = secure(web, "--web-tls", &options.web_tls, &["http/1.1"])?;
         let system = system(&options)?;
         let (stop_within, options) = (options.stop_within, Arc::new(options));
         let (failures, window) = ROOM_FAILURES;
@@ -95,8 +96,8 @@ impl Server {
     /// [`StartError::Tls`] if there is something wrong with a listener's files; then it has what it had.
     pub fn reload(&self) -> Result<(), StartError> {
         // Those of the one are none of the other's fault.
-        let [tcp, web] = self.tls.each_ref().map(|tls| tls.as_ref().map_or(Ok(()), Tls::reload));
-        tcp.and(web)
+        let [tcp, web] = self.tls.each_ref().map(|tls| tls.as_ref().map_or(Ok(()), tls::Files::reload));
+        tcp.map_err(wrong("--tls")).and(web.map_err(wrong("--web-tls")))
     }
 
     /// How many connections there are, those that fetch the page among them.
@@ -140,20 +141,9 @@ impl Server {
 pub fn run(options: Options) -> Result<Report, StartError> {
     let server = Server::start(options)?;
     let reloads = server.tls.iter().any(Option::is_some);
-    let causes = stop::watch(server.system(), reloads).map_err(StartError::Signals)?;
+    let causes = Causes::watch(server.system(), reloads).map_err(StartError::Signals)?;
     greet(&server);
-    loop {
-        match causes.recv() {
-            Ok(Cause::Reload) => {
-                reload(&server);
-                continue;
-            }
-            Ok(Cause::Signal(name)) => tracing::info!("{name}: shutting down; once more ends it at once"),
-            Ok(Cause::Ended(why)) => tracing::error!(%why, "the system has ended on its own"),
-            Err(_) => tracing::error!("nobody is left to say when to end"),
-        }
-        break;
-    }
+    causes.wait(|| reload(&server));
     let report = server.shutdown();
     tracing::info!(%report, "ended");
     Ok(report)
@@ -168,6 +158,26 @@ fn reload(server: &Server) {
 
 fn bind(option: &'static str, addr: &str) -> Result<Listener, StartError> {
     Listener::bind(addr).map_err(|error| StartError::Listen { option, addr: addr.to_owned(), error })
+}
+
+/// Has a listener speak TLS with the certificate and key that `option` was given, and the protocols of `alpn`.
+/// Without files it stays as it is.
+fn secure(
+    listener: Listener,
+    option: &'static str,
+    files: &[PathBuf],
+    alpn: &[&str],
+) -> Result<(Listener, Option<tls::Files>), StartError> {
+    let pairs = files.chunks_exact(2).map(|pair| tls::Pair { chain: pair[0].clone(), key: pair[1].clone() });
+    if files.is_empty() {
+        return Ok((listener, None));
+    }
+    let files = tls::Files::read(pairs.collect()).map_err(wrong(option))?;
+    Ok((listener.tls(&files.server().alpn(alpn.iter().copied())), Some(files)))
+}
+
+fn wrong(option: &'static str) -> impl FnOnce(tls::Error) -> StartError {
+    move |error| StartError::Tls { option, error }
 }
 
 fn system(options: &Options) -> Result<System, BuildError> {
@@ -255,10 +265,8 @@ pub enum StartError {
     Tls {
         /// What takes other files.
         option: &'static str,
-        /// The files.
-        files: String,
-        /// Why not.
-        error: Box<dyn std::error::Error + Send + Sync>,
+        /// Which, and why not.
+        error: tls::Error,
     },
     /// The listener could not be handed to the system.
     Serve(io::Error),
@@ -276,12 +284,7 @@ impl fmt::Display for StartError {
             StartError::Listen { option, addr, error } => {
                 write!(f, "cannot listen at {addr}: {error}; {option} takes another HOST:PORT")
             }
-            StartError::Tls { option, files, error } => {
-                write!(
-                    f,
-                    "cannot use the certificate and key in {files}: {error}; {option} takes two PEM files"
-                )
-            }
+            StartError::Tls { option, error } => write!(f, "{error}; {option} takes two PEM files"),
             StartError::Serve(error) => write!(f, "cannot accept connections: {error}"),
             StartError::Build(error) => error.fmt(f),
             StartError::Spawn(error) => error.fmt(f),
@@ -296,7 +299,7 @@ impl std::error::Error for StartError {
             StartError::Listen { error, .. } | StartError::Serve(error) | StartError::Signals(error) => {
                 Some(error)
             }
-            StartError::Tls { error, .. } => Some(&**error),
+            StartError::Tls { error, .. } => Some(error),
             StartError::Build(error) => Some(error),
             StartError::Spawn(error) => Some(error),
         }

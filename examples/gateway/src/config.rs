@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use service::tls::Pair;
 use toml::de::DeTable;
 
 use crate::breaker;
@@ -52,6 +53,19 @@ pub struct Listen {
     pub lines: Option<SocketAddr>,
     /// The most clients of each at a time.
     pub connections: usize,
+    /// `[listen.tls]`, where clients come in that speak TLS
+    pub tls: Option<Tls>,
+}
+
+/// Where clients come in that speak TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// HTTP and WebSocket.
+    pub http: Option<SocketAddr>,
+    /// Lines.
+    pub lines: Option<SocketAddr>,
+    /// `[[listen.tls.certificate]]`, each of them; who asks for a name that none has gets the first
+    pub certificates: Vec<Pair>,
 }
 
 /// What a client may do.
@@ -124,7 +138,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             workers: None,
-            listen: Listen { http: None, lines: None, connections: 10_000 },
+            listen: Listen { http: None, lines: None, connections: 10_000, tls: None },
             limits: Limits {
                 body: 1 << 20,
                 line: 8 << 10,
@@ -218,14 +232,16 @@ impl Config {
 
 impl Listen {
     fn of(section: Section<'_>, default: Listen) -> Listen {
+        let tls = section.section("tls");
         let listen = Listen {
             http: section.address("http"),
             lines: section.address("lines"),
             connections: section
                 .number("connections", 1..=1_000_000)
                 .map_or(default.connections, |n| n as usize),
+            tls: tls.exists().then(|| Tls::of(tls)),
         };
-        if !section.has("http") && !section.has("lines") {
+        if !section.has("http") && !section.has("lines") && !section.has("tls") {
             section.mistake(
                 "http",
                 "is missing; say where to listen: http = \"127.0.0.1:8080\", or lines, or both",
@@ -234,6 +250,34 @@ impl Listen {
         section.end();
         listen
     }
+}
+
+impl Tls {
+    fn of(section: Section<'_>) -> Tls {
+        let tls = Tls {
+            http: section.address("http"),
+            lines: section.address("lines"),
+            certificates: section.sections("certificate").into_iter().map(pair).collect(),
+        };
+        if !section.has("http") && !section.has("lines") {
+            section.mistake(
+                "http",
+                "is missing; say where to listen: http = \"127.0.0.1:8443\", or lines, or both",
+            );
+        }
+        if tls.certificates.is_empty() {
+            section.mistake("certificate", "is missing; TLS needs a [[listen.tls.certificate]]");
+        }
+        section.end();
+        tls
+    }
+}
+
+fn pair(section: Section<'_>) -> Pair {
+    let file = |key| PathBuf::from(section.required_text(key).unwrap_or_default());
+    let pair = Pair { chain: file("chain"), key: file("key") };
+    section.end();
+    pair
 }
 
 impl Limits {

@@ -30,7 +30,8 @@ pub fn ends_here(name: &str, connection: &[&[u8]]) -> bool {
 }
 
 /// A request as a backend gets it: without what was for the client's connection, and with where it comes from.
-pub fn request(request: &Request<'_>, client: IpAddr) -> ClientRequest {
+/// `scheme` is what the client has come by.
+pub fn request(request: &Request<'_>, client: IpAddr, scheme: &str) -> ClientRequest {
     let target = match request.query() {
         Some(query) => format!("{}?{query}", request.path()),
         None => request.path().to_owned(),
@@ -52,7 +53,7 @@ pub fn request(request: &Request<'_>, client: IpAddr) -> ClientRequest {
         }
     }
     forwarded.extend_from_slice(client.to_string().as_bytes());
-    out = out.header("X-Forwarded-For", forwarded).header("X-Forwarded-Proto", "http");
+    out = out.header("X-Forwarded-For", forwarded).header("X-Forwarded-Proto", scheme);
     out.header("Via", "1.1 gateway").body(Bytes::copy_from_slice(request.body()))
 }
 
@@ -87,12 +88,16 @@ mod tests {
 
     /// What a backend gets of a request.
     fn passed_on(bytes: &str) -> String {
+        passed_on_by("http", bytes)
+    }
+
+    fn passed_on_by(scheme: &str, bytes: &str) -> String {
         let mut bytes = bytes.as_bytes().to_vec();
         let mut server = Server::new(1024);
         loop {
             match server.decode(&mut bytes, false) {
                 Decoded::Frame { frame, .. } => {
-                    let passed = request(&frame, IpAddr::from([10, 0, 0, 7]));
+                    let passed = request(&frame, IpAddr::from([10, 0, 0, 7]), scheme);
                     let mut out = BytesMut::new();
                     Client::new(0).encode(&passed, &mut out).expect("it can be sent");
                     return String::from_utf8(out.to_vec()).expect("text");
@@ -154,6 +159,12 @@ mod tests {
             "POST / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4, 10.0.0.7\r\n\
              X-Forwarded-Proto: http\r\nVia: 1.1 gateway\r\nContent-Length: 5\r\n\r\nabcde"
         );
+    }
+
+    #[test]
+    fn the_gateway_says_what_the_client_has_come_by() {
+        let passed = passed_on_by("https", "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: http\r\n\r\n");
+        assert!(passed.contains("\r\nX-Forwarded-Proto: https\r\n"), "{passed}");
     }
 
     #[test]

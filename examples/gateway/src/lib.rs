@@ -25,7 +25,6 @@ pub mod hops;
 pub mod limits;
 pub mod routes;
 pub mod server;
-mod stop;
 
 pub use config::Config;
 pub use server::{Report, Server, StartError, run};

@@ -4,7 +4,9 @@
 //! root
 //! ├── pools (supervisor)      see `backend`
 //! ├── http (supervisor)       a listener's, with the acceptor and one client per connection
-//! └── lines (supervisor)      the same
+//! ├── lines (supervisor)      the same
+//! ├── https (supervisor)      the same over TLS
+//! └── tls-lines (supervisor)
 //! ```
 //!
 //! # The end
@@ -26,6 +28,8 @@ use std::time::{Duration, Instant};
 use actor_core::BuildError;
 use actor_core::prelude::*;
 use actor_net::{Conn, Connection, Listener, Options};
+use service::stop::Causes;
+use service::tls;
 
 use crate::access::Access;
 use crate::backend::Backends;
@@ -33,7 +37,6 @@ use crate::client::Gate;
 use crate::client::http::HttpClient;
 use crate::client::lines::LineClient;
 use crate::config::{self, Config};
-use crate::stop::{self, Cause};
 
 /// How long the end may take once clients have been told.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -53,8 +56,16 @@ const HEADS: usize = 256 << 10;
 pub struct Server {
     system: System,
     gate: Arc<Gate>,
-    http: Option<actor_net::Server>,
-    lines: Option<actor_net::Server>,
+    plain: Doors<actor_net::Server>,
+    secure: Doors<actor_net::Server>,
+    certificates: Option<tls::Files>,
+}
+
+/// Where clients come in, if they speak TLS or if they do not.
+#[derive(Debug)]
+struct Doors<T> {
+    http: Option<T>,
+    lines: Option<T>,
 }
 
 impl Server {
@@ -62,10 +73,17 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If it cannot listen, the access log cannot be opened, or the system gives it no threads.
+    /// If it cannot listen, the certificates cannot be used, the access log cannot be opened, or the system gives it no
+    /// threads.
     pub fn start(config: Config) -> Result<Server, StartError> {
-        let http = config.listen.http.map(listen).transpose()?;
-        let lines = config.listen.lines.map(listen).transpose()?;
+        let plain = Doors::bind(config.listen.http, config.listen.lines)?;
+        let (secure, certificates) = match &config.listen.tls {
+            Some(tls) => {
+                let files = tls::Files::read(tls.certificates.clone()).map_err(StartError::Tls)?;
+                (Doors::bind(tls.http, tls.lines)?.secure(&files), Some(files))
+            }
+            None => (Doors { http: None, lines: None }, None),
+        };
         let access = match &config.log.access {
             Some(path) => {
                 Access::to_file(path).map_err(|error| StartError::Access { path: path.clone(), error })?
@@ -79,29 +97,20 @@ impl Server {
         let spawn = |pool: &config::Pool| Backends::spawn(pool.clone(), max_request, &supervisor);
         let pools = config.pools.iter().map(spawn).collect::<Result<_, _>>()?;
         let gate = Arc::new(Gate::new(config, pools, access));
-        let for_http = gate.clone();
-        let http = serve(&system, "http", http, &gate, move |conn| HttpClient::new(conn, for_http.clone()))?;
-        let for_lines = gate.clone();
-        let lines =
-            serve(&system, "lines", lines, &gate, move |conn| LineClient::new(conn, for_lines.clone()))?;
-        Ok(Server { system, gate, http, lines })
+        let plain = plain.open(&system, ["http", "lines"], &gate)?;
+        let secure = secure.open(&system, ["https", "tls-lines"], &gate)?;
+        Ok(Server { system, gate, plain, secure, certificates })
     }
 
-    /// Where it listens for HTTP and WebSocket.
-    #[must_use]
-    pub fn http(&self) -> Option<SocketAddr> {
-        self.http.as_ref().map(actor_net::Server::local_addr)
-    }
-
-    /// Where it listens for lines.
-    #[must_use]
-    pub fn lines(&self) -> Option<SocketAddr> {
-        self.lines.as_ref().map(actor_net::Server::local_addr)
-    }
-
-    /// Looks at its files again: the access log is opened anew.
-    pub fn reload(&self) {
+    /// Looks at its files again: the access log is opened anew, and the certificates are read for connections from
+    /// now on.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Tls`] if the certificates cannot be used; then they are those that they were.
+    pub fn reload(&self) -> Result<(), StartError> {
         self.gate.access.reopen();
+        self.certificates.as_ref().map_or(Ok(()), tls::Files::reload).map_err(StartError::Tls)
     }
 
     /// Ends as the [module](self) says. Takes as long as that.
@@ -121,8 +130,32 @@ impl Server {
     }
 }
 
-fn listen(address: SocketAddr) -> Result<Listener, StartError> {
-    Listener::bind(address).map_err(|error| StartError::Listen { address, error })
+impl Doors<Listener> {
+    fn bind(http: Option<SocketAddr>, lines: Option<SocketAddr>) -> Result<Doors<Listener>, StartError> {
+        let bind = |address| Listener::bind(address).map_err(|error| StartError::Listen { address, error });
+        Ok(Doors { http: http.map(bind).transpose()?, lines: lines.map(bind).transpose()? })
+    }
+
+    /// With TLS before what they speak.
+    fn secure(self, files: &tls::Files) -> Doors<Listener> {
+        Doors {
+            http: self.http.map(|listener| listener.tls(&files.server().alpn(["http/1.1"]))),
+            lines: self.lines.map(|listener| listener.tls(&files.server())),
+        }
+    }
+
+    fn open(
+        self,
+        system: &System,
+        [http, lines]: [&str; 2],
+        gate: &Arc<Gate>,
+    ) -> Result<Doors<actor_net::Server>, StartError> {
+        let (for_http, for_lines) = (gate.clone(), gate.clone());
+        let http = serve(system, http, self.http, gate, move |conn| HttpClient::new(conn, for_http.clone()))?;
+        let lines =
+            serve(system, lines, self.lines, gate, move |conn| LineClient::new(conn, for_lines.clone()))?;
+        Ok(Doors { http, lines })
+    }
 }
 
 fn system(config: &Config) -> Result<System, BuildError> {
@@ -156,21 +189,12 @@ fn serve<C: Connection>(
 /// Those of [`Server::start`], and [`StartError::Signals`].
 pub fn run(config: Config) -> Result<Report, StartError> {
     let server = Server::start(config)?;
-    let causes = stop::watch(&server.system).map_err(StartError::Signals)?;
+    let causes = Causes::watch(&server.system, true).map_err(StartError::Signals)?;
     greet(&server);
-    loop {
-        match causes.recv() {
-            Ok(Cause::Reload) => {
-                tracing::info!("SIGHUP: looking at the files again");
-                server.reload();
-                continue;
-            }
-            Ok(Cause::Signal(name)) => tracing::info!("{name}: draining; once more ends it at once"),
-            Ok(Cause::Ended(why)) => tracing::error!(%why, "the system has ended on its own"),
-            Err(_) => tracing::error!("nobody is left to say when to end"),
-        }
-        break;
-    }
+    causes.wait(|| match server.reload() {
+        Ok(()) => tracing::info!("SIGHUP: the files are in use as they are now"),
+        Err(error) => tracing::error!("SIGHUP: {error}; the old certificates stay in use"),
+    });
     let report = server.shutdown();
     tracing::info!(%report, "ended");
     Ok(report)
@@ -180,11 +204,17 @@ pub fn run(config: Config) -> Result<Report, StartError> {
 fn greet(server: &Server) {
     use io::Write;
     let mut text = String::new();
-    if let Some(address) = server.http() {
-        text += &format!("gateway serves HTTP at {address}\n");
-    }
-    if let Some(address) = server.lines() {
-        text += &format!("gateway serves lines at {address}\n");
+    let Server { plain, secure, .. } = server;
+    let doors = [
+        ("HTTP", &plain.http),
+        ("lines", &plain.lines),
+        ("HTTPS", &secure.http),
+        ("lines over TLS", &secure.lines),
+    ];
+    for (what, door) in doors {
+        if let Some(door) = door {
+            text += &format!("gateway serves {what} at {}\n", door.local_addr());
+        }
     }
     text += "Ctrl-C ends it when what is in work is done.\n";
     // Nobody may be there to read it; the service goes on.
@@ -237,6 +267,8 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// Certificates cannot be used.
+    Tls(tls::Error),
     /// The access log cannot be opened.
     Access {
         /// Where it is.
@@ -260,6 +292,9 @@ impl fmt::Display for StartError {
             StartError::Listen { address, error } => {
                 write!(f, "cannot listen at {address}: {error}; listen in the configuration says where")
             }
+            StartError::Tls(error) => {
+                write!(f, "{error}; listen.tls.certificate in the configuration says where they are")
+            }
             StartError::Access { path, error } => {
                 let path = path.display();
                 write!(f, "cannot write to {path}: {error}; log.access in the configuration says where")
@@ -279,6 +314,7 @@ impl std::error::Error for StartError {
             | StartError::Access { error, .. }
             | StartError::Serve(error)
             | StartError::Signals(error) => Some(error),
+            StartError::Tls(error) => Some(error),
             StartError::Build(error) => Some(error),
             StartError::Spawn(error) => Some(error),
         }

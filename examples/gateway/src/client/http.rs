@@ -23,6 +23,8 @@ pub struct HttpClient {
     conn: Conn,
     peer: SocketAddr,
     gate: Arc<Gate>,
+    /// What it has come by: `http`, or `https`.
+    scheme: &'static str,
     /// Where its messages go, once it is a WebSocket.
     socket: Option<PoolId>,
     /// Something is being answered.
@@ -106,6 +108,9 @@ impl Connection for HttpClient {
         if !self.gate.enter(|present| drop(present.http.insert(id, me))) {
             return self.conn.close();
         }
+        if self.conn.tls().is_some() {
+            self.scheme = "https";
+        }
         ctx.after_keyed("idle", self.gate.config.limits.idle, HttpClientIdle);
     }
 
@@ -138,7 +143,7 @@ impl Connection for HttpClient {
 
     fn refused(&mut self, error: &websocket::Error, _ctx: &mut Context<Self>) {
         if let websocket::Error::Http(error) = error {
-            let entry = Entry::new(self.peer, "http", format!("({error})"));
+            let entry = Entry::new(self.peer, self.scheme, format!("({error})"));
             self.log(&entry, error.status(), 0, None);
         }
     }
@@ -164,7 +169,8 @@ impl HttpClient {
     #[must_use]
     pub fn new(conn: Conn, gate: Arc<Gate>) -> HttpClient {
         let (peer, heard) = (address_of(&conn), Instant::now());
-        HttpClient { conn, peer, gate, socket: None, busy: false, slow: false, ended: false, heard }
+        let scheme = "http";
+        HttpClient { conn, peer, gate, scheme, socket: None, busy: false, slow: false, ended: false, heard }
     }
 
     fn goal(&self, request: &Request<'_>) -> Result<Goal, NoRoute> {
@@ -172,7 +178,7 @@ impl HttpClient {
     }
 
     fn entry(&self, request: &Request<'_>) -> Entry {
-        Entry::new(self.peer, "http", format!("{} {}", request.method(), request.target()))
+        Entry::new(self.peer, self.scheme, format!("{} {}", request.method(), request.target()))
     }
 
     fn log(&self, entry: &Entry, status: u16, bytes: usize, pool: Option<PoolId>) {
@@ -199,7 +205,8 @@ impl HttpClient {
                 self.conn.pause();
                 self.busy = true;
                 let is_safe = hops::is_safe(request.method());
-                let asked = backend::Request::Http(hops::request(request, self.peer.ip()), is_safe);
+                let asked =
+                    backend::Request::Http(hops::request(request, self.peer.ip(), self.scheme), is_safe);
                 // Nothing else fills the mailbox.
                 if ctx.me().serve(pool, asked, request.answer(), entry).tell().is_err() {
                     self.conn.abort();

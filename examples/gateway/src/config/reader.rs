@@ -10,11 +10,9 @@ use std::net::SocketAddr;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
+use service::time::{self, YEAR};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-
-/// The longest time that can be configured.
-const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +76,11 @@ impl<'a> Section<'a> {
     /// The whole file.
     pub(super) fn root(file: &'a File<'a>, table: &'a DeTable<'a>) -> Section<'a> {
         Section { file, path: String::new(), span: 0..0, table: Some(table), allowed: RefCell::default() }
+    }
+
+    /// Whether the file has it.
+    pub(super) fn exists(&self) -> bool {
+        self.table.is_some()
     }
 
     /// Where it is, for mistakes about all of it.
@@ -158,7 +161,7 @@ impl<'a> Section<'a> {
     pub(super) fn time(&self, key: &'static str, least: Duration) -> Option<Duration> {
         let wanted = format!("a time from {least:?} to a year, such as \"500ms\", \"30s\", \"5m\" or \"2h\"");
         let allowed = |time: &Duration| (least..=YEAR).contains(time);
-        self.value(key, wanted, |value| value.as_str().and_then(time).filter(allowed))
+        self.value(key, wanted, |value| value.as_str().and_then(time::parse).filter(allowed))
     }
 
     pub(super) fn address(&self, key: &'static str) -> Option<SocketAddr> {
@@ -212,13 +215,13 @@ impl<'a> Section<'a> {
 
     /// The tables of a list: `[[key]]`.
     pub(super) fn sections(&self, key: &'static str) -> Vec<Section<'a>> {
-        let wanted = format!("a list of tables, each of which begins with [[{key}]]");
+        let wanted = format!("a list of tables, each of which begins with [[{}]]", self.path_of(key));
         let is_table = |value: &Spanned<DeValue<'_>>| value.get_ref().is_table();
         let list = self.value(key, wanted, |value| value.as_array().filter(|list| list.iter().all(is_table)));
         let tables = list.into_iter().flat_map(|list| list.iter().enumerate());
         let section = |(at, value): (usize, &'a Spanned<DeValue<'a>>)| Section {
             file: self.file,
-            path: format!("{key}[{at}]"),
+            path: format!("{}[{at}]", self.path_of(key)),
             span: value.span(),
             table: value.get_ref().as_table(),
             allowed: RefCell::default(),
@@ -265,15 +268,9 @@ fn integer(value: &DeValue<'_>) -> Option<u64> {
     u64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-/// A number and what is behind it.
-fn with_unit(text: &str) -> Option<(u64, &str)> {
+fn size(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
-    Some((number.parse().ok()?, unit))
-}
-
-fn size(text: &str) -> Option<u64> {
-    let (number, unit) = with_unit(text)?;
     let unit = match unit {
         "" | "B" => 1,
         "KiB" => 1 << 10,
@@ -281,17 +278,5 @@ fn size(text: &str) -> Option<u64> {
         "GiB" => 1 << 30,
         _ => return None,
     };
-    number.checked_mul(unit)
-}
-
-fn time(text: &str) -> Option<Duration> {
-    let (number, unit) = with_unit(text)?;
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    number.checked_mul(millis).map(Duration::from_millis)
+    number.parse::<u64>().ok()?.checked_mul(unit)
 }

@@ -57,6 +57,7 @@ fn all_that_can_be_said() {
     assert_eq!(config.workers, Some(2));
     assert_eq!(config.limits.rate, Some(Rate { per_second: 100, burst: 200 }));
     assert_eq!(config.limits.body, 1 << 20);
+    assert_eq!(config.listen.tls, None, "it runs without certificates");
     assert_eq!(config.log.access, Some(PathBuf::from("access.log")));
     assert_eq!(config.drain, Drain { announce: Duration::from_secs(5), within: Duration::from_secs(30) });
     let [api, store] = &config.pools[..] else { panic!("two pools") };
@@ -65,6 +66,39 @@ fn all_that_can_be_said() {
     assert_eq!(api.breaker, breaker::Settings::default());
     assert_eq!((store.probe.as_deref(), store.answer), (Some("ping"), 64 << 10));
     assert_eq!(config.routes.len(), 4);
+}
+
+#[test]
+fn what_is_said_of_tls() {
+    // It is in the example, but for the signs before it.
+    let example = include_str!("../../gateway.toml");
+    let keys = ["[listen.tls]", "[[listen.", "http", "lines", "chain", "key"];
+    let uncommented = |text: String, key| text.replace(&format!("\n# {key}"), &format!("\n{key}"));
+    let text = keys.into_iter().fold(example.to_owned(), uncommented);
+    let pair = Pair { chain: "cert.pem".into(), key: "key.pem".into() };
+    let (http, lines) = (Some(address("127.0.0.1:8443")), Some(address("127.0.0.1:7443")));
+    let expected = Tls { http, lines, certificates: vec![pair] };
+    assert_eq!(Config::read(&text).expect("the example is sound").listen.tls, Some(expected));
+}
+
+#[test]
+fn tls_needs_an_address_and_certificates() {
+    let tls =
+        |more| SOUND.replace("\n[[pool]]\nname = \"api\"", &format!("{more}\n[[pool]]\nname = \"api\""));
+    let empty = "line 4: listen.tls.http: is missing; say where to listen: http = \"127.0.0.1:8443\", or lines, or both\n\
+                 line 4: listen.tls.certificate: is missing; TLS needs a [[listen.tls.certificate]]";
+    assert_eq!(wrong(&tls("[listen.tls]")), empty);
+    assert_eq!(
+        wrong(&tls("tls = 5")),
+        "line 4: listen.tls: 5 is not allowed here; it must be a table: [listen.tls]"
+    );
+    assert_eq!(
+        wrong(&tls(
+            "[listen.tls]\nlines = \"127.0.0.1:1\"\n[[listen.tls.certificate]]\nkey = \"key.pem\"\ncertificate = \"\""
+        )),
+        "line 6: listen.tls.certificate[0].chain: is missing; it must be a text\n\
+         line 8: listen.tls.certificate[0].certificate: there is no such key; allowed here are chain, key"
+    );
 }
 
 #[test]
