@@ -112,7 +112,8 @@ impl Backend {
     }
 
     /// The most requests that wait for a connection, beside those for which one is being made. One more is refused
-    /// with [`PoolError::Full`].
+    /// with [`PoolError::Full`], or with [`AskError::Full`](actor_core::AskError::Full) if all of them come so fast that
+    /// the pool has no turn in between.
     pub fn waiting(mut self, most: usize) -> Backend {
         self.settings.waiting = most;
         self
@@ -195,7 +196,9 @@ impl Backend {
             waiting: VecDeque::new(),
             down: None,
         };
-        let mut spawn = system.actor(factory).restart(Restart::Permanent).port(port);
+        // Whatever may wait may come all at once, before the pool has a turn.
+        let room = settings.connections.saturating_mul(settings.in_flight).saturating_add(settings.waiting);
+        let mut spawn = system.actor(factory).restart(Restart::Permanent).port(port).mailbox(room);
         if let Some(name) = self.name {
             spawn = spawn.name(name);
         }

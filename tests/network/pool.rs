@@ -54,6 +54,33 @@ fn accept(listener: &TcpListener) -> (BufReader<TcpStream>, String) {
     (read, line)
 }
 
+/// Sends many requests in one turn.
+#[derive(Actor)]
+struct Flood {
+    pool: PoolRef<LineExchange>,
+}
+
+#[messages]
+impl Flood {
+    /// How many of them are taken.
+    #[message]
+    fn send(&mut self, n: usize) -> usize {
+        (0..n).filter(|n| self.pool.exchange(n.to_string()).tell().is_ok()).count()
+    }
+}
+
+#[test]
+fn what_may_wait_may_come_at_once() {
+    const WAITING: usize = 5000;
+    let served = Setup::default().serve();
+    // With one worker the pool has no turn while they come.
+    let system = actor_net::builder().workers(1).build().unwrap();
+    let pool = lines(backend(served.server.local_addr()).connections(2).waiting(WAITING), &system);
+    let flood = system.spawn(move || Flood { pool: pool.clone() }).unwrap();
+    let taken = flood.send(WAITING).wait().unwrap();
+    assert_eq!(taken, WAITING, "none is refused because of how fast they come");
+}
+
 #[test]
 fn many_requests_share_few_connections() {
     for choice in [Choice::LeastLoaded, Choice::RoundRobin] {
