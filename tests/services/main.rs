@@ -12,6 +12,7 @@ mod chat_web;
 mod gateway_backends;
 mod gateway_clients;
 mod gateway_config;
+mod gateway_crowd;
 mod gateway_end;
 mod gateway_support;
 mod gateway_tls;

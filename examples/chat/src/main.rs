@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     if let Err(error) = arguments.log.start() {
         return failed("chat", error);
     }
+    service::limits::raise_open_files();
     match chat::run(arguments.options) {
         Ok(report) if report.is_clean() => ExitCode::SUCCESS,
         Ok(report) => failed("chat", format_args!("did not end well: {report}")),

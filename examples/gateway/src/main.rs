@@ -46,6 +46,7 @@ fn main() -> ExitCode {
     if let Err(error) = arguments.log.start() {
         return failed("gateway", error);
     }
+    service::limits::raise_open_files();
     match gateway::run(config) {
         Ok(report) if report.is_clean() => ExitCode::SUCCESS,
         Ok(report) => failed("gateway", format_args!("did not end well: {report}")),

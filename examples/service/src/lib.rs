@@ -3,11 +3,13 @@
 //! | | |
 //! |---|---|
 //! | [`log`] | where the log goes, and the argument that says what is in it |
+//! | [`limits`] | what the operating system lets a process have |
 //! | [`stop`] | signals: what ends a service, or has it look at its files again |
 //! | [`time`] | times as people write them |
 //! | [`tls`] | certificates from files |
 #![forbid(unsafe_code)]
 
+pub mod limits;
 pub mod log;
 pub mod stop;
 pub mod time;
