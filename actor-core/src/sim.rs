@@ -94,6 +94,8 @@
 mod books;
 mod engine;
 mod faults;
+#[cfg(feature = "proptest")]
+mod given;
 mod run;
 pub(crate) mod seam;
 mod tape;
@@ -119,6 +121,8 @@ use engine::{Engine, Settings, Until};
 use faults::Plan;
 pub(crate) use faults::Point;
 pub use faults::{Fault, Faults};
+#[cfg(feature = "proptest")]
+pub use given::Given;
 pub use run::{Explored, cases, explore, run};
 pub use tape::Tape;
 pub use trace::Trace;

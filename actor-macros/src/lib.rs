@@ -304,10 +304,15 @@ pub fn down(_: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// #[actor_test(sim, cases = 1000)]
 /// fn whatever_the_order(sim: &Sim) { .. }
+///
+/// #[actor_test(sim)]
+/// fn whatever_is_said(sim: &Sim, lines: Vec<String>, #[strategy(1..5)] guests: usize) { .. }
 /// ```
 ///
-/// The function takes the system and nothing else, sync or async, and returns nothing or a `Result`. It is a test like
-/// any other: `#[ignore]`, `#[should_panic]` and all other attributes work. The future of an async one is waited for on the
+/// The function takes the system, is sync or async, and returns nothing or a `Result`. In simulations it may take more
+/// arguments, up to 12: proptest makes them up (feature `proptest`), each of what `any()` makes of its type, or of its
+/// `#[strategy(..)]`, as for [`messages`]; and those of a test that fails are made as simple as can be, together with the tape.
+/// It is a test like any other: `#[ignore]`, `#[should_panic]` and all other attributes work. The future of an async one is waited for on the
 /// test's thread.
 ///
 /// `ActorTest::run` in `actor_core::testing` says what is looked at when it has returned: unanswered asks, leaked actors,

@@ -17,5 +17,5 @@ pub(crate) use generics::{Used, without_defaults};
 pub(crate) use handler::{Access, Argument, Handler, Output, Role};
 pub(crate) use loops::{Loops, Place};
 pub(crate) use target::{Target, resolve_self};
-pub(crate) use test::Test;
+pub(crate) use test::{Given, Test};
 pub(crate) use tree::{AutoShutdown, Backoff, Child, Intensity, Restart, Stop, Strategy, Tree};

@@ -1,12 +1,14 @@
 //! `#[actor_test(sim)]`: the test runs in simulations, and each has to come out clean.
 
 use std::error::Error;
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actor_core::prelude::*;
-use actor_core::sim::Sim;
+use actor_core::sim::{Given, Sim};
 use actor_core::testing::{ActorTest, Probe, actor_test};
+use proptest::prelude::*;
 
 use crate::support::failure_of;
 
@@ -93,6 +95,80 @@ fn an_order_that_is_not_promised_is_found(sim: &Sim) {
 #[should_panic(expected = "the test's own")]
 fn an_error_is_a_failure(_: &Sim) -> Result<(), &'static str> {
     Err("the test's own")
+}
+
+#[actor_test(sim, cases = 32)]
+fn a_test_is_given_what_proptest_makes_up(
+    sim: &Sim,
+    books: Vec<u8>,
+    #[strategy(1..4)] shelves: usize,
+    #[strategy(prop_oneof![Just((1, 2)), Just((3, 4))])] (one, other): (u32, u32),
+) {
+    assert!((1..4).contains(&shelves) && one + 1 == other);
+    for _ in 0..shelves {
+        let shelf = sim.spawn(Shelf::default).unwrap();
+        for book in &books {
+            shelf.put(u32::from(*book)).tell().unwrap();
+        }
+        assert_eq!(shelf.books().wait().unwrap().len(), books.len());
+    }
+}
+
+/// Two pass books on to a shelf, in whatever order; it is to be that of the books.
+fn ordered(sim: &Sim, books: &[(bool, u32)]) {
+    let (one, other) = (sim.spawn(Shelf::default).unwrap(), sim.spawn(Shelf::default).unwrap());
+    let shelf = sim.spawn(Shelf::default).unwrap();
+    for (by, book) in books {
+        if *by { &one } else { &other }.pass(*book, shelf.recipient()).tell().unwrap();
+    }
+    sim.settle(10_000).unwrap();
+    let want: Vec<_> = books.iter().map(|(_, book)| *book).collect();
+    assert_eq!(shelf.books().wait().unwrap(), want);
+}
+
+#[test]
+fn what_a_test_is_given_is_shrunk_with_the_tape() {
+    let books = Given::of(prop::collection::vec((any::<bool>(), 0..1_000_u32), 0..20));
+    let failure = failure_of(|| {
+        ActorTest::new().simulate_given(&Sim::builder(), 256, &books, |sim, books| ordered(sim, &books));
+    });
+    let given = failure.lines().find_map(|line| line.strip_prefix("given ")).expect("what was given");
+    // Two books, by two; and as small as they can be.
+    assert!(
+        ["[(true, 0), (false, 1)]", "[(false, 0), (true, 1)]", "[(false, 1), (true, 0)]"].contains(&given),
+        "{failure}"
+    );
+    let replay = failure.lines().last().expect("a line");
+    assert!(replay.starts_with("replay it: ACTOR_CASE="), "{replay}");
+    assert!(replay.contains(" ACTOR_TAPE="), "{replay}");
+}
+
+/// Run in a process of its own, below, with what the line says.
+#[actor_test(sim)]
+#[ignore = "it fails"]
+fn ordered_books(
+    sim: &Sim,
+    #[strategy(prop::collection::vec(any::<(bool, u8)>(), 0..20))] books: Vec<(bool, u8)>,
+) {
+    ordered(sim, &books.iter().map(|(by, book)| (*by, u32::from(*book))).collect::<Vec<_>>());
+}
+
+#[test]
+fn one_line_replays_what_was_given_and_the_tape() {
+    let run = |environment: &[(&str, &str)]| {
+        let exe = std::env::current_exe().unwrap();
+        let arguments = ["--ignored", "--exact", "simulated::ordered_books"];
+        let output = Command::new(exe).args(arguments).envs(environment.iter().copied()).output().unwrap();
+        assert!(!output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let line =
+            |start: &str| text.lines().find(|line| line.starts_with(start)).expect("a line").to_owned();
+        (line("given books = "), line("replay it: "))
+    };
+    let (given, replay) = run(&[]);
+    let environment: Vec<_> = replay.split(' ').filter_map(|word| word.split_once('=')).collect();
+    assert_eq!(environment.len(), 2, "{replay}");
+    assert_eq!(run(&environment), (given, replay.clone()));
 }
 
 /// What a simulated test with this in it fails with.

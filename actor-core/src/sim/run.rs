@@ -13,7 +13,7 @@ const TAPE: &str = "ACTOR_TAPE";
 /// How many numbers a tape has that is made up.
 const LENGTH: usize = 4096;
 /// How many runs it may take to make a tape that fails simpler.
-const SHRINKING: usize = 2_000;
+pub(super) const SHRINKING: usize = 2_000;
 
 /// Runs a test in a simulation with this tape. If it fails it is run again, and the failure is told as a story: who sent
 /// what to whom, and when, up to the failure, with the line that replays it.
@@ -66,12 +66,21 @@ pub struct Explored {
 }
 
 /// How a run has ended.
-struct Ended {
+pub(super) struct Ended {
     trace: Trace,
-    tape: Tape,
+    pub(super) tape: Tape,
     story: String,
     /// What it has failed with.
-    failed: Option<String>,
+    pub(super) failed: Option<String>,
+}
+
+/// What is said of a failure beside the tape, where the test is given more than that.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Replay<'a> {
+    /// After the failure.
+    pub(super) given: &'a str,
+    /// In the line that replays it.
+    pub(super) case: &'a str,
 }
 
 impl Builder {
@@ -83,7 +92,7 @@ impl Builder {
     pub fn run(&self, tape: impl Into<Tape>, test: impl Fn(&Sim)) {
         let ended = self.once(&from_environment().unwrap_or_else(|| tape.into()), &test);
         if ended.failed.is_some() {
-            panic!("{}", self.told(&ended, &test));
+            panic!("{}", self.told(&ended, &Replay::default(), &test));
         }
     }
 
@@ -97,11 +106,10 @@ impl Builder {
             return self.run(tape, test);
         }
         for case in 0..cases {
-            let tape = if case == 0 { Tape::default() } else { Tape::random(case, LENGTH) };
-            let ended = self.once(&tape, &test);
+            let ended = self.once(&tape_of(case), &test);
             if ended.failed.is_some() {
                 let simplest = self.simplest(ended, &test);
-                panic!("in case {case} of {cases}: {}", self.told(&simplest, &test));
+                panic!("in case {case} of {cases}: {}", self.told(&simplest, &Replay::default(), &test));
             }
         }
     }
@@ -118,7 +126,7 @@ impl Builder {
             runs += 1;
             seen.insert(ended.trace.hash);
             if ended.failed.is_some() {
-                panic!("in run {runs}: {}", self.told(&ended, &test));
+                panic!("in run {runs}: {}", self.told(&ended, &Replay::default(), &test));
             }
             let complete = !next(&mut tape, ended.tape.widths(), choices);
             if complete || runs >= most {
@@ -127,7 +135,7 @@ impl Builder {
         }
     }
 
-    fn once(&self, tape: &Tape, test: &impl Fn(&Sim)) -> Ended {
+    pub(super) fn once(&self, tape: &Tape, test: &impl Fn(&Sim)) -> Ended {
         let sim = self.clone().build(tape.rewound());
         let outcome = catch_unwind(AssertUnwindSafe(|| test(&sim)));
         let (trace, tape, story) = (sim.trace(), sim.tape(), sim.story());
@@ -143,12 +151,13 @@ impl Builder {
     }
 
     /// The failure, with its story.
-    fn told(&self, ended: &Ended, test: &impl Fn(&Sim)) -> String {
+    pub(super) fn told(&self, ended: &Ended, replay: &Replay<'_>, test: &impl Fn(&Sim)) -> String {
+        let Replay { given, case } = replay;
         let failed = ended.failed.as_deref().unwrap_or_default();
         let tape = ended.tape.rewound();
         let teller = self.clone().tells(true);
         let again = teller.once(&tape, test);
-        let mut text = format!("{failed}\n\n{}", again.story);
+        let mut text = format!("{failed}{given}\n\n{}", again.story);
         if (again.trace, &again.failed) != (ended.trace, &ended.failed) {
             let third = teller.once(&tape, test);
             text += &not_the_same(ended, &again, &third);
@@ -157,11 +166,11 @@ impl Builder {
         let numbers = if numbers.is_empty() { "0".to_owned() } else { numbers.join(".") };
         let thread = std::thread::current();
         let name = thread.name().unwrap_or_default();
-        text + &format!("\nreplay it: {TAPE}={numbers} cargo test {name}\n")
+        text + &format!("\nreplay it: {case}{TAPE}={numbers} cargo test {name}\n")
     }
 
     /// A run that fails with a tape that is as short, and of as small numbers, as can be found soon.
-    fn simplest(&self, mut ended: Ended, test: &impl Fn(&Sim)) -> Ended {
+    pub(super) fn simplest(&self, mut ended: Ended, test: &impl Fn(&Sim)) -> Ended {
         let mut runs = 0;
         let mut try_other = |numbers: Vec<u16>, best: &mut Ended| {
             runs += 1;
@@ -235,7 +244,12 @@ fn not_the_same(first: &Ended, second: &Ended, third: &Ended) -> String {
     text
 }
 
-fn from_environment() -> Option<Tape> {
+/// The tape of a case: the same each time.
+pub(super) fn tape_of(case: u64) -> Tape {
+    if case == 0 { Tape::default() } else { Tape::random(case, LENGTH) }
+}
+
+pub(super) fn from_environment() -> Option<Tape> {
     let text = std::env::var(TAPE).ok()?;
     let numbers: Result<Vec<u16>, _> = text.split('.').map(str::parse).collect();
     Some(

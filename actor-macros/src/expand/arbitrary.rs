@@ -203,8 +203,12 @@ fn of_message(message: &Message<'_>) -> TokenStream {
 
 /// What makes up an argument.
 fn strategy(field: &Field<'_>) -> TokenStream {
-    let ty = &field.ty;
-    match field.strategy {
+    made_up(&field.ty, field.strategy)
+}
+
+/// What makes up a value of a type.
+pub(super) fn made_up(ty: &Type, strategy: Option<&Expr>) -> TokenStream {
+    match strategy {
         None => quote_spanned! {ty.span().resolved_at(Span::mixed_site())=>
             <#ty as ::actor_core::MadeUp>::made_up()
         },

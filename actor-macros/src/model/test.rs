@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use syn::{Expr, LitInt, LitStr};
+use syn::{Expr, LitInt, LitStr, Type};
 
 /// What the settings of `#[actor_test]` say.
 #[derive(Default)]
@@ -15,4 +15,14 @@ pub(crate) struct Test {
     pub(crate) settle: Option<Duration>,
     /// What may go wrong: the setting, which is the name of a method too, and names.
     pub(crate) allowed: Vec<(&'static str, Vec<LitStr>)>,
+    /// What proptest makes up for it.
+    pub(crate) given: Vec<Given>,
+}
+
+/// An argument that is made up.
+pub(crate) struct Given {
+    /// Its name, or its pattern, as it was written.
+    pub(crate) name: String,
+    pub(crate) ty: Type,
+    pub(crate) strategy: Option<Expr>,
 }

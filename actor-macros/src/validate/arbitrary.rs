@@ -1,6 +1,6 @@
 //! Messages that are made up: which, how often, and of what.
 
-use syn::{Expr, GenericArgument, PathArguments, Type};
+use syn::{Attribute, Expr, GenericArgument, PathArguments, Type};
 
 use super::options::Options;
 use super::types;
@@ -72,13 +72,6 @@ pub(crate) fn check(
     let is_skipped = options.skip_arbitrary.is_some();
     handler.weight = (!is_skipped).then(|| options.weight.as_ref().map_or(1, |(_, weight)| *weight));
     for (argument, attrs) in handler.arguments.iter_mut().zip(&method.strategies) {
-        if let Some(other) = attrs.get(1) {
-            errors.report(
-                other,
-                "an argument has one strategy",
-                "remove one of the two, or write `prop_oneof![..]`",
-            );
-        }
         let Some(attr) = attrs.first() else {
             if matches!(argument.role, Role::Data) && !is_skipped {
                 can_be_made_up(&argument.name, &argument.ty, errors);
@@ -89,15 +82,29 @@ pub(crate) fn check(
             errors.report(attr, "this argument is no part of the message", "remove its strategy");
             continue;
         }
-        match attr.parse_args::<Expr>() {
-            Ok(strategy) => argument.strategy = Some(strategy),
-            Err(_) => errors.report(
-                attr,
-                "`#[strategy]` needs what makes up the argument",
-                "write a strategy of proptest, as `#[strategy(0..100)]`",
-            ),
-        }
+        argument.strategy = strategy(attrs, errors);
     }
+}
+
+/// What makes up an argument, if that is said.
+pub(super) fn strategy(attrs: &[Attribute], errors: &mut Errors) -> Option<Expr> {
+    if let Some(other) = attrs.get(1) {
+        errors.report(
+            other,
+            "an argument has one strategy",
+            "remove one of the two, or write `prop_oneof![..]`",
+        );
+    }
+    let attr = attrs.first()?;
+    let strategy = attr.parse_args::<Expr>();
+    if strategy.is_err() {
+        errors.report(
+            attr,
+            "`#[strategy]` needs what makes up the argument",
+            "write a strategy of proptest, as `#[strategy(0..100)]`",
+        );
+    }
+    strategy.ok()
 }
 
 fn not_made_up(method: &Method, options: &Options, errors: &mut Errors) {

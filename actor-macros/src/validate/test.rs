@@ -1,12 +1,13 @@
 //! A function and the settings of its `#[actor_test]`.
 
+use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Attribute, Expr, FnArg, Lit, LitInt, LitStr, Type};
+use syn::{Attribute, Expr, FnArg, Lit, LitInt, LitStr, Pat, Type};
 
-use super::duration;
 use super::settings::{literal, shown};
+use super::{arbitrary, duration};
 use crate::errors::Errors;
-use crate::model::Test;
+use crate::model::{Given, Test};
 use crate::names;
 use crate::parse::{Function, Setting};
 
@@ -27,12 +28,13 @@ const LISTS: [(&str, &str, &str); 4] = [
 /// The test, if it is one.
 pub(crate) fn check(function: &Function, settings: Vec<Setting>, errors: &mut Errors) -> Option<Test> {
     let before = errors.count();
-    let test = self::settings(settings, errors);
+    let mut test = self::settings(settings, errors);
     for attr in function.attrs.iter().filter(|attr| is_test(attr)) {
         errors.report(attr, "`#[actor_test]` makes the function a test already", "remove this attribute");
     }
     qualifiers(function, errors);
-    arguments(function, errors);
+    system(function, errors);
+    test.given = given(function, test.simulated.is_some(), errors);
     (errors.count() == before).then_some(test)
 }
 
@@ -63,9 +65,9 @@ fn qualifiers(function: &Function, errors: &mut Errors) {
     }
 }
 
-fn arguments(function: &Function, errors: &mut Errors) {
-    let mut inputs = function.sig.inputs.iter();
-    match inputs.next() {
+/// The first argument.
+fn system(function: &Function, errors: &mut Errors) {
+    match function.sig.inputs.first() {
         None => errors.report(
             &function.sig.ident,
             "a test of actors takes its system, but this one takes nothing",
@@ -81,13 +83,43 @@ fn arguments(function: &Function, errors: &mut Errors) {
         ),
         Some(FnArg::Typed(_)) => {}
     }
-    for other in inputs {
-        errors.report(
-            other,
-            "a test of actors takes its system and nothing else",
-            "make in the test what it needs, or use `ActorTest` in a `proptest!`",
-        );
+}
+
+/// The most values that a strategy of proptest can have side by side.
+const MOST_GIVEN: usize = 12;
+
+/// All arguments but the first.
+fn given(function: &Function, is_simulated: bool, errors: &mut Errors) -> Vec<Given> {
+    let typed = function.sig.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(argument) => Some(argument),
+        FnArg::Receiver(_) => None,
+    });
+    let mut all = typed.zip(&function.strategies);
+    if let Some((_, attrs)) = all.next() {
+        attrs.iter().for_each(|attr| errors.report(attr, "nothing makes up the system", "remove this"));
     }
+    let mut given = Vec::new();
+    for (argument, attrs) in all {
+        if !is_simulated {
+            errors.report(
+                argument,
+                "a test of actors takes its system and nothing else",
+                "write `sim` to have it made up, in simulations; or make in the test what it needs",
+            );
+            continue;
+        }
+        if given.len() == MOST_GIVEN {
+            let most = format_args!("no more than {MOST_GIVEN} arguments can be made up");
+            errors.report(argument, most, "put some of them into a tuple");
+        }
+        let name = match &*argument.pat {
+            Pat::Ident(name) => name.ident.unraw().to_string(),
+            other => other.to_token_stream().to_string(),
+        };
+        let strategy = arbitrary::strategy(attrs, errors);
+        given.push(Given { name, ty: (*argument.ty).clone(), strategy });
+    }
+    given
 }
 
 fn is_shared(ty: &Type) -> bool {
@@ -277,6 +309,21 @@ mod tests {
         };
         assert!(simulated(quote!(sim, cases = 1_000, build = |b| b)).is_empty());
         assert!(simulated(quote!(cases = 2, sim)).is_empty());
+        let given = texts(
+            quote!(sim),
+            quote!(
+                fn f(
+                    #[strategy(1)] sim: &Sim,
+                    a: u8,
+                    #[strategy] b: u8,
+                    #[strategy(0..1)]
+                    #[strategy(0..2)]
+                    (c, d): (u8, u8),
+                ) {
+                }
+            ),
+        );
+        assert_eq!(given.len(), 3, "{given:?}");
         assert_eq!(simulated(quote!(sim = 3, workers = 1, settle = "1s", cases = 0)).len(), 4);
         assert_eq!(simulated(quote!(cases = 1)).len(), 1);
         for part in [

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "proptest")]
+use proptest::strategy::Strategy;
+
 use super::{ActorTest, Outcome, Watch};
 use crate::sim::{self, Sim};
 
@@ -43,16 +46,34 @@ impl ActorTest {
     /// ```
     #[track_caller]
     pub fn simulate<R: Outcome>(self, simulation: &sim::Builder, cases: u64, test: impl Fn(&Sim) -> R) {
-        simulation.cases(cases, |sim| {
-            let watch = Watch::new(sim);
-            if let Some(failure) = test(sim).failure() {
-                panic!("{failure}");
-            }
-            if let Err(unsettled) = sim.settle(STEPS) {
-                panic!("when the test had returned: {unsettled}");
-            }
-            let findings = watch.end(Duration::ZERO, || sim.shutdown()).findings(&self.allowed);
-            assert!(findings.is_empty(), "{findings}");
-        });
+        simulation.cases(cases, |sim| self.once(sim, &test));
+    }
+
+    /// The same of a test that is given values, other ones each time: see [`Builder::cases_given`](sim::Builder::cases_given).
+    ///
+    /// # Panics
+    /// As [`simulate`](Self::simulate).
+    #[cfg(feature = "proptest")]
+    #[track_caller]
+    pub fn simulate_given<S: Strategy, R: Outcome>(
+        self,
+        simulation: &sim::Builder,
+        cases: u64,
+        given: &sim::Given<S>,
+        test: impl Fn(&Sim, S::Value) -> R,
+    ) {
+        simulation.cases_given(cases, given, |sim, value| self.once(sim, |sim| test(sim, value)));
+    }
+
+    fn once<R: Outcome>(&self, sim: &Sim, test: impl FnOnce(&Sim) -> R) {
+        let watch = Watch::new(sim);
+        if let Some(failure) = test(sim).failure() {
+            panic!("{failure}");
+        }
+        if let Err(unsettled) = sim.settle(STEPS) {
+            panic!("when the test had returned: {unsettled}");
+        }
+        let findings = watch.end(Duration::ZERO, || sim.shutdown()).findings(&self.allowed);
+        assert!(findings.is_empty(), "{findings}");
     }
 }
