@@ -92,6 +92,8 @@ impl DeadLetters {
         } else {
             tracing::debug!(path = %cell.path(), message, %reason, "dead letter");
         }
+        #[cfg(feature = "sim")]
+        crate::sim::seam::announces(&cell.path(), message, &reason);
         let (actor, path) = (cell.id(), || cell.path().to_string());
         self.topic.publish(|| DeadLetter { actor, path: path(), message, reason });
     }

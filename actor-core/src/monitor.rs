@@ -64,7 +64,7 @@ pub(crate) enum Watcher {
 impl Watcher {
     pub(crate) fn tell(self, down: Down) {
         #[cfg(feature = "sim")]
-        crate::sim::seam::told(down.monitor);
+        crate::sim::seam::told(&down);
         match self {
             Watcher::Actor { cell, incarnation } => {
                 if let Some(cell) = cell.upgrade() {

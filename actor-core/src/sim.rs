@@ -96,6 +96,7 @@ mod engine;
 mod faults;
 #[cfg(feature = "proptest")]
 mod given;
+mod invariants;
 mod run;
 pub(crate) mod seam;
 mod tape;
@@ -113,6 +114,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::actor::Messages;
+use crate::actor_ref::ActorRef;
 use crate::cell::ActorId;
 use crate::clock;
 use crate::system::{Report, System, SystemHandle};
@@ -123,6 +126,8 @@ pub(crate) use faults::Point;
 pub use faults::{Fault, Faults};
 #[cfg(feature = "proptest")]
 pub use given::Given;
+pub use invariants::Between;
+use invariants::Invariant;
 pub use run::{Explored, cases, explore, run};
 pub use tape::Tape;
 pub use trace::Trace;
@@ -203,6 +208,48 @@ impl Sim {
         if engine.is_quiet() { Ok(limit) } else { Err(Unsettled { limit, runs: engine.runs() }) }
     }
 
+    /// Looks at an actor's state, without a message. `None` if a handler has it, one that waits included, or if there is none: the actor
+    /// has not started, or has ended.
+    ///
+    /// # Panics
+    /// If `look` does.
+    pub fn look<A: Messages, R>(&self, actor: &ActorRef<A>, look: impl FnOnce(&A) -> R) -> Option<R> {
+        let mut engine = self.engine.borrow_mut();
+        engine.gather();
+        engine.look(actor, look)
+    }
+
+    /// From now on this has to hold, which is said by `name`: `holds` is called after each step, and panics if it does not; then the
+    /// failure, and the story, name the step. It can look at [actors' states](Between::look), and cannot wait for anything. When
+    /// the end of the system is ordered, nothing has to hold any more.
+    ///
+    /// ```
+    /// # use actor_core::prelude::*;
+    /// # use actor_core::sim::Sim;
+    /// # #[derive(Actor)]
+    /// # struct Account { cents: i64 }
+    /// # #[messages]
+    /// # impl Account {
+    /// #     #[message]
+    /// #     fn add(&mut self, cents: i64) { self.cents += cents; }
+    /// # }
+    /// # let sim = Sim::new([]);
+    /// # let account = sim.spawn(|| Account { cents: 0 }).unwrap();
+    /// let looked_at = account.clone();
+    /// sim.invariant("nobody is overdrawn", move |between| {
+    ///     between.look(&looked_at, |account| assert!(account.cents >= 0, "{}", account.cents));
+    /// });
+    /// # account.add(3).tell().unwrap();
+    /// # sim.settle(10).unwrap();
+    /// ```
+    ///
+    /// # Panics
+    /// If it does not hold now.
+    #[track_caller]
+    pub fn invariant(&self, name: impl Into<String>, holds: impl Fn(&Between<'_>) + 'static) {
+        self.engine.borrow_mut().add_invariant(Invariant::new(name.into(), holds));
+    }
+
     /// Has something go wrong with an actor, as soon as it can.
     pub fn fault(&self, actor: ActorId, fault: Fault) {
         self.world.plan.lock().aim(actor.0, fault);
@@ -233,8 +280,9 @@ impl Sim {
     }
 
     /// Ends the system, and says whether it was in order: what we promise, which the simulation keeps books of. Each accepted
-    /// message was given to a handler, in the order in which the mailbox has accepted them, or is a dead letter; no Down was told
-    /// twice; no condemned handler has sent anything; no ask waits, and no actor is left.
+    /// message was given to a handler, in the order in which the mailbox has accepted them, or is a dead letter; each monitor was
+    /// answered with one Down, or given up; no condemned handler has sent anything; no supervisor has restarted more often than its
+    /// intensity allows; no ask waits, and no actor is left.
     ///
     /// # Errors
     /// What is not.
@@ -252,7 +300,13 @@ impl Sim {
 
     /// Ends the system and waits for it, as [`System::shutdown`] does.
     pub fn shutdown(&self) -> Report {
+        self.forget_invariants();
         self.system().shutdown()
+    }
+
+    fn forget_invariants(&self) {
+        let invariants = self.engine.borrow_mut().take_invariants();
+        drop(invariants);
     }
 
     fn system(&self) -> &System {
@@ -262,6 +316,7 @@ impl Sim {
     fn end(&mut self) {
         *self.world.tape.lock() = Tape::default();
         self.calm();
+        self.forget_invariants();
         drop(self.system.take());
         self.engine.borrow_mut().run_out();
     }
@@ -291,6 +346,13 @@ impl fmt::Debug for Sim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sim").field("now", &self.now()).field("trace", &self.trace()).finish_non_exhaustive()
     }
+}
+
+/// The system that is simulated on this thread, for code that is called between two steps and has no [`Sim`] at hand: such as
+/// what makes the system under test of a state machine. `None` if there is none, and in a step.
+#[must_use]
+pub fn system() -> Option<SystemHandle> {
+    seam::system()
 }
 
 /// Settings of a simulation.

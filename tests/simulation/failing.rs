@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actor_core::prelude::*;
-use actor_core::sim::{self, Sim, Tape};
+use actor_core::sim::{self, Fault, Sim, Tape};
 
 /// Reads a number, and writes it back one higher: an update is lost if two do that at a time.
 #[derive(Actor)]
@@ -141,6 +143,78 @@ fn a_hash_maps_order_is_named() {
         });
     });
     assert!(text.contains("the order of a HashMap"), "{text}");
+}
+
+#[test]
+fn a_real_clock_is_named() {
+    let text = failure(|| {
+        sim::run([], |sim| {
+            let account = sim.spawn(|| Account { cents: 0 }).unwrap();
+            let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos();
+            account.set(nanos).tell().unwrap();
+            panic!("{} cents", account.cents().wait().unwrap());
+        });
+    });
+    assert!(text.contains("the time from Instant::now()"), "{text}");
+    assert!(text.contains("It fails differently: "), "{text}");
+}
+
+#[test]
+fn a_thread_of_the_tests_own_is_named() {
+    let text = failure(|| {
+        sim::run([], |sim| {
+            let account = sim.spawn(|| Account { cents: 0 }).unwrap();
+            let to = account.clone();
+            thread::spawn(move || to.set(1).tell().unwrap()).join().unwrap();
+            assert_eq!(account.cents().wait().unwrap(), 1);
+        });
+    });
+    assert!(
+        text.contains("account: actor #1 handles set, which nobody in the simulation has sent: a thread"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_depends_on_threads_is_named() {
+    let text = failure(|| {
+        sim::run([], |sim| {
+            let account = sim.spawn(|| Account { cents: 0 }).unwrap();
+            // No thread's id is given twice.
+            let seen: Vec<_> =
+                (0..2).map(|_| thread::spawn(|| format!("{:?}", thread::current().id())).join()).collect();
+            account.set(1).tell().unwrap();
+            sim.settle(100).unwrap();
+            panic!("{seen:?}");
+        });
+    });
+    assert!(text.contains("does not do the same again with the same tape"), "{text}");
+    assert!(text.contains("a thread of its own"), "{text}");
+}
+
+#[test]
+fn a_story_tells_what_has_failed_and_what_became_of_it() {
+    let text = failure(|| {
+        Sim::builder().system(|system| system.intensity(3, Duration::from_secs(1))).run([], |sim| {
+            let account = sim.spawn(|| Account { cents: 0 }).unwrap();
+            let monitor = account.monitor();
+            sim.fault(account.id(), Fault::Panic);
+            account.set(1).tell().unwrap();
+            sim.settle(100).unwrap();
+            account.stop();
+            assert!(monitor.wait().reason.is_normal());
+            panic!("on purpose");
+        });
+    });
+    for line in [
+        "Account#1 has a fault: Panic",
+        "failure: Account#1, spawned at ",
+        "dead letter: set to /Account#1: its handler failed",
+        "Supervisor#0 restarts a child, with 1 of 3 restarts in 1s",
+        "the end of /Account#1 is told: ",
+    ] {
+        assert!(text.contains(line), "{line:?} is not in {text}");
+    }
 }
 
 #[test]

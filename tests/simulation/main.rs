@@ -3,6 +3,7 @@
 mod failing;
 mod faults;
 mod found;
+mod invariants;
 mod programs;
 mod same_tape;
 mod steps;

@@ -2,12 +2,16 @@
 //! came before.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actor_core::prelude::*;
+use actor_core::sim::{self, Given, Sim};
+use actor_core::testing::actor_test;
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
-use crate::support::system;
+use crate::support::{failure_of, system};
 
 /// Seats of a theatre, which are reserved, paid for and given back.
 #[derive(Actor, Default)]
@@ -176,4 +180,70 @@ prop_state_machine! {
 
     #[test]
     fn a_theatre_does_what_its_model_does(sequential 1..20 => Play);
+}
+
+/// The same play on a stage that is simulated: what is made up is the messages and the tape, and both are shrunk.
+struct Simulated;
+
+impl StateMachineTest for Simulated {
+    type SystemUnderTest = (TheatreRef, Model);
+    type Reference = Model;
+
+    fn init_test(model: &Model) -> (TheatreRef, Model) {
+        let system = sim::system().expect("it is called in a simulation");
+        (system.spawn(Theatre::default).unwrap(), model.clone())
+    }
+
+    fn apply(
+        (theatre, before): (TheatreRef, Model),
+        after: &Model,
+        message: TheatreAny,
+    ) -> (TheatreRef, Model) {
+        let agreed = before.agrees(&message);
+        let done = match message {
+            TheatreAny::Reserve(message) => theatre.call(message).wait().is_ok(),
+            TheatreAny::Pay(message) => theatre.call(message).wait().is_ok(),
+            TheatreAny::GiveBack(message) => theatre.call(message).wait().is_ok(),
+        };
+        assert_eq!(done, agreed);
+        (theatre, after.clone())
+    }
+
+    fn check_invariants((theatre, _): &(TheatreRef, Model), model: &Model) {
+        let paid = model.paid.values().filter(|paid| **paid).count();
+        assert_eq!(theatre.sold().wait().unwrap(), paid);
+    }
+}
+
+/// Where the model begins, what happens, and a count that shrinking needs.
+type Steps = (Model, Vec<TheatreAny>, Option<Arc<AtomicUsize>>);
+
+#[actor_test(sim, cases = 64)]
+fn a_simulated_theatre_does_what_its_model_does(
+    _: &Sim,
+    #[strategy(Model::sequential_strategy(1..20))] (model, messages, seen): Steps,
+) {
+    Simulated::test_sequential(ProptestConfig::default(), model, messages, seen);
+}
+
+#[test]
+fn a_model_that_is_wrong_is_found_in_a_simulation_and_shrunk() {
+    let given = Given::of(Model::sequential_strategy(1..20));
+    let failure = failure_of(|| {
+        Sim::builder().cases_given(64, &given, |_, (model, messages, seen): Steps| {
+            let mut model = model;
+            for message in &messages {
+                if let Some(seen) = &seen {
+                    seen.fetch_add(1, Ordering::Relaxed);
+                }
+                model = Model::apply(model, message);
+                assert!(model.paid.is_empty(), "nobody pays");
+            }
+        });
+    });
+    let given = failure.lines().find(|line| line.starts_with("given ")).expect("what was given");
+    assert!(
+        given.matches("TheatreReserve").count() == 1 && given.matches("TheatrePay").count() == 1,
+        "{given}"
+    );
 }

@@ -123,4 +123,30 @@ impl<A: Messages> Cell<A> {
             self.system().scheduler().schedule_held(Task::of(self));
         }
     }
+
+    /// Lends the state, between two handlers: of an actor that rests, or whose next turn this is. `None` of any other, and of
+    /// one that has not started, or has ended.
+    #[cfg(feature = "sim")]
+    pub(crate) fn look<R>(self: &Arc<Self>, turn: Option<&Task>, look: impl FnOnce(&A) -> R) -> Option<R> {
+        /// Lets it go even if `look` panics.
+        struct LetGo<'a, A: Messages>(&'a Arc<Cell<A>>);
+        impl<A: Messages> Drop for LetGo<'_, A> {
+            fn drop(&mut self) {
+                // SAFETY: the token was taken for this, and is not used any more.
+                unsafe { self.0.end_hold() };
+            }
+        }
+        let _held = match turn {
+            Some(turn) => {
+                assert!(turn.is_of(self), "the turn of another actor");
+                None
+            }
+            None => Some(self.mailbox.inbox.hold().then(|| LetGo(self))?),
+        };
+        // SAFETY: only the holder of the run token gets at the life. Whoever has the turn has that, and lends it here; or it was taken.
+        let life = self.life.with_mut(|life| unsafe { &mut *life });
+        let running = life.phase.is_running();
+        let alive = life.incarnation.as_mut().filter(|alive| running && alive.is_alive() && !alive.is_busy());
+        Some(alive?.with(|state, _| look(state)))
+    }
 }

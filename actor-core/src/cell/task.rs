@@ -94,6 +94,12 @@ impl Task {
         unsafe { self.0.as_ref() }.id
     }
 
+    /// Whether it is this actor's.
+    #[cfg(feature = "sim")]
+    pub(crate) fn is_of<A: Messages>(&self, cell: &Arc<Cell<A>>) -> bool {
+        self.0 == header_of(cell)
+    }
+
     /// Of which kind the actor is.
     #[inline]
     pub(crate) fn kind(&self) -> &'static Kind {

@@ -18,6 +18,8 @@ impl<M> Mailbox<M> {
     /// Adds a watcher. If it comes too late to be told by who ends the actor, it is given back, with why the
     /// actor has ended: the caller tells it.
     pub(super) fn watch(&self, monitor: MonitorId, watcher: Watcher) -> Option<(Watcher, StopReason)> {
+        #[cfg(feature = "sim")]
+        crate::sim::seam::watches(monitor);
         let watchers = &self.rare().watchers;
         watchers.lock().list.insert(monitor, watcher);
         let done = self.mark_watched()?;
@@ -29,7 +31,12 @@ impl<M> Mailbox<M> {
 
     /// Takes a watcher out, if it is still there, to be dropped without the lock.
     pub(super) fn unwatch(&self, monitor: MonitorId) -> Option<Watcher> {
-        self.rare_if_made()?.watchers.lock().take(monitor)
+        let watcher = self.rare_if_made()?.watchers.lock().take(monitor);
+        #[cfg(feature = "sim")]
+        if watcher.is_some() {
+            crate::sim::seam::forgets(monitor);
+        }
+        watcher
     }
 
     /// Marks the actor as ended, for `reason`; gives out the watchers, if there are any, for the caller to tell them.

@@ -210,6 +210,12 @@ impl Events {
     }
 
     pub(crate) fn publish(&self, make: impl FnOnce() -> Event) {
+        #[cfg(feature = "sim")]
+        if crate::sim::seam::tells() {
+            let event = make();
+            crate::sim::seam::happens(&event);
+            return self.0.publish(|| event);
+        }
         self.0.publish(make);
     }
 

@@ -1,8 +1,9 @@
-//! The books that a simulation keeps of its messages and monitors: what is broken of what we promise.
+//! The books that a simulation keeps of its messages, monitors and restarts: what is broken of what we promise.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 /// After so many the books are closed: the first one tells, and those that follow follow from it.
 const MOST: usize = 16;
@@ -12,7 +13,11 @@ const MOST: usize = 16;
 pub(super) struct Books {
     /// By actor, in the order in which they were accepted.
     queued: HashMap<u64, VecDeque<&'static str>>,
+    /// The monitors that were made, and that were answered.
+    watched: BTreeSet<u64>,
     down: HashSet<u64>,
+    /// By supervisor, when its incarnation has restarted somebody.
+    restarts: HashMap<u64, VecDeque<Duration>>,
     broken: Vec<String>,
 }
 
@@ -30,14 +35,19 @@ impl Books {
     /// A message from the mailbox is given to a handler: the first of what was accepted.
     pub(super) fn taken(&mut self, actor: u64, message: &'static str) {
         let queued = self.queued.entry(actor).or_default();
-        match queued.pop_front() {
-            Some(first) if first == message => {}
-            Some(first) => {
-                self.broken(format!(
-                    "order: actor #{actor} handles {message}, but {first} was accepted before that"
-                ));
+        match queued.iter().position(|queued| *queued == message) {
+            Some(at) => {
+                queued.remove(at);
+                if let (1.., Some(first)) = (at, queued.front()) {
+                    let broken =
+                        format!("order: actor #{actor} handles {message}, but {first} was accepted before that");
+                    self.broken(broken);
+                }
             }
-            None => self.broken(format!("account: actor #{actor} handles {message}, which it was not sent")),
+            None => self.broken(format!(
+                "account: actor #{actor} handles {message}, which nobody in the simulation has sent: a thread of the test's own, \
+                 perhaps, whose speed is not on the tape"
+            )),
         }
     }
 
@@ -59,8 +69,40 @@ impl Books {
         }
     }
 
+    /// A monitor is made.
+    pub(super) fn watches(&mut self, monitor: u64) {
+        self.watched.insert(monitor);
+    }
+
+    /// One is given up.
+    pub(super) fn forgets(&mut self, monitor: u64) {
+        self.watched.remove(&monitor);
+    }
+
+    /// An incarnation of a supervisor begins.
+    pub(super) fn counts_restarts(&mut self, supervisor: u64) {
+        self.restarts.remove(&supervisor);
+    }
+
+    /// It restarts somebody; how many restarts that makes within the window, whose ends belong to it.
+    pub(super) fn restarts(&mut self, supervisor: u64, now: Duration, most: u32, window: Duration) -> usize {
+        let all = self.restarts.entry(supervisor).or_default();
+        all.push_back(now);
+        while all.front().is_some_and(|at| now - *at > window) {
+            all.pop_front();
+        }
+        let counted = all.len();
+        if counted > most as usize {
+            self.broken(format!(
+                "intensity: supervisor #{supervisor} restarts for the {counted}th time in {window:?}, and may do so {most} times"
+            ));
+        }
+        counted
+    }
+
     /// A Down is told.
     pub(super) fn told(&mut self, monitor: u64) {
+        self.watched.remove(&monitor);
         if !self.down.insert(monitor) {
             self.broken(format!("Down: monitor {monitor} is told a second time"));
         }
@@ -82,6 +124,9 @@ impl Books {
                     "account: {message} was accepted for actor #{actor}, and is neither handled nor a dead letter"
                 ));
             }
+        }
+        for monitor in std::mem::take(&mut self.watched) {
+            self.broken(format!("Down: monitor {monitor} is never answered"));
         }
         std::mem::take(&mut self.broken)
     }
@@ -121,7 +166,13 @@ mod tests {
         for message in ["a", "b", "d"] {
             books.taken(1, message);
         }
+        (6..8).for_each(|monitor| books.watches(monitor));
+        books.forgets(6);
         books.told(7);
+        let ms = Duration::from_millis;
+        [0, 0, 101].into_iter().for_each(|at| _ = books.restarts(3, ms(at), 2, ms(100)));
+        books.counts_restarts(3);
+        books.restarts(3, ms(101), 1, ms(100));
         assert!(books.close().is_empty());
     }
 
@@ -133,12 +184,19 @@ mod tests {
         }
         books.taken(1, "b");
         books.taken(2, "a");
-        books.dead(1, "a");
+        books.dead(1, "b");
+        books.watches(6);
         books.told(7);
         books.told(7);
+        let ms = Duration::from_millis;
+        [0, 50, 100].into_iter().for_each(|at| _ = books.restarts(3, ms(at), 2, ms(100)));
         let broken = books.close();
         let kinds: Vec<_> =
             broken.iter().map(|broken| broken.split(':').next().unwrap_or_default()).collect();
-        assert_eq!(kinds, ["order", "account", "account", "Down", "account", "account"], "{broken:?}");
+        assert_eq!(
+            kinds,
+            ["order", "account", "account", "Down", "intensity", "account", "account", "Down"],
+            "{broken:?}"
+        );
     }
 }

@@ -5,10 +5,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::invariants::Invariant;
 use super::seam;
 use super::threads::{Side, Waits, Work};
 use super::trace::Noted;
 use super::world::World;
+use crate::actor::Messages;
+use crate::actor_ref::ActorRef;
 use crate::cell::task::Task;
 use crate::observe::Asking;
 use crate::scheduler::stalls::Watch;
@@ -47,6 +50,7 @@ pub(super) struct Engine {
     ready: VecDeque<Ready>,
     beside: Vec<Beside>,
     watch: Watch,
+    invariants: Vec<Invariant>,
 }
 
 struct Ready {
@@ -60,6 +64,17 @@ enum What {
     Job(Work),
     /// A thread beside goes on.
     Resume(usize),
+}
+
+impl What {
+    /// Who it is.
+    fn name(&self) -> String {
+        match self {
+            What::Turn(task) => Asking { actor: task.actor(), name: task.kind().name() }.to_string(),
+            What::Job(_) => "a job of the blocking pool".to_owned(),
+            What::Resume(_) => "a thread of the blocking pool".to_owned(),
+        }
+    }
 }
 
 struct Beside {
@@ -78,6 +93,7 @@ impl Engine {
             ready: VecDeque::new(),
             beside: Vec::new(),
             watch: Watch::default(),
+            invariants: Vec::new(),
         }
     }
 
@@ -85,8 +101,54 @@ impl Engine {
         self.system = Some(system);
     }
 
-    fn system(&self) -> &SystemHandle {
+    pub(super) fn system(&self) -> &SystemHandle {
         self.system.as_ref().expect("a simulation has its system before the first step")
+    }
+
+    pub(super) fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// From now on this has to hold after each step.
+    ///
+    /// # Panics
+    /// If it does not now.
+    pub(super) fn add_invariant(&mut self, invariant: Invariant) {
+        self.gather();
+        if let Some(broken) = invariant.broken(self) {
+            panic!("{broken}");
+        }
+        self.invariants.push(invariant);
+    }
+
+    /// Nothing has to hold any more. For the caller to drop without the engine.
+    pub(super) fn take_invariants(&mut self) -> Vec<Invariant> {
+        std::mem::take(&mut self.invariants)
+    }
+
+    /// Looks whether all holds that has to.
+    ///
+    /// # Panics
+    /// If something does not.
+    fn look_at_invariants(&mut self, step: String) {
+        self.gather();
+        if let Some(broken) = self.invariants.iter().find_map(|invariant| invariant.broken(self)) {
+            let handled = self.world.handled.lock().take();
+            let step = handled
+                .map_or_else(|| step.clone(), |message| format!("{step}, in which {message} was handled"));
+            let steps = self.world.trace.lock().steps;
+            self.world.tell(|| format!("after this step {broken}"));
+            panic!("after step {steps} at {:?}, a step of {step}: {broken}", self.world.passed());
+        }
+    }
+
+    /// Lends the state of an actor that no handler has.
+    pub(super) fn look<A: Messages, R>(&self, actor: &ActorRef<A>, look: impl FnOnce(&A) -> R) -> Option<R> {
+        let turn = self.ready.iter().find_map(|ready| match &ready.what {
+            What::Turn(task) if task.is_of(actor.cell()) => Some(task),
+            _ => None,
+        });
+        actor.cell().look(turn, look)
     }
 
     /// Takes a step. False if there is none.
@@ -104,15 +166,23 @@ impl Engine {
             return false;
         }
         let chosen = if choices == 1 { 0 } else { self.world.tape.lock().below(choices) };
-        match self.ready.remove(chosen) {
+        let chosen = self.ready.remove(chosen);
+        let step = (!self.invariants.is_empty()).then(|| {
+            *self.world.handled.lock() = None;
+            chosen.as_ref().map_or_else(|| "time".to_owned(), |ready| ready.what.name())
+        });
+        match chosen {
             Some(ready) => self.run(ready.what),
             None => self.pass(event.expect("what is chosen can be done")),
+        }
+        if let Some(step) = step {
+            self.look_at_invariants(step);
         }
         true
     }
 
     /// Takes notice of who has become able to go on.
-    fn gather(&mut self) {
+    pub(super) fn gather(&mut self) {
         let since = self.world.passed();
         while let Some(task) = self.system().scheduler().take_scheduled() {
             self.ready.push_back(Ready { since, what: What::Turn(task) });
@@ -223,17 +293,17 @@ impl Engine {
     /// Whether nobody can go on before time passes.
     pub(super) fn is_quiet(&mut self) -> bool {
         self.gather();
+        self.rests()
+    }
+
+    /// The same of those that were gathered.
+    pub(super) fn rests(&self) -> bool {
         self.ready.is_empty()
     }
 
     /// Who can go on.
     pub(super) fn runs(&self) -> Vec<String> {
-        let name = |ready: &Ready| match &ready.what {
-            What::Turn(task) => Asking { actor: task.actor(), name: task.kind().name() }.to_string(),
-            What::Job(_) => "a job of the blocking pool".to_owned(),
-            What::Resume(_) => "a thread of the blocking pool".to_owned(),
-        };
-        self.ready.iter().map(name).collect()
+        self.ready.iter().map(|ready| ready.what.name()).collect()
     }
 
     /// The system has ended: has all that is left come to its end.

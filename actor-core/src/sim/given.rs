@@ -8,8 +8,8 @@ use std::fmt::{self, Debug};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::run::{Ended, Replay, SHRINKING, from_environment, tape_of};
-use super::{Builder, Sim, Tape};
+use super::run::{Ended, Replay, SHRINKING, from_environment, quietly, tape_of};
+use super::{Builder, Sim};
 
 /// The environment's variable that says which values a test is given.
 const CASE: &str = "ACTOR_CASE";
@@ -34,17 +34,13 @@ impl<S: Strategy> Given<S> {
         Given { strategy, shown }
     }
 
-    fn tree(&self, path: &Path) -> S::Tree {
+    fn tree(&self, case: u64) -> S::Tree {
         let mut seed = [0; 32];
-        seed[..8].copy_from_slice(&path.case.to_le_bytes());
+        seed[..8].copy_from_slice(&case.to_le_bytes());
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         let config = Config { failure_persistence: None, ..Config::default() };
         let tree = self.strategy.new_tree(&mut TestRunner::new_with_rng(config, rng));
-        let mut tree = tree.unwrap_or_else(|why| panic!("case {} cannot be made up: {why}", path.case));
-        for simpler in &path.moves {
-            _ = if *simpler { tree.simplify() } else { tree.complicate() };
-        }
-        tree
+        tree.unwrap_or_else(|why| panic!("case {case} cannot be made up: {why}"))
     }
 }
 
@@ -138,33 +134,39 @@ impl Builder {
     #[track_caller]
     pub fn cases_given<S: Strategy>(&self, cases: u64, given: &Given<S>, test: impl Fn(&Sim, S::Value)) {
         let path = Path::from_environment();
-        let cases = path.as_ref().map_or(0..cases, |path| path.case..path.case + 1);
-        let from_environment = from_environment().or(path.as_ref().map(|_| Tape::default()));
-        for case in cases.clone() {
-            let path = path.clone().unwrap_or(Path { case, moves: Vec::new() });
+        if let Some(path) = path {
+            let values = self.values(given, &path, &test);
+            let ended = self.once(&from_environment().unwrap_or_default(), &|sim: &Sim| test(sim, values()));
+            if ended.failed.is_some() {
+                panic!("{}", self.told_given(&ended, &path, given, &test));
+            }
+            return;
+        }
+        let from_environment = from_environment();
+        for case in 0..cases {
             let tape = from_environment.clone().unwrap_or_else(|| tape_of(case));
-            let tree = given.tree(&path);
+            let tree = given.tree(case);
             let ended = self.once(&tape, &|sim: &Sim| test(sim, tree.current()));
             if ended.failed.is_some() {
                 let (ended, path) = match from_environment {
-                    Some(_) => (ended, path),
-                    None => self.simplest_given(ended, path, given, &test),
+                    Some(_) => (ended, Path { case, moves: Vec::new() }),
+                    None => self.simplest_given(case, ended, tree, given, &test),
                 };
-                panic!("in case {case} of {}: {}", cases.end, self.told_given(&ended, &path, given, &test));
+                panic!("in case {case} of {cases}: {}", self.told_given(&ended, &path, given, &test));
             }
         }
     }
 
-    /// The simplest values with which a test fails, and then the simplest tape.
+    /// The simplest values with which a test fails, and then the simplest tape; `tree` is that of the run.
     fn simplest_given<S: Strategy>(
         &self,
+        case: u64,
         mut ended: Ended,
-        mut path: Path,
+        mut tree: S::Tree,
         given: &Given<S>,
         test: &impl Fn(&Sim, S::Value),
     ) -> (Ended, Path) {
-        let mut tree = given.tree(&path);
-        let (mut moves, mut simpler) = (Vec::new(), true);
+        let (mut path, mut moves, mut simpler) = (Path { case, moves: Vec::new() }, Vec::new(), true);
         for _ in 0..SHRINKING / TAPES {
             if !(if simpler { tree.simplify() } else { tree.complicate() }) {
                 break;
@@ -173,7 +175,7 @@ impl Builder {
             // Without a message the tape's other numbers are for other choices, so others may do better.
             let others = (0..TAPES as u64).map(tape_of);
             let failed = std::iter::once(ended.tape.rewound()).chain(others).find_map(|tape| {
-                let other = self.once(&tape, &|sim: &Sim| test(sim, tree.current()));
+                let other = quietly(|| self.once(&tape, &|sim: &Sim| test(sim, tree.current())));
                 other.failed.is_some().then_some(other)
             });
             simpler = failed.is_some();
@@ -181,9 +183,30 @@ impl Builder {
                 (ended, path.moves) = (failed, moves.clone());
             }
         }
-        // Made anew for each run, since some can be given once.
-        let again = |sim: &Sim| test(sim, given.tree(&path).current());
-        (self.simplest(ended, &again), path)
+        let values = self.values(given, &path, test);
+        let simplest = self.simplest(ended, &|sim: &Sim| test(sim, values()));
+        drop(values);
+        (simplest, path)
+    }
+
+    /// The values at the end of a path, as often as they are asked for.
+    fn values<'a, S: Strategy, T: Fn(&Sim, S::Value)>(
+        &self,
+        given: &'a Given<S>,
+        path: &'a Path,
+        test: &T,
+    ) -> impl Fn() -> S::Value + use<'a, S, T> {
+        let simpler = (!path.moves.is_empty()).then(|| {
+            let mut tree = given.tree(path.case);
+            // As it was before the first move: a state machine's transitions are told by the run which of them it has come to.
+            quietly(|| self.once(&tape_of(path.case), &|sim: &Sim| test(sim, tree.current())));
+            for simpler in &path.moves {
+                _ = if *simpler { tree.simplify() } else { tree.complicate() };
+            }
+            tree
+        });
+        // Anew each time, since they can be taken once before the first move.
+        move || simpler.as_ref().map_or_else(|| given.tree(path.case).current(), S::Tree::current)
     }
 
     fn told_given<S: Strategy>(
@@ -193,13 +216,10 @@ impl Builder {
         given: &Given<S>,
         test: &impl Fn(&Sim, S::Value),
     ) -> String {
-        let shown = (given.shown)(&given.tree(path).current());
-        let again = |sim: &Sim| test(sim, given.tree(path).current());
-        self.told(
-            ended,
-            &Replay { given: &format!("\ngiven {shown}"), case: &format!("{CASE}={path} ") },
-            &again,
-        )
+        let values = self.values(given, path, test);
+        let (shown, case) = (format!("\ngiven {}", (given.shown)(&values())), format!("{CASE}={path} "));
+        let replay = Replay { given: &shown, case: &case };
+        self.told(ended, &replay, &|sim: &Sim| test(sim, values()))
     }
 }
 

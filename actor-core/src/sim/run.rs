@@ -1,12 +1,14 @@
 //! Running a test again: to tell the story of its failure, with other tapes, with all of them.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::tape::Tape;
 use super::trace::Trace;
 use super::{Builder, Sim};
+use crate::sync::{StaticOnce, thread_local};
 
 /// The environment's variable whose tape replaces all others.
 const TAPE: &str = "ACTOR_TAPE";
@@ -72,6 +74,28 @@ pub(super) struct Ended {
     story: String,
     /// What it has failed with.
     pub(super) failed: Option<String>,
+}
+
+thread_local! {
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs what fails again, and is to say nothing of that: the first panic has been printed, and the last one tells.
+pub(super) fn quietly<R>(run: impl FnOnce() -> R) -> R {
+    static HOOK: StaticOnce<()> = StaticOnce::new();
+    HOOK.get_or_init(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !QUIET.get() {
+                before(panic);
+            }
+        }));
+    });
+    // Runs do not unwind.
+    QUIET.set(true);
+    let outcome = run();
+    QUIET.set(false);
+    outcome
 }
 
 /// What is said of a failure beside the tape, where the test is given more than that.
@@ -156,10 +180,10 @@ impl Builder {
         let failed = ended.failed.as_deref().unwrap_or_default();
         let tape = ended.tape.rewound();
         let teller = self.clone().tells(true);
-        let again = teller.once(&tape, test);
+        let again = quietly(|| teller.once(&tape, test));
         let mut text = format!("{failed}{given}\n\n{}", again.story);
         if (again.trace, &again.failed) != (ended.trace, &ended.failed) {
-            let third = teller.once(&tape, test);
+            let third = quietly(|| teller.once(&tape, test));
             text += &not_the_same(ended, &again, &third);
         }
         let numbers: Vec<_> = tape.numbers().iter().map(u16::to_string).collect();
@@ -174,7 +198,7 @@ impl Builder {
         let mut runs = 0;
         let mut try_other = |numbers: Vec<u16>, best: &mut Ended| {
             runs += 1;
-            let other = self.once(&numbers.into(), test);
+            let other = quietly(|| self.once(&numbers.into(), test));
             let better = other.failed.is_some();
             if better {
                 *best = other;
@@ -261,7 +285,7 @@ pub(super) fn from_environment() -> Option<Tape> {
     )
 }
 
-fn text_of(payload: &(dyn Any + Send)) -> String {
+pub(super) fn text_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str);
     text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("it panicked with what is no text").to_owned()
 }

@@ -13,13 +13,16 @@ use super::threads::{Side, Waits};
 use super::trace::Noted;
 use super::world::World;
 use crate::actor::Messages;
-use crate::asks::Asking;
-use crate::cell::{self, ActorId};
-use crate::monitor::MonitorId;
+use crate::asks::{Asking, Circle};
+use crate::cell::{self, ActorId, Path};
+use crate::dead_letter::DeadLetterReason;
+use crate::monitor::{Down, MonitorId};
+use crate::observe::Event;
 use crate::reply;
 use crate::scheduler::{local, stalls};
 use crate::supervisor::Supervisor;
 use crate::sync::thread_local;
+use crate::system::SystemHandle;
 
 /// A tick of the coarse clock.
 const TICK: Duration = Duration::from_millis(4);
@@ -133,9 +136,68 @@ pub(crate) fn enter_in_books(of: ActorId, label: &'static &'static str, fate: Fa
     }
 }
 
+/// An actor has a watcher more.
+pub(crate) fn watches(monitor: MonitorId) {
+    with(|world| world.books.lock().watches(monitor.number()));
+}
+
+/// A watcher does not want to be told any more.
+pub(crate) fn forgets(monitor: MonitorId) {
+    with(|world| world.books.lock().forgets(monitor.number()));
+}
+
 /// A Down is told to who has the monitor.
-pub(crate) fn told(monitor: MonitorId) {
-    with(|world| world.books.lock().told(monitor.number()));
+pub(crate) fn told(down: &Down) {
+    with(|world| {
+        world.books.lock().told(down.monitor.number());
+        world.tell(|| format!("the end of {} is told: {}", down.path, down.reason));
+    });
+}
+
+/// The supervisor whose turn this is begins to count restarts.
+pub(crate) fn counts_restarts() {
+    let Some((supervisor, _)) = local::turn_of() else { return };
+    with(|world| world.books.lock().counts_restarts(supervisor.0));
+}
+
+/// It restarts somebody, and may do so as often within the window.
+pub(crate) fn restarts(most: u32, window: Duration) {
+    let Some((supervisor, _)) = local::turn_of() else { return };
+    with(|world| {
+        let now = world.passed();
+        let counted = world.books.lock().restarts(supervisor.0, now, most, window);
+        world.tell(|| format!("{} restarts a child, with {counted} of {most} restarts in {window:?}", who()));
+    });
+}
+
+/// Whether a story is told, for which something may have to be made.
+pub(crate) fn tells() -> bool {
+    with(|world| world.story.is_some()).unwrap_or(false)
+}
+
+/// An event of the system.
+pub(crate) fn happens(event: &Event) {
+    with(|world| {
+        world.tell(|| match event {
+            Event::Failed(failed) => format!("failure: {failed}"),
+            Event::Stalled(stall) => format!("stalled: {stall}"),
+            Event::CondemnedReturned(stall) => format!("a condemned handler has returned: {stall}"),
+            Event::Deadlock(circle) => {
+                format!("an ask is refused that could never be answered: {}", Circle(circle))
+            }
+            Event::AskOverdue(ask) => format!("overdue: {ask}"),
+            Event::Leaked(leak) => format!("leaked: {leak}"),
+            Event::MessageOverdue(message) => format!("overdue message: {message}"),
+            Event::Growing(growing) => format!("growing: {growing}"),
+            Event::Silent(silence) => format!("silent: {silence}"),
+            other => format!("{other:?}"),
+        })
+    });
+}
+
+/// A message is a dead letter.
+pub(crate) fn announces(path: &Path<'_>, message: &str, reason: &DeadLetterReason) {
+    with(|world| world.tell(|| format!("dead letter: {message} to {path}: {reason}")));
 }
 
 /// The handler of a message is about to run.
@@ -148,6 +210,7 @@ pub(crate) fn handles(label: &'static &'static str) {
             trace.note(Noted::Handled, 0);
             trace.note_label(label);
             drop(trace);
+            *world.handled.lock() = Some(label);
             world.tell(|| format!("{} handles {label}", who()));
         });
     }
@@ -248,6 +311,16 @@ pub(crate) fn run_until(mut holds: impl FnMut() -> bool) {
         let Role::Decides(engine) = role() else { return };
         engine::run_until(&engine, None, holds);
     }
+}
+
+/// The system that is simulated on this thread, between two steps.
+pub(super) fn system() -> Option<SystemHandle> {
+    if !is_here() {
+        return None;
+    }
+    let Role::Decides(engine) = role() else { return None };
+    let engine = engine.try_borrow().ok()?;
+    Some(engine.system().clone())
 }
 
 fn role() -> Role {

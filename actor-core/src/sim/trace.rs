@@ -71,6 +71,7 @@ impl Story {
             text += &format!("  (the first {} lines are left out)\n", self.left_out);
         }
         for (now, line) in &self.lines {
+            let line = line.replace('\n', "\n               ");
             text += &format!("  {:>12} {line}\n", format!("{now:?}"));
         }
         text

@@ -17,6 +17,8 @@ pub(super) struct World {
     pub(super) trace: Mutex<Trace>,
     pub(super) books: Mutex<Books>,
     pub(super) plan: Mutex<Plan>,
+    /// The message that was last given to a handler.
+    pub(super) handled: Mutex<Option<&'static str>>,
     /// There if the steps are to be told.
     pub(super) story: Option<Mutex<Story>>,
     /// The tokens that were set since this was looked at, by their addresses.
@@ -34,6 +36,7 @@ impl World {
             trace: Mutex::default(),
             books: Mutex::default(),
             plan: Mutex::new(Plan::new(faults)),
+            handled: Mutex::default(),
             story: tells.then(Mutex::default),
             set: Mutex::default(),
             over: AtomicBool::new(false),

@@ -16,6 +16,8 @@ impl Intensity {
     pub(crate) const WINDOW: Duration = Duration::from_secs(10);
 
     pub(crate) fn new(restarts: u32, window: Duration) -> Self {
+        #[cfg(feature = "sim")]
+        crate::sim::seam::counts_restarts();
         Intensity { restarts, window, recent: VecDeque::new() }
     }
 
@@ -27,6 +29,8 @@ impl Intensity {
         let allowed = self.recent.len() < self.restarts as usize;
         if allowed {
             self.recent.push_back(now);
+            #[cfg(feature = "sim")]
+            crate::sim::seam::restarts(self.restarts, self.window);
         }
         allowed
     }
