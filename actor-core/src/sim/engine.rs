@@ -62,6 +62,8 @@ struct Ready {
 enum What {
     Turn(Task),
     Job(Work),
+    /// What another crate simulates.
+    Outside(Work),
     /// A thread beside goes on.
     Resume(usize),
 }
@@ -72,6 +74,7 @@ impl What {
         match self {
             What::Turn(task) => Asking { actor: task.actor(), name: task.kind().name() }.to_string(),
             What::Job(_) => "a job of the blocking pool".to_owned(),
+            What::Outside(_) => "what is around the actors".to_owned(),
             What::Resume(_) => "a thread of the blocking pool".to_owned(),
         }
     }
@@ -192,6 +195,9 @@ impl Engine {
             let work: Work = Box::new(move || job(&system));
             self.ready.push_back(Ready { since, what: What::Job(work) });
         }
+        while let Some(step) = self.world.outside.lock().take_due(since) {
+            self.ready.push_back(Ready { since, what: What::Outside(step) });
+        }
         let set = std::mem::take(&mut *self.world.set.lock());
         for at in 0..self.beside.len() {
             let waits = self.beside[at].waits;
@@ -207,6 +213,7 @@ impl Engine {
     /// When the time next has something to do.
     fn next_event(&self) -> Option<Duration> {
         let timer = self.system().scheduler().next_timer().map(|at| self.world.since_begin(at));
+        let timer = self.world.outside.lock().next().into_iter().chain(timer).min();
         if self.beside.iter().all(|beside| beside.is_free) {
             return timer;
         }
@@ -243,6 +250,10 @@ impl Engine {
                 self.note(Noted::Job, 0);
                 self.world.tell(|| "a thread of the blocking pool takes a job".to_owned());
                 self.run_beside(work);
+            }
+            What::Outside(step) => {
+                self.note(Noted::Outside, 0);
+                step();
             }
             What::Resume(at) => {
                 self.note(Noted::Resumed, at as u64);

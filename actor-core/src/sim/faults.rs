@@ -146,7 +146,7 @@ impl Plan {
 }
 
 /// Whether something of this rate happens: not with a 0 from the tape. No number is drawn for what never does.
-fn happens(rate: u16, draw: &mut impl FnMut() -> u16) -> bool {
+pub(super) fn happens(rate: u16, draw: &mut impl FnMut() -> u16) -> bool {
     rate > 0 && u32::from(draw()) * PARTS >= (1 << u16::BITS) * (PARTS - u32::from(rate).min(PARTS - 1))
 }
 

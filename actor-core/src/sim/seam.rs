@@ -63,7 +63,7 @@ pub(crate) fn in_turn() -> bool {
 }
 
 #[inline]
-fn with<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
+pub(super) fn with<R>(f: impl FnOnce(&World) -> R) -> Option<R> {
     if !is_here() {
         return None;
     }

@@ -27,6 +27,7 @@ pub(super) enum Noted {
     Time,
     Sent,
     Handled,
+    Outside,
 }
 
 impl Trace {

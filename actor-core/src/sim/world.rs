@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::books::Books;
 use super::faults::{Faults, Plan};
+use super::outside::Outside;
 use super::tape::Tape;
 use super::trace::{Story, Trace};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
@@ -19,6 +20,7 @@ pub(super) struct World {
     pub(super) plan: Mutex<Plan>,
     /// The message that was last given to a handler.
     pub(super) handled: Mutex<Option<&'static str>>,
+    pub(super) outside: Mutex<Outside>,
     /// There if the steps are to be told.
     pub(super) story: Option<Mutex<Story>>,
     /// The tokens that were set since this was looked at, by their addresses.
@@ -37,6 +39,7 @@ impl World {
             books: Mutex::default(),
             plan: Mutex::new(Plan::new(faults)),
             handled: Mutex::default(),
+            outside: Mutex::default(),
             story: tells.then(Mutex::default),
             set: Mutex::default(),
             over: AtomicBool::new(false),
