@@ -56,6 +56,7 @@
 //! | a thread that waits (`wait()`) | sleeps | has the simulation go on, until there is what it waits for |
 //! | pinned actors | have a thread | are actors like any other |
 //! | the blocking pool | threads | threads, of which one at a time runs, as a step like any other |
+//! | sockets | the operating system's | `actor-net`'s, with its feature `sim`: segments, connections and resets are steps; see [`outside`] |
 //! | sysmon: stalls | looks once a millisecond | looks where it would see something |
 //! | sysmon: quanta, background lane; the courier; `set_parallelism` | | there are none: a step takes no time, and there is one worker |
 //! | the auditor: leaks, growth, overdue asks | a thread | there is none |
@@ -97,6 +98,7 @@ mod faults;
 #[cfg(feature = "proptest")]
 mod given;
 mod invariants;
+pub mod outside;
 mod run;
 pub(crate) mod seam;
 mod tape;

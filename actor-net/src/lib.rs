@@ -58,6 +58,7 @@
 //! | [`http`] | HTTP/1.1, at either end |
 //! | [`websocket`] | WebSocket, at either end, and the HTTP before it |
 //! | `tls` | TLS beneath any codec, with the feature of that name |
+//! | `sim` | sockets of simulated systems, for tests, with the feature of that name |
 //! | [`Options`], [`WhenSlow`], [`Budget`], [`driver_within`] | limits and socket options |
 #![forbid(unsafe_code)]
 
@@ -71,6 +72,8 @@ mod listener;
 mod options;
 mod pool;
 mod room;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;

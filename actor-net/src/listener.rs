@@ -65,6 +65,10 @@ impl Listener {
     pub fn bind(addr: impl ToSocketAddrs) -> io::Result<Listener> {
         let mut failed = None;
         for addr in addr.to_socket_addrs()? {
+            #[cfg(feature = "sim")]
+            if let Some(listener) = Listener::simulated(addr) {
+                return listener;
+            }
             match socket::tcp(addr, false) {
                 Ok(socket) => return Listener::from_std(socket),
                 Err(error) => failed = Some(error),
@@ -91,6 +95,10 @@ impl Listener {
         if shards == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a listener has at least one shard"));
         }
+        #[cfg(feature = "sim")]
+        if let Some(listener) = Listener::simulated(addr) {
+            return listener;
+        }
         let mut listener = Listener::from_std(socket::tcp(addr, true)?)?;
         for _ in 1..shards {
             let socket = socket::tcp(listener.addr, true)?;
@@ -109,6 +117,16 @@ impl Listener {
         socket.set_nonblocking(true)?;
         let addr = socket.local_addr()?;
         Ok(Listener::of(ListenSocket::Tcp(mio::net::TcpListener::from_std(socket)), addr))
+    }
+
+    /// One in the simulation that this thread is in.
+    #[cfg(feature = "sim")]
+    fn simulated(addr: SocketAddr) -> Option<io::Result<Listener>> {
+        let bound = crate::sim::Listening::bind(addr.into())?;
+        Some(bound.map(|socket| {
+            let addr = socket.addr().socket_addr().unwrap_or(addr);
+            Listener::of(ListenSocket::Simulated(socket), addr)
+        }))
     }
 
     /// The address it is bound to.
@@ -131,6 +149,10 @@ impl Listener<PathBuf> {
     /// (some 100 bytes); if it must not be made.
     pub fn bind_unix(path: impl AsRef<Path>) -> io::Result<Listener<PathBuf>> {
         let path = path.as_ref();
+        #[cfg(feature = "sim")]
+        if let Some(bound) = crate::sim::Listening::bind(crate::Peer::path(path)) {
+            return bound.map(|socket| Listener::of(ListenSocket::Simulated(socket), path.to_owned()));
+        }
         Ok(Listener::of(socket::unix(path)?, path.to_owned()))
     }
 

@@ -268,6 +268,15 @@ impl Options {
         result
     }
 
+    /// The same, as far as a simulation has it.
+    #[cfg(feature = "sim")]
+    pub(crate) fn patience(&self) -> crate::sim::Patience {
+        crate::sim::Patience::new(
+            (!self.user_timeout.is_zero()).then_some(self.user_timeout),
+            self.keepalive.map(|keepalive| keepalive.idle + keepalive.interval * keepalive.probes),
+        )
+    }
+
     /// How long a connection that ends may take to send what is queued; after that it is reset.
     #[must_use]
     pub const fn flush_within(mut self, limit: Duration) -> Options {

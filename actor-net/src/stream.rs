@@ -5,12 +5,16 @@ use std::io::{self, IoSlice, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 #[cfg(unix)]
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 use socket2::SockRef;
+
+use crate::driver::Socket;
+use crate::options::Options;
 
 /// The other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -62,21 +66,25 @@ impl fmt::Display for Peer {
     }
 }
 
-/// A stream socket of either kind.
+/// A stream socket of any kind.
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+    #[cfg(feature = "sim")]
+    Simulated(crate::sim::Stream),
 }
 
-/// Does the same with a socket of either kind.
+/// Does the same with a socket of any kind.
 macro_rules! either {
     ($stream:expr, $socket:ident => $what:expr) => {
         match $stream {
             Stream::Tcp($socket) => $what,
             #[cfg(unix)]
             Stream::Unix($socket) => $what,
+            #[cfg(feature = "sim")]
+            Stream::Simulated($socket) => $what,
         }
     };
 }
@@ -84,17 +92,16 @@ macro_rules! either {
 impl Stream {
     /// Begins to connect.
     pub(crate) fn connect(peer: &Peer) -> io::Result<Stream> {
+        #[cfg(feature = "sim")]
+        if let Some(stream) = crate::sim::Stream::connect(peer) {
+            return Ok(Stream::Simulated(stream));
+        }
         match peer {
             Peer::Ip(addr) => TcpStream::connect(*addr).map(Stream::Tcp),
             #[cfg(unix)]
             Peer::Unix(Some(path)) => UnixStream::connect(path).map(Stream::Unix),
             Peer::Unix(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "there is no way to this peer")),
         }
-    }
-
-    /// Whether it speaks TCP.
-    pub(crate) fn is_tcp(&self) -> bool {
-        matches!(self, Stream::Tcp(_))
     }
 
     /// An error if there is no peer, yet or any more.
@@ -109,6 +116,8 @@ impl Stream {
             Stream::Unix(_) => {
                 Err(io::Error::new(io::ErrorKind::Unsupported, "a Unix socket has a path, if at all"))
             }
+            #[cfg(feature = "sim")]
+            Stream::Simulated(socket) => socket.local_addr(),
         }
     }
 
@@ -120,8 +129,46 @@ impl Stream {
         either!(self, socket => socket.shutdown(how))
     }
 
-    pub(crate) fn as_socket(&self) -> SockRef<'_> {
-        either!(self, socket => SockRef::from(socket))
+    /// Applies what options say about the socket itself, which is for TCP.
+    pub(crate) fn configure(&self, options: &Options) -> io::Result<()> {
+        match self {
+            Stream::Tcp(socket) => options.apply(SockRef::from(socket)),
+            #[cfg(unix)]
+            Stream::Unix(_) => Ok(()),
+            #[cfg(feature = "sim")]
+            Stream::Simulated(socket) => {
+                socket.set_patience(options.patience());
+                Ok(())
+            }
+        }
+    }
+
+    /// Has the peer see a reset when this is closed, and what the kernel still keeps for it discarded.
+    pub(crate) fn reset_when_closed(&self) -> io::Result<()> {
+        const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
+        match self {
+            Stream::Tcp(socket) => SockRef::from(socket).set_linger(AT_ONCE),
+            #[cfg(unix)]
+            Stream::Unix(socket) => SockRef::from(socket).set_linger(AT_ONCE),
+            #[cfg(feature = "sim")]
+            Stream::Simulated(socket) => {
+                socket.reset_when_closed();
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Socket for Stream {
+    #[cfg(feature = "sim")]
+    fn watch(&self, readiness: &actor_core::port::Readiness) -> io::Result<()> {
+        match self {
+            Stream::Simulated(socket) => {
+                socket.watch(readiness);
+                Ok(())
+            }
+            _ => Err(crate::sim::not_of_this_world()),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod failing;
 mod faults;
 mod found;
 mod invariants;
+mod network;
 mod programs;
 mod same_tape;
 mod steps;

@@ -1,8 +1,9 @@
 //! Who is to be told when a server drains, and who has something in flight then.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use actor_core::driver::{Driver, Parker};
 use actor_core::port::{self, Readiness, Ready};
 use slab::Slab;
 
@@ -10,7 +11,6 @@ use slab::Slab;
 #[derive(Debug, Default)]
 pub(crate) struct Crowd {
     inner: Mutex<Inner>,
-    quiet: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ struct Inner {
     draining: bool,
     /// How many have something in flight, or have not said that they have not. Only while it drains.
     busy: usize,
+    /// The threads that wait for nobody to be busy. Parkers, since a simulation has the others go on while one waits.
+    waiting: Vec<Arc<Parker>>,
 }
 
 #[derive(Debug)]
@@ -45,7 +47,7 @@ impl Crowd {
         let member = {
             let mut inner = self.lock();
             let member = inner.ports.remove(key);
-            self.has_ended(&mut inner, member.busy);
+            has_ended(&mut inner, member.busy);
             member
         };
         drop(member);
@@ -55,20 +57,15 @@ impl Crowd {
     pub(crate) fn is_quiet(&self, key: usize) {
         let mut inner = self.lock();
         let busy = inner.ports.get_mut(key).is_some_and(|member| std::mem::take(&mut member.busy));
-        self.has_ended(&mut inner, busy);
-    }
-
-    fn has_ended(&self, inner: &mut Inner, busy: bool) {
-        inner.busy -= usize::from(busy);
-        if busy && inner.busy == 0 {
-            self.quiet.notify_all();
-        }
+        has_ended(&mut inner, busy);
     }
 
     /// Tells all, and waits until none has anything in flight, or the time is over. Says how long that took.
     pub(crate) fn drain(&self, limit: Duration) -> Duration {
+        let parker = Arc::new(Parker::default());
         let told: Vec<Readiness> = {
             let mut inner = self.lock();
+            inner.waiting.push(parker.clone());
             if !std::mem::replace(&mut inner.draining, true) {
                 inner.busy = inner.ports.len();
                 inner.ports.iter_mut().for_each(|(_, member)| member.busy = true);
@@ -79,9 +76,21 @@ impl Crowd {
             readiness.set(Ready::WAKE);
         }
         let start = port::now();
-        let inner = self.lock();
-        let waited = self.quiet.wait_timeout_while(inner, limit, |inner| inner.busy > 0);
-        drop(waited);
-        port::now().saturating_duration_since(start)
+        let waited = loop {
+            let waited = port::now().saturating_duration_since(start);
+            if self.lock().busy == 0 || waited >= limit {
+                break waited;
+            }
+            parker.park(Some(limit - waited));
+        };
+        self.lock().waiting.retain(|other| !Arc::ptr_eq(other, &parker));
+        waited
+    }
+}
+
+fn has_ended(inner: &mut Inner, busy: bool) {
+    inner.busy -= usize::from(busy);
+    if busy && inner.busy == 0 {
+        inner.waiting.iter().for_each(|waiting| waiting.unpark());
     }
 }

@@ -8,7 +8,6 @@ mod writing;
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use actor_core::port::{Readiness, Ready, say};
 use bytes::Bytes;
@@ -450,8 +449,8 @@ impl Shared {
 
     /// Applies what the options say about the socket itself.
     pub(super) fn configure(&self) {
-        if let Some(socket) = self.lock().socket.as_ref().filter(|socket| socket.is_tcp())
-            && let Err(error) = self.options().apply(socket.as_socket())
+        if let Some(socket) = &self.lock().socket
+            && let Err(error) = socket.configure(self.options())
         {
             tracing::debug!(peer = %self.peer, %error, "could not set an option of the socket");
         }
@@ -513,7 +512,7 @@ impl Shared {
         };
         if let Some(socket) = socket
             && reset
-            && let Err(error) = socket.as_socket().set_linger(Some(Duration::ZERO))
+            && let Err(error) = socket.reset_when_closed()
         {
             tracing::debug!(peer = %self.peer, %error, "could not reset");
         }

@@ -16,6 +16,10 @@ use crate::budget::Budget;
 const SLOT_BITS: u32 = usize::BITS / 2;
 const SLOT_MASK: usize = (1 << SLOT_BITS) - 1;
 
+/// The token of what no driver waits for.
+#[cfg(feature = "sim")]
+const SIMULATED: Token = WAKER;
+
 /// The sources of one driver.
 #[derive(Default)]
 pub(super) struct Sources(Mutex<Slots<Readiness>>);
@@ -90,13 +94,21 @@ impl Sources {
     }
 }
 
+/// A socket that a driver waits for.
+pub(crate) trait Socket: mio::event::Source {
+    /// The same in a simulation, without a driver: what happens at the socket is flagged at `readiness`, beginning with what is so
+    /// already.
+    #[cfg(feature = "sim")]
+    fn watch(&self, readiness: &Readiness) -> io::Result<()>;
+}
+
 /// A socket that leaves its driver when it is dropped.
-pub(crate) struct Source<S: mio::event::Source> {
+pub(crate) struct Source<S: Socket> {
     inner: S,
     registered: Option<(Berth, Token)>,
 }
 
-impl<S: mio::event::Source> Source<S> {
+impl<S: Socket> Source<S> {
     /// A socket that is with no driver yet.
     pub(crate) fn new(inner: S) -> Source<S> {
         Source { inner, registered: None }
@@ -109,7 +121,13 @@ impl<S: mio::event::Source> Source<S> {
     ///
     /// If the system refuses.
     pub(crate) fn register(&mut self, berth: Berth, readiness: Readiness) -> io::Result<()> {
-        let driver = berth.driver();
+        #[cfg(feature = "sim")]
+        if berth.driver().is_none() {
+            self.inner.watch(&readiness)?;
+            self.registered = Some((berth, SIMULATED));
+            return Ok(());
+        }
+        let driver = berth.driver().ok_or_else(super::no_driver)?;
         let token = driver.sources.insert(readiness)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = driver.registry.register(&mut self.inner, token, interest) {
@@ -121,24 +139,25 @@ impl<S: mio::event::Source> Source<S> {
     }
 }
 
-impl<S: mio::event::Source> Source<S> {
+impl<S: Socket> Source<S> {
     /// What the driver's connections may have waiting; `None` before it is registered.
     pub(crate) fn budget(&self) -> Option<&Budget> {
-        self.registered.as_ref().map(|(berth, _)| &berth.driver().budget)
+        self.registered.as_ref().map(|(berth, _)| berth.budget())
     }
 }
 
-impl<S: mio::event::Source> Deref for Source<S> {
+impl<S: Socket> Deref for Source<S> {
     type Target = S;
     fn deref(&self) -> &S {
         &self.inner
     }
 }
 
-impl<S: mio::event::Source> Drop for Source<S> {
+impl<S: Socket> Drop for Source<S> {
     fn drop(&mut self) {
-        if let Some((berth, token)) = self.registered.take() {
-            let driver = berth.driver();
+        if let Some((berth, token)) = self.registered.take()
+            && let Some(driver) = berth.driver()
+        {
             driver.sources.remove(token);
             if let Err(error) = driver.registry.deregister(&mut self.inner) {
                 tracing::debug!(%error, "a socket did not leave its poll");

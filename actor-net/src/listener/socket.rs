@@ -16,7 +16,7 @@ use crate::stream::{Peer, Stream};
 /// and comes again after a second.
 const BACKLOG: i32 = 4096;
 
-/// A listening socket of either kind.
+/// A listening socket of any kind.
 #[derive(Debug)]
 pub(super) enum ListenSocket {
     Tcp(mio::net::TcpListener),
@@ -26,6 +26,8 @@ pub(super) enum ListenSocket {
         /// Where it is, if that was made for it; taken away with it.
         path: Option<PathBuf>,
     },
+    #[cfg(feature = "sim")]
+    Simulated(crate::sim::Listening),
 }
 
 impl ListenSocket {
@@ -40,6 +42,24 @@ impl ListenSocket {
                 let (stream, from) = socket.accept()?;
                 Ok((Stream::Unix(stream), Peer::Unix(from.as_pathname().map(Into::into))))
             }
+            #[cfg(feature = "sim")]
+            ListenSocket::Simulated(socket) => {
+                let (stream, peer) = socket.accept()?;
+                Ok((Stream::Simulated(stream), peer))
+            }
+        }
+    }
+}
+
+impl crate::driver::Socket for ListenSocket {
+    #[cfg(feature = "sim")]
+    fn watch(&self, readiness: &actor_core::port::Readiness) -> io::Result<()> {
+        match self {
+            ListenSocket::Simulated(socket) => {
+                socket.watch(readiness);
+                Ok(())
+            }
+            _ => Err(crate::sim::not_of_this_world()),
         }
     }
 }
@@ -61,6 +81,8 @@ impl mio::event::Source for ListenSocket {
             ListenSocket::Tcp(socket) => socket.register(registry, token, interests),
             #[cfg(unix)]
             ListenSocket::Unix { socket, .. } => socket.register(registry, token, interests),
+            #[cfg(feature = "sim")]
+            ListenSocket::Simulated(socket) => socket.register(registry, token, interests),
         }
     }
 
@@ -69,6 +91,8 @@ impl mio::event::Source for ListenSocket {
             ListenSocket::Tcp(socket) => socket.reregister(registry, token, interests),
             #[cfg(unix)]
             ListenSocket::Unix { socket, .. } => socket.reregister(registry, token, interests),
+            #[cfg(feature = "sim")]
+            ListenSocket::Simulated(socket) => socket.reregister(registry, token, interests),
         }
     }
 
@@ -77,6 +101,8 @@ impl mio::event::Source for ListenSocket {
             ListenSocket::Tcp(socket) => socket.deregister(registry),
             #[cfg(unix)]
             ListenSocket::Unix { socket, .. } => socket.deregister(registry),
+            #[cfg(feature = "sim")]
+            ListenSocket::Simulated(socket) => socket.deregister(registry),
         }
     }
 }

@@ -11,7 +11,7 @@ use mio::net::UdpSocket;
 
 use super::Datagrams;
 use super::queue::{Flush, Queue};
-use crate::driver::{Berth, Source};
+use crate::driver::{Berth, Socket, Source};
 
 /// The most datagrams, and bytes, that one turn hands on.
 const DATAGRAMS: usize = 32;
@@ -31,6 +31,14 @@ struct State {
     dropped: u64,
     /// The kernel has not refused a datagram since it last said that it takes some.
     writable: bool,
+}
+
+/// Datagrams are not simulated.
+impl Socket for UdpSocket {
+    #[cfg(feature = "sim")]
+    fn watch(&self, _: &Readiness) -> io::Result<()> {
+        Err(crate::sim::not_of_this_world())
+    }
 }
 
 impl Shared {
