@@ -61,9 +61,7 @@ impl Stream {
 
     /// After how long it gives its peer up.
     pub(crate) fn set_patience(&self, patience: Patience) {
-        if let Some(end) = self.wire.lock().end_mut(self.at) {
-            end.patience = patience;
-        }
+        self.wire.change(|change| change.set_patience(self.at, patience));
     }
 
     /// Has its drop be a reset.

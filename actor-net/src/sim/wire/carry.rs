@@ -48,7 +48,8 @@ impl Change<'_> {
         else {
             return;
         };
-        if self.state.cut(link).is_some() {
+        // It may have been asked again while it was on its way.
+        if self.state.cut(link).is_some() || self.state.is_open(link) {
             return;
         }
         let at = At { link, side: 0 };
@@ -363,8 +364,33 @@ impl Change<'_> {
             }
             for side in [0, 1] {
                 self.carry(At { link, side });
+                self.ask_whether_there(At { link, side });
             }
         }
+    }
+
+    /// Has the keep-alive of this end find out that its peer is gone, which a cut has kept from it.
+    fn ask_whether_there(&mut self, at: At) {
+        let gone = self.state.end(at.other()).is_some_and(|other| other.gone);
+        let idle = self
+            .state
+            .end(at)
+            .filter(|end| gone && !end.gone && !end.closed)
+            .and_then(|end| end.patience.idle);
+        if let Some(after) = idle {
+            self.effects.push(Effect::Step(after, Move::Reset(at)));
+        }
+    }
+
+    /// After how long this end gives its peer up.
+    pub(in crate::sim) fn set_patience(&mut self, at: At, patience: Patience) {
+        if let Some(end) = self.state.end_mut(at) {
+            end.patience = patience;
+        }
+        if let Some(cut) = self.state.cut(at.link) {
+            self.grow_impatient(at, cut, Kind::Idle);
+        }
+        self.ask_whether_there(at);
     }
 
     fn links_of(&self, which: impl Fn(&State, u64) -> bool) -> Vec<u64> {
