@@ -1,7 +1,7 @@
 //! What a line means: a pure parser, which knows nothing of sockets and actors.
 
+use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// What `/help` shows, and what an unknown command points to.
@@ -130,11 +130,16 @@ impl PartialEq for Name {
 
 impl Eq for Name {}
 
-impl Hash for Name {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        for byte in self.0.bytes() {
-            state.write_u8(byte.to_ascii_lowercase());
-        }
+impl Ord for Name {
+    fn cmp(&self, other: &Name) -> Ordering {
+        let [own, others] = [self, other].map(|name| name.0.bytes().map(|byte| byte.to_ascii_lowercase()));
+        own.cmp(others)
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Name) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -246,8 +251,8 @@ mod tests {
 
     #[test]
     fn names_differ_by_more_than_case() {
-        use std::collections::HashSet;
-        let names = HashSet::from([name("Bob")]);
+        use std::collections::BTreeSet;
+        let names = BTreeSet::from([name("Bob")]);
         assert!(names.contains(&name("bOB")));
         assert!(!names.contains(&name("bobby")));
         assert_eq!(name("Bob").to_string(), "Bob");

@@ -3,7 +3,7 @@
 //! Everybody asks the hall and the hall asks nobody, so no two actors can wait for each other. As
 //! with a [`room`], what it knows belongs to its factory and survives its failures.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -28,10 +28,11 @@ pub struct Hall {
 /// What the hall's incarnations hand on.
 #[derive(Default)]
 pub struct State {
-    people: HashMap<Name, SessionRef>,
+    /// In an order of their own, since an incarnation goes over them and is to do the same each time.
+    people: BTreeMap<Name, SessionRef>,
     /// The same the other way round.
     nicks: HashMap<ActorId, Name>,
-    rooms: HashMap<Name, RoomRef>,
+    rooms: BTreeMap<Name, RoomRef>,
 }
 
 #[messages]

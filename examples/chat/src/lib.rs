@@ -25,4 +25,4 @@ pub mod session;
 pub mod transport;
 
 pub use options::Options;
-pub use server::{Report, Server, StartError, run};
+pub use server::{Report, Server, Service, StartError, run};

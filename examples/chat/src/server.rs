@@ -15,13 +15,14 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use actor_core::BuildError;
 use actor_core::prelude::*;
+use actor_core::{BuildError, SupervisorRef};
 use actor_net::Listener;
 use service::stop::Causes;
 use service::tls;
@@ -34,33 +35,36 @@ use crate::transport::Transport;
 /// How many failures of rooms are borne within how much time.
 const ROOM_FAILURES: (u32, Duration) = (20, Duration::from_secs(10));
 
-/// A service that runs. Dropping it ends it, as [`shutdown`](Self::shutdown) does.
+/// What all connections have: who has vanished without a word is noticed within two minutes.
+const CONNECTION: actor_net::Options =
+    actor_net::Options::new().keepalive(Duration::from_secs(60), Duration::from_secs(15), 4);
+
+/// The service in a system, which may be one that has other things in it, or is simulated. It ends with the system.
 #[derive(Debug)]
-pub struct Server {
-    system: System,
+pub struct Service {
     sessions: actor_net::Server,
     web: actor_net::Server,
     /// Of those listeners that have it.
     tls: [Option<tls::Files>; 2],
     hall: HallRef,
+    rooms: SupervisorRef,
     stop_within: Duration,
 }
 
-impl Server {
+impl Service {
     /// Starts the service.
     ///
     /// # Errors
-    /// If it cannot listen at its addresses, cannot use its certificates, or the system gives it no threads.
-    pub fn start(options: Options) -> Result<Server, StartError> {
+    /// If it cannot listen at its addresses, or cannot use its certificates.
+    pub fn start(system: &SystemHandle, options: Options) -> Result<Service, StartError> {
         let (sessions, web) = (bind("--listen", &options.listen)?, bind("--web", &options.web)?);
         let (sessions, tcp_tls) = secure(sessions, "--tls", &options.tls, &[])?;
         let (web, web_tls) = secure(web, "--web-tls", &options.web_tls, &["http/1.1"])?;
-        let system = system(&options)?;
         let (stop_within, options) = (options.stop_within, Arc::new(options));
         let (failures, window) = ROOM_FAILURES;
         let rooms = system.supervisor().name("rooms").dynamic().intensity(failures, window).spawn()?;
         let hall = {
-            let (state, options) = (Arc::default(), options.clone());
+            let (state, rooms, options) = (Arc::default(), rooms.clone(), options.clone());
             let hall = move || Hall::new(Arc::clone(&state), rooms.clone(), options.clone());
             system.actor(hall).name("hall").spawn()?
         };
@@ -68,14 +72,14 @@ impl Server {
             let listener = listener
                 .name(name)
                 .max_connections(options.max_connections as usize)
-                .options(actor_net::Options::new().cap(options.write_cap as usize));
+                .options(CONNECTION.cap(options.write_cap as usize));
             let (hall, options) = (hall.clone(), options.clone());
             let session = move |conn| Session::new(conn, transport, hall.clone(), options.clone());
-            listener.spawn(&system, session).map_err(StartError::Serve)
+            listener.spawn(system, session).map_err(StartError::Serve)
         };
         let sessions = serve(sessions, "sessions", Transport::Tcp)?;
         let web = serve(web, "web", Transport::Http)?;
-        Ok(Server { system, sessions, web, tls: [tcp_tls, web_tls], hall, stop_within })
+        Ok(Service { sessions, web, tls: [tcp_tls, web_tls], hall, rooms, stop_within })
     }
 
     /// Where it listens for TCP.
@@ -110,6 +114,40 @@ impl Server {
     #[must_use]
     pub fn hall(&self) -> &HallRef {
         &self.hall
+    }
+
+    /// The supervisor of the rooms.
+    #[must_use]
+    pub fn rooms(&self) -> &SupervisorRef {
+        &self.rooms
+    }
+}
+
+/// The service in a system of its own. Dropping it ends both, as [`shutdown`](Self::shutdown) does. All else is done through the
+/// [`Service`] that it dereferences to.
+#[derive(Debug)]
+pub struct Server {
+    system: System,
+    service: Service,
+}
+
+impl Deref for Server {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.service
+    }
+}
+
+impl Server {
+    /// Starts the service.
+    ///
+    /// # Errors
+    /// If it cannot listen at its addresses, cannot use its certificates, or the system gives it no threads.
+    pub fn start(options: Options) -> Result<Server, StartError> {
+        let system = system(&options)?;
+        let service = Service::start(&system, options)?;
+        Ok(Server { system, service })
     }
 
     /// The system that all of it runs in.

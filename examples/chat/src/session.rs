@@ -65,7 +65,7 @@ pub struct Session {
     /// Whether [`obey`](Self::obey) is on its way or in work.
     obeying: bool,
     /// When something was read last.
-    heard: Instant,
+    heard: Option<Instant>,
     /// Why the session ends, once that is known.
     end: Option<String>,
 }
@@ -127,7 +127,8 @@ impl Session {
     /// Looks whether there was silence since; a line costs no timer.
     #[message]
     fn idle_due(&mut self, limit: Duration, ctx: &mut Context<Self>) {
-        let left = limit.saturating_sub(self.heard.elapsed());
+        let silent = self.heard.map_or(limit, |heard| ctx.system().now().saturating_duration_since(heard));
+        let left = limit.saturating_sub(silent);
         if left.is_zero() {
             self.complain(format_args!("you have said nothing for {limit:?}"), ctx);
             self.finish("silent for too long", ctx);
@@ -241,7 +242,7 @@ impl Session {
             place: None,
             inputs: VecDeque::new(),
             obeying: false,
-            heard: Instant::now(),
+            heard: None,
             end: None,
         }
     }
@@ -278,7 +279,7 @@ impl Session {
     }
 
     fn hear(&mut self, line: &str, ctx: &mut Context<Self>) {
-        self.heard = Instant::now();
+        self.heard = Some(ctx.system().now());
         self.read(Input::Line(line.to_owned()), ctx);
     }
 
@@ -388,8 +389,13 @@ impl Session {
     async fn leave(&mut self, how: &str, ctx: &mut Context<Self>) {
         let Some(place) = self.place.take() else { return };
         ctx.demonitor(place.monitor);
-        // A room that has ended has no members.
-        let _ = place.room.leave(ctx.id(), how.to_owned()).within(PATIENCE).await;
+        for _ in 0..TRIES {
+            // A room that has ended has no members. One that has failed on this has one too many.
+            let left = place.room.leave(ctx.id(), how.to_owned()).within(PATIENCE).await;
+            if !matches!(left, Err(AskError::Lost)) {
+                return;
+            }
+        }
     }
 
     async fn who(&mut self, ctx: &mut Context<Self>) {
