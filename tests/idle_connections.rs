@@ -167,6 +167,7 @@ fn main() {
     let tls = listen().tls(&tls::Server::new(&certificates)).spawn(&system, |conn| Echo { conn });
     let tls = tls.expect("a server");
 
+    // There is no room for a timer in this: none is armed for what comes, or goes, in one piece.
     keeps(768, "lines", &lines, plain);
     keeps(1 << 10, "WebSocket", &sockets, web_socket);
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {

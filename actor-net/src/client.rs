@@ -131,7 +131,7 @@ impl Client {
         make: impl FnOnce(Conn) -> C + Send + 'static,
         held: impl Held,
     ) -> Result<C::Ref, SpawnError> {
-        let (tls, common) = (self.session()?, Arc::new(Common::new(self.options)));
+        let (tls, common) = (self.session()?, Arc::new(Common::new(self.options, None)));
         let (conn, port) = connection::connecting::<C>(self.peer, tls, common, self.deadline, held);
         let mut parts = Some((make, conn));
         let factory = move || {

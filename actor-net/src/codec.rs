@@ -104,6 +104,13 @@ pub trait Codec: Send + 'static {
         None
     }
 
+    /// What asks the peer for a sign of life, for the [heartbeat](crate::Options::heartbeat). Any bytes are one. Most protocols
+    /// have no question of the kind, and some none just now; then what
+    /// [`Options::heartbeat_says`](crate::Options::heartbeat_says) has is said.
+    fn ping(&mut self) -> Option<Bytes> {
+        None
+    }
+
     /// What the codec is at between two calls; decides which [deadline](crate::Deadline) runs. One that
     /// leaves a frame in the input until it is whole need not say anything: what lies there is one.
     fn stage(&self) -> Stage {

@@ -46,6 +46,7 @@
 //! | [`builder`], [`driver`], [`MioDriver`], [`sockets`] | a system whose workers wait for sockets |
 //! | [`Listener`], [`Server`], [`Drained`] | accept connections, and stop in good order |
 //! | [`Limits`], [`Limit`], [`ListenerEvent`] | whom a listener lets in, and who was refused |
+//! | [`Evict`], [`Candidate`], [`Load`] | who goes where there is no room |
 //! | [`Client`] | make a connection |
 //! | [`Reconnect`], [`Kept`], [`Down`] | make it again when it is lost |
 //! | [`Backend`], [`Pool`], [`Exchange`], [`HttpExchange`], [`LineExchange`], [`PoolError`] | several connections to one backend, for requests and responses |
@@ -85,7 +86,9 @@ pub use bytes::{Bytes, BytesMut};
 pub use budget::Budget;
 pub use client::{Client, Down, Kept, Reconnect};
 pub use codec::{Codec, Decoded, LengthDelimited, LengthError, LineError, Lines, Stage};
-pub use connection::{CloseReason, Conn, Connection, Deadline, Ends, HalfClosed, Pressure};
+pub use connection::{
+    Candidate, CloseReason, Conn, Connection, Deadline, Ends, Evict, HalfClosed, Load, Pressure,
+};
 pub use driver::{MioDriver, builder, driver, driver_within, sockets};
 pub use listener::{Drained, Limit, Limits, Listener, ListenerEvent, Server};
 pub use options::{Options, WhenSlow};

@@ -28,7 +28,7 @@ use std::time::Duration;
 use actor_core::observe::Topic;
 use actor_core::{Monitor, Restart, SupervisorRef, SystemHandle};
 
-use crate::connection::{Common, Conn, Connection, Ends};
+use crate::connection::{Common, Conn, Connection, Ends, Evict, Evicting};
 use crate::driver;
 use crate::options::Options;
 use acceptor::{Acceptor, Placing, Plan};
@@ -49,6 +49,7 @@ pub struct Listener<A = SocketAddr> {
     addr: A,
     options: Options,
     limits: Limits,
+    evict: Option<Evict>,
     restarts: u32,
     name: Option<String>,
     under: Option<SupervisorRef>,
@@ -171,6 +172,7 @@ impl<A: Clone + fmt::Debug> Listener<A> {
             addr,
             options,
             limits,
+            evict: None,
             restarts: 0,
             name: None,
             under: None,
@@ -189,6 +191,19 @@ impl<A: Clone + fmt::Debug> Listener<A> {
     /// as they are.
     pub fn max_connections(mut self, max: usize) -> Listener<A> {
         self.limits = self.limits.connections(max);
+        self
+    }
+
+    /// Has a connection go where there is no room: for a newcomer when there are as many [connections](Limits::connections) as
+    /// there may be, which otherwise is refused; and for bytes when a connection has to end because the [budget](crate::Budget)
+    /// of the system is used up, as one is to by default. Who goes ends with
+    /// [`CloseReason::Evicted`](crate::CloseReason::Evicted), is [counted](Ends::evicted) and an
+    /// [event](ListenerEvent::Evicted); if nobody may go, all is as without this. Other limits refuse as they do.
+    ///
+    /// Those who go are still there for a moment, sending their last bytes: up to a sixteenth of the limit, and 16 at
+    /// least, may be on their way out beside those within it.
+    pub fn evict(mut self, policy: Evict) -> Listener<A> {
+        self.evict = Some(policy);
         self
     }
 
@@ -263,7 +278,8 @@ impl<A: Clone + fmt::Debug> Listener<A> {
             .spawn()
             .map_err(io::Error::other)?;
         let admission = Admission::new(self.limits);
-        let common = Arc::new(Common::new(self.options));
+        let evicting = self.evict.map(|policy| Evicting::new(policy, admission.events.clone()));
+        let common = Arc::new(Common::new(self.options, evicting));
         let plan = Arc::new(Plan {
             common: common.clone(),
             admission: admission.clone(),

@@ -1,8 +1,9 @@
 //! What a connection may use.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use actor_core::Backoff;
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::connection::Within;
@@ -25,6 +26,7 @@ pub struct Options {
     pub(crate) linger: Duration,
     pub(crate) within: Within,
     pub(crate) when_slow: WhenSlow,
+    pub(crate) heartbeat: Option<Heartbeat>,
     /// 0: what the system has.
     send_buffer: usize,
     /// Zero: what the system has.
@@ -32,7 +34,22 @@ pub struct Options {
     keepalive: Option<Keepalive>,
 }
 
-/// When a peer that says nothing is asked whether it is still there.
+/// How a peer that says nothing is asked whether it is still there, in its protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heartbeat {
+    every: Duration,
+    /// What to say where the codec has no word for it.
+    pub(crate) words: Option<&'static [u8]>,
+}
+
+impl Heartbeat {
+    /// How long it is until the next: chance has connections that began together beat apart.
+    fn draw(&self) -> Duration {
+        Backoff::new(self.every, self.every.saturating_mul(2)).draw(0)
+    }
+}
+
+/// When a peer that says nothing is asked by the kernel whether it is still there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Keepalive {
     idle: Duration,
@@ -84,8 +101,10 @@ impl Options {
                 frame: Duration::from_secs(60),
                 idle: Duration::MAX,
                 write: Duration::from_secs(60),
+                heartbeat: Duration::MAX,
             },
             when_slow: WhenSlow::Disconnect,
+            heartbeat: None,
             send_buffer: 0,
             user_timeout: Duration::ZERO,
             keepalive: None,
@@ -135,6 +154,41 @@ impl Options {
     #[must_use]
     pub const fn write_within(mut self, limit: Duration) -> Options {
         self.within.write = limit;
+        self
+    }
+
+    /// Has a peer asked whether it is still there, in the way of its protocol, when nothing has come from it since the last beat;
+    /// if nothing has come then for `within`, the connection ends with [`Deadline::Heartbeat`](crate::Deadline), as with any other
+    /// deadline. Beats are `every` and up to half as much apart, by chance, so that a crowd that came at once is not asked at once.
+    /// There are none unless this says so. Whatever comes is an answer, and while the actor has [paused](crate::Conn::pause)
+    /// none is expected.
+    ///
+    /// A WebSocket is sent a Ping. For a protocol without a question of the kind [`heartbeat_says`](Self::heartbeat_says) has one;
+    /// without it nobody is asked, and nobody closed. Each connection has a timer for this. Keep-alive
+    /// ([`keepalive`](Self::keepalive)) asks the peer's kernel instead, which answers for a process that hangs, and not through a proxy.
+    #[must_use]
+    pub const fn heartbeat(mut self, every: Duration, within: Duration) -> Options {
+        let words = match self.heartbeat {
+            Some(Heartbeat { words, .. }) => words,
+            None => None,
+        };
+        self.heartbeat = Some(Heartbeat { every, words });
+        self.within.heartbeat = within;
+        self
+    }
+
+    /// What a [heartbeat](Self::heartbeat) says where the [codec](crate::Codec::ping) has no word for it: a whole frame, such as
+    /// `b"PING\n"` for lines. Beats are 30 s apart, with as long for an answer, unless `heartbeat` says otherwise.
+    #[must_use]
+    pub const fn heartbeat_says(mut self, words: &'static [u8]) -> Options {
+        let every = match self.heartbeat {
+            Some(Heartbeat { every, .. }) => every,
+            None => {
+                self.within.heartbeat = Duration::from_secs(30);
+                Duration::from_secs(30)
+            }
+        };
+        self.heartbeat = Some(Heartbeat { every, words: Some(words) });
         self
     }
 
@@ -214,6 +268,13 @@ impl Options {
 
     /// What a waiting write counts for beside its own bytes.
     pub const WRITE_COST: usize = size_of::<bytes::Bytes>();
+
+    /// When the next heartbeat is; a century from now if there are none, or they are so far apart.
+    pub(crate) fn next_beat(&self, now: Instant) -> Instant {
+        const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+        let after = self.heartbeat.map_or(CENTURY, |heartbeat| heartbeat.draw());
+        now + after.min(CENTURY)
+    }
 
     /// How long the end of a connection takes at most: what its supervisor has to wait for.
     pub(crate) fn longest_end(&self) -> Duration {

@@ -1,5 +1,6 @@
 //! Peers that take too long for what is their part: each is told so in the way of its protocol, counted, and cut off, and
 //! the others are served.
+#![allow(unreachable_pub)] // Shared by the files of a test binary, which has no outside.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -158,7 +159,7 @@ impl Connection for Site {
     }
 }
 
-fn site(options: Options) -> (System, Server) {
+pub fn site(options: Options) -> (System, Server) {
     let system = actor_net::builder().workers(2).build().expect("a system");
     let listener = Listener::bind("127.0.0.1:0").expect("a port").options(options);
     let server = listener.spawn(&system, |conn| Site { conn }).expect("a server");
@@ -169,7 +170,7 @@ const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgra
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 /// A WebSocket.
-fn upgraded(server: &Server) -> Client {
+pub fn upgraded(server: &Server) -> Client {
     let mut client = Client::connect(server.local_addr());
     client.send(UPGRADE);
     while client.line().expect("a head") != "\r" {}
@@ -178,7 +179,7 @@ fn upgraded(server: &Server) -> Client {
 
 /// The code of the only frame that is left, a Close.
 #[track_caller]
-fn close_code(client: &mut Client) -> u16 {
+pub fn close_code(client: &mut Client) -> u16 {
     let rest = client.rest_bytes();
     assert!(rest[0] == 0x88 && usize::from(rest[1]) + 2 == rest.len(), "not a Close: {rest:?}");
     u16::from_be_bytes([rest[2], rest[3]])

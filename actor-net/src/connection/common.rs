@@ -2,10 +2,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use actor_core::port;
 
 use super::crowd::Crowd;
 use super::ends::Ends;
+use super::evicting::{Evicting, Load};
 use super::reason::CloseReason;
 use crate::options::Options;
 
@@ -16,13 +19,34 @@ pub(crate) struct Common {
     /// Under a lock, since connections seldom end.
     ends: Mutex<Ends>,
     pub(crate) crowd: Crowd,
+    /// If some may have to go for others.
+    pub(super) evicting: Option<Evicting>,
+    /// When it was made.
+    origin: Instant,
     /// Nothing new is to be begun.
     draining: AtomicBool,
 }
 
 impl Common {
-    pub(crate) fn new(options: Options) -> Common {
-        Common { options, ends: Mutex::default(), crowd: Crowd::default(), draining: AtomicBool::new(false) }
+    pub(crate) fn new(options: Options, evicting: Option<Evicting>) -> Common {
+        Common {
+            options,
+            ends: Mutex::default(),
+            crowd: Crowd::default(),
+            evicting,
+            origin: port::now(),
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// Has a connection go that is in the way, if the policy has one. Not under a lock of a connection's.
+    pub(crate) fn evict(&self, load: Load) -> bool {
+        self.evicting.as_ref().is_some_and(|evicting| evicting.evict(load, &self.crowd))
+    }
+
+    /// The time in milliseconds. What is 49 days ago is taken for now.
+    pub(super) fn millis(&self) -> u32 {
+        port::now().saturating_duration_since(self.origin).as_millis() as u32
     }
 
     fn lock(&self) -> MutexGuard<'_, Ends> {

@@ -1,11 +1,13 @@
 //! Who is to be told when a server drains, and who has something in flight then.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use actor_core::driver::{Driver, Parker};
 use actor_core::port::{self, Readiness, Ready};
 use slab::Slab;
+
+use super::shared::Shared;
 
 /// The ports of a server's connections, and of its acceptor.
 #[derive(Debug, Default)]
@@ -25,8 +27,23 @@ struct Inner {
 
 #[derive(Debug)]
 struct Member {
-    readiness: Readiness,
+    port: Whose,
     busy: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Whose {
+    Acceptor(Readiness),
+    Connection(Weak<Shared>),
+}
+
+impl Whose {
+    fn readiness(&self) -> Option<Readiness> {
+        match self {
+            Whose::Acceptor(readiness) => Some(readiness.clone()),
+            Whose::Connection(shared) => shared.upgrade().map(|shared| shared.readiness()),
+        }
+    }
 }
 
 impl Crowd {
@@ -35,12 +52,30 @@ impl Crowd {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a port, which is to [leave](Self::leave) with the key that this gives.
-    pub(crate) fn enter(&self, readiness: Readiness) -> usize {
+    /// Adds an acceptor's port, which is to [leave](Self::leave) with the key that this gives.
+    pub(crate) fn enter_acceptor(&self, readiness: Readiness) -> usize {
+        self.enter(Whose::Acceptor(readiness))
+    }
+
+    /// The same with a connection's.
+    pub(super) fn enter_connection(&self, shared: &Arc<Shared>) -> usize {
+        self.enter(Whose::Connection(Arc::downgrade(shared)))
+    }
+
+    /// All connections there are.
+    pub(super) fn connections(&self) -> Vec<Weak<Shared>> {
+        let connection = |(_, member): (usize, &Member)| match &member.port {
+            Whose::Connection(shared) => Some(shared.clone()),
+            Whose::Acceptor(_) => None,
+        };
+        self.lock().ports.iter().filter_map(connection).collect()
+    }
+
+    fn enter(&self, port: Whose) -> usize {
         let mut inner = self.lock();
         inner.busy += usize::from(inner.draining);
         let busy = inner.draining;
-        inner.ports.insert(Member { readiness, busy })
+        inner.ports.insert(Member { port, busy })
     }
 
     pub(crate) fn leave(&self, key: usize) {
@@ -63,16 +98,16 @@ impl Crowd {
     /// Tells all, and waits until none has anything in flight, or the time is over. Says how long that took.
     pub(crate) fn drain(&self, limit: Duration) -> Duration {
         let parker = Arc::new(Parker::default());
-        let told: Vec<Readiness> = {
+        let told: Vec<Whose> = {
             let mut inner = self.lock();
             inner.waiting.push(parker.clone());
             if !std::mem::replace(&mut inner.draining, true) {
                 inner.busy = inner.ports.len();
                 inner.ports.iter_mut().for_each(|(_, member)| member.busy = true);
             }
-            inner.ports.iter().map(|(_, member)| member.readiness.clone()).collect()
+            inner.ports.iter().map(|(_, member)| member.port.clone()).collect()
         };
-        for readiness in told {
+        for readiness in told.iter().filter_map(Whose::readiness) {
             readiness.set(Ready::WAKE);
         }
         let start = port::now();

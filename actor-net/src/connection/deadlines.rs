@@ -20,6 +20,8 @@ pub enum Deadline {
     Idle,
     /// To read something of what waits for it: [`Options::write_within`](crate::Options::write_within).
     Write,
+    /// To answer whether it is still there: [`Options::heartbeat`](crate::Options::heartbeat).
+    Heartbeat,
 }
 
 impl fmt::Display for Deadline {
@@ -30,6 +32,7 @@ impl fmt::Display for Deadline {
             Deadline::Frame => "did not end its frame",
             Deadline::Idle => "had nothing to say and was told nothing",
             Deadline::Write => "read nothing of what waits for it",
+            Deadline::Heartbeat => "did not answer whether it is still there",
         })
     }
 }
@@ -42,6 +45,8 @@ pub(crate) struct Within {
     pub(crate) frame: Duration,
     pub(crate) idle: Duration,
     pub(crate) write: Duration,
+    /// From the question whether it is still there.
+    pub(crate) heartbeat: Duration,
 }
 
 impl Within {
@@ -52,6 +57,7 @@ impl Within {
             Deadline::Frame => self.frame,
             Deadline::Idle => self.idle,
             Deadline::Write => self.write,
+            Deadline::Heartbeat => self.heartbeat,
         }
     }
 
@@ -71,6 +77,27 @@ pub(super) struct Due {
     expected: Option<(Deadline, Option<Instant>)>,
     idle: Option<Instant>,
     write: Option<Instant>,
+    beat: Option<Box<Beat>>,
+}
+
+/// The heartbeat of a connection.
+#[derive(Debug)]
+struct Beat {
+    /// When the next is, or how long there is time for the answer.
+    at: Instant,
+    asked: bool,
+    /// Something has come since the last.
+    heard: bool,
+}
+
+/// What is to be done when a timer has fired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ring {
+    Nothing,
+    /// Ask the peer whether it is still there.
+    Ask,
+    /// This has been due for long enough.
+    Expired(Deadline),
 }
 
 impl Due {
@@ -105,14 +132,43 @@ impl Due {
         }
     }
 
-    /// What has been due for long enough.
-    pub(super) fn expired(&self, now: Instant) -> Option<Deadline> {
-        self.all().find(|(_, at)| *at <= now).map(|(what, _)| what)
+    /// There is to be a heartbeat, the first of which is at this time.
+    pub(super) fn beats(&mut self, first: Instant) {
+        self.beat = Some(Box::new(Beat { at: first, asked: false, heard: false }));
+    }
+
+    /// Something has come; or the peer is not to blame that nothing has. If it was asked, the beat after this is `next`.
+    pub(super) fn heard(&mut self, next: impl FnOnce() -> Instant) {
+        match &mut self.beat {
+            // Otherwise the next beat would come when the time for this answer is over.
+            Some(beat) if beat.asked => **beat = Beat { at: next(), asked: false, heard: false },
+            Some(beat) => beat.heard = true,
+            None => {}
+        }
+    }
+
+    /// A timer has fired. If it was for a beat at which nothing is to be done, the one after it is `next`.
+    pub(super) fn rings(&mut self, within: &Within, next: impl FnOnce() -> Instant, now: Instant) -> Ring {
+        let before = self.all().find(|(_, at)| *at <= now);
+        if let Some((what, _)) = before {
+            return Ring::Expired(what);
+        }
+        let Some(beat) = self.beat.as_mut().filter(|beat| beat.at <= now) else { return Ring::Nothing };
+        if std::mem::take(&mut beat.heard) {
+            beat.at = next();
+            Ring::Nothing
+        } else if std::mem::replace(&mut beat.asked, true) {
+            Ring::Expired(Deadline::Heartbeat)
+        } else {
+            beat.at = within.due(Deadline::Heartbeat, now).unwrap_or_else(next);
+            Ring::Ask
+        }
     }
 
     /// When the next of them is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.all().map(|(_, at)| at).min()
+        let beat = self.beat.as_ref().map(|beat| beat.at);
+        self.all().map(|(_, at)| at).chain(beat).min()
     }
 
     fn all(&self) -> impl Iterator<Item = (Deadline, Instant)> {
@@ -133,7 +189,17 @@ mod tests {
         frame: Duration::MAX,
         idle: Duration::MAX,
         write: Duration::MAX,
+        heartbeat: Duration::MAX,
     };
+
+    /// What has been due for long enough, but for a heartbeat.
+    fn expired(due: &mut Due, now: Instant) -> Option<Deadline> {
+        match due.rings(&NONE, || unreachable!("there is no heartbeat"), now) {
+            Ring::Expired(what) => Some(what),
+            Ring::Nothing => None,
+            Ring::Ask => unreachable!("there is no heartbeat"),
+        }
+    }
 
     const FRAME: Option<Deadline> = Some(Deadline::Frame);
 
@@ -145,12 +211,12 @@ mod tests {
         let mut due = Due::default();
         due.expect(FRAME, false, &within, || at(0));
         due.expect(FRAME, false, &within, || unreachable!("the time is not asked for"));
-        assert_eq!((due.next(), due.expired(at(9))), (Some(at(10)), None));
+        assert_eq!((due.next(), expired(&mut due, at(9))), (Some(at(10)), None));
         due.expect(FRAME, true, &within, || at(9));
-        assert_eq!((due.next(), due.expired(at(18))), (Some(at(19)), None));
-        assert_eq!(due.expired(at(19)), FRAME);
+        assert_eq!((due.next(), expired(&mut due, at(18))), (Some(at(19)), None));
+        assert_eq!(expired(&mut due, at(19)), FRAME);
         due.expect(None, false, &within, || at(20));
-        assert_eq!((due.next(), due.expired(at(20))), (None, None));
+        assert_eq!((due.next(), expired(&mut due, at(20))), (None, None));
     }
 
     #[test]
@@ -161,8 +227,8 @@ mod tests {
         let mut due = Due::default();
         due.moved(&within, || at(0));
         due.moved(&within, || at(8));
-        assert_eq!(due.expired(at(17)), None);
-        assert_eq!(due.expired(at(18)), Some(Deadline::Idle));
+        assert_eq!(expired(&mut due, at(17)), None);
+        assert_eq!(expired(&mut due, at(18)), Some(Deadline::Idle));
     }
 
     #[test]
@@ -174,10 +240,28 @@ mod tests {
         due.writes(true, false, &within, || at(0));
         due.writes(true, true, &within, || at(9));
         due.writes(true, false, &within, || unreachable!("the time is not asked for"));
-        assert_eq!(due.expired(at(18)), None);
-        assert_eq!(due.expired(at(19)), Some(Deadline::Write));
+        assert_eq!(expired(&mut due, at(18)), None);
+        assert_eq!(expired(&mut due, at(19)), Some(Deadline::Write));
         due.writes(false, false, &within, || at(20));
-        assert_eq!((due.next(), due.expired(at(20))), (None, None));
+        assert_eq!((due.next(), expired(&mut due, at(20))), (None, None));
+    }
+
+    #[test]
+    fn who_says_nothing_is_asked_and_has_its_time_to_answer() {
+        let start = Instant::now();
+        let at = |s| start + Duration::from_secs(s);
+        let within = Within { heartbeat: Duration::from_secs(3), ..NONE };
+        let mut due = Due::default();
+        due.beats(at(10));
+        assert_eq!(due.rings(&within, || at(19), at(9)), Ring::Nothing);
+        due.heard(|| unreachable!("it was not asked"));
+        assert_eq!((due.rings(&within, || at(20), at(10)), due.next()), (Ring::Nothing, Some(at(20))));
+        assert_eq!((due.rings(&within, || at(30), at(20)), due.next()), (Ring::Ask, Some(at(23))));
+        due.heard(|| at(32));
+        assert_eq!((due.rings(&within, || at(33), at(23)), due.next()), (Ring::Nothing, Some(at(32))));
+        assert_eq!(due.rings(&within, || at(42), at(32)), Ring::Ask);
+        assert_eq!(due.rings(&within, || at(44), at(34)), Ring::Nothing);
+        assert_eq!(due.rings(&within, || at(45), at(35)), Ring::Expired(Deadline::Heartbeat));
     }
 
     #[test]

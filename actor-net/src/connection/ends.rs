@@ -38,6 +38,10 @@ pub struct Ends {
     pub idle: u64,
     /// [`Deadline::Write`].
     pub write: u64,
+    /// [`Deadline::Heartbeat`].
+    pub heartbeat: u64,
+    /// [`CloseReason::Evicted`].
+    pub evicted: u64,
     /// Not ends: writes that were dropped for peers that read too slowly, as far as their actors were
     /// told ([`Connection::lagged`](crate::Connection::lagged)).
     pub lagged: u64,
@@ -65,6 +69,8 @@ impl Ends {
             CloseReason::Expired(Deadline::Frame) => &mut self.frame,
             CloseReason::Expired(Deadline::Idle) => &mut self.idle,
             CloseReason::Expired(Deadline::Write) => &mut self.write,
+            CloseReason::Expired(Deadline::Heartbeat) => &mut self.heartbeat,
+            CloseReason::Evicted(_) => &mut self.evicted,
         };
         *count += 1;
     }

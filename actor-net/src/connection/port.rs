@@ -202,7 +202,7 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
 
     fn new(shared: Arc<Shared>, phase: Phase, held: Option<H>) -> Self {
         let () = Self::SMALL;
-        let key = shared.common().crowd.enter(shared.readiness());
+        let key = shared.common().crowd.enter_connection(&shared);
         ConnectionPort {
             shared,
             codec: None,
@@ -408,6 +408,7 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
         };
         if frames.ended {
             self.anew = true;
+            self.shared.speaks();
             if !std::mem::replace(&mut self.established, true) {
                 self.shared.established();
             }
@@ -510,6 +511,11 @@ impl<C: Connection, H: Held> Port<C> for ConnectionPort<C, H> {
             && !self.shared.has_ended()
         {
             self.connect(ready);
+        }
+        if let Some(load) = self.shared.evicted() {
+            let why = CloseReason::Evicted(load);
+            self.say_farewell(&why);
+            self.shared.end(why);
         }
         if self.tell_end(actor, ctx) {
             return Again::No;

@@ -3,6 +3,7 @@
 use std::{fmt, io};
 
 use super::deadlines::Deadline;
+use super::evicting::Load;
 
 /// Why a connection ended. The text is meant for a log: it says what happened and, where that
 /// helps, what to do.
@@ -42,6 +43,9 @@ pub enum CloseReason {
     /// The peer took too long for something, which the protocol has told it where it has a word for
     /// that. One that [does not read](Deadline::Write) was sent a reset.
     Expired(Deadline),
+    /// It has had to go for others, by the [policy](crate::Evict) of its listener. For bytes that waited the socket was reset;
+    /// otherwise the protocol has told the peer, if it has a word for that.
+    Evicted(Load),
     /// TLS has failed: there was no handshake within the deadline, no certificate that could be trusted in, or something that makes
     /// no sense. The peer was told; nothing else was sent.
     #[cfg(feature = "tls")]
@@ -100,7 +104,8 @@ impl CloseReason {
             CloseReason::Eof | CloseReason::Protocol(_) | CloseReason::Local | CloseReason::Shutdown => {
                 Ending::Flush
             }
-            CloseReason::Expired(Deadline::Write) => Ending::Reset,
+            CloseReason::Expired(Deadline::Write) | CloseReason::Evicted(Load::Bytes) => Ending::Reset,
+            CloseReason::Evicted(Load::Connections) => Ending::Flush,
             CloseReason::Expired(_) => Ending::Flush,
             CloseReason::SlowConsumer { .. } | CloseReason::OverBudget { .. } | CloseReason::Aborted => {
                 Ending::Reset
@@ -140,6 +145,7 @@ impl fmt::Display for CloseReason {
                  more than the budget of {budget}; find out who does not read, or raise the Budget"
             ),
             CloseReason::Protocol(error) => write!(f, "the peer broke the protocol: {error}"),
+            CloseReason::Evicted(load) => write!(f, "it had to go for others: {load}"),
             CloseReason::Expired(deadline) => write!(f, "the peer {deadline} in time"),
             #[cfg(feature = "tls")]
             CloseReason::Tls(error) => write!(f, "TLS failed: {error}"),

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use tracing::Level;
 
 use super::common::Common;
+use super::evicting::{Candidate, Load};
 use super::queue::{Flush, Queue};
 use super::reason::{CloseReason, Ending};
 use super::tls::Tls;
@@ -48,7 +49,11 @@ struct State {
     /// More has come than was handed on: known while the actor has paused, or the server drains.
     more: bool,
     /// How many writes were dropped that the actor has not been told of.
-    lagged: u64,
+    lagged: u32,
+    /// When the last whole frame came, in the time of [`Common::millis`], if some may have to go.
+    spoke: u32,
+    /// It has to go.
+    evicted: Option<Load>,
     /// What the queue counts for in the budget.
     charged: usize,
     /// Where the port's cell is flagged.
@@ -195,7 +200,8 @@ impl Shared {
         tls: Option<Box<Tls>>,
         common: Arc<Common>,
     ) -> Shared {
-        let state = State { socket: socket.map(Source::new), tls, ..State::default() };
+        let spoke = common.evicting.as_ref().map_or(0, |_| common.millis());
+        let state = State { socket: socket.map(Source::new), tls, spoke, ..State::default() };
         Shared { peer, common, state: Mutex::new(state) }
     }
 
@@ -344,6 +350,53 @@ impl Shared {
     /// Whether bytes were sent since this was asked last.
     pub(super) fn take_sent(&self) -> bool {
         self.lock().queue.take_sent()
+    }
+
+    /// A whole frame has come.
+    pub(super) fn speaks(&self) {
+        if self.common.evicting.is_some() {
+            let now = self.common.millis();
+            self.lock().spoke = now;
+        }
+    }
+
+    pub(super) fn spoke(&self) -> u32 {
+        self.lock().spoke
+    }
+
+    /// As one that may have to go for this; none if it goes already, or its end would not help.
+    pub(super) fn candidate(&self, load: Load) -> Option<Candidate> {
+        let state = self.lock();
+        let queued = state.queue.bytes();
+        if state.is_closed() || state.evicted.is_some() || (load == Load::Bytes && state.charged == 0) {
+            return None;
+        }
+        let idle = self.common.millis().wrapping_sub(state.spoke);
+        Some(Candidate { peer: self.peer.clone(), idle: Duration::from_millis(idle.into()), queued })
+    }
+
+    /// Has it go, in a turn of its own; false if it does already. What waits goes at once, if that is why.
+    pub(super) fn evict(&self, load: Load) -> bool {
+        {
+            let mut state = self.lock();
+            if state.is_closed() || state.evicted.is_some() {
+                return false;
+            }
+            state.evicted = Some(load);
+            if load == Load::Bytes {
+                state.queue.clear();
+                state.settle(self.options());
+            }
+        }
+        self.wake();
+        true
+    }
+
+    /// Why it has to go, once.
+    pub(super) fn evicted(&self) -> Option<Load> {
+        self.common.evicting.as_ref()?;
+        let state = self.lock();
+        state.evicted.filter(|_| !matches!(state.status, Status::Ended(_)))
     }
 
     /// Whether no more frames are to be handed on.

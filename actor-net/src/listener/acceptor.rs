@@ -16,7 +16,7 @@ use super::limits::Limit;
 use super::pause::{Failures, is_out_of_descriptors};
 use super::reserve::Reserve;
 use super::socket::ListenSocket;
-use crate::connection::{self, Arrival, Common, Conn, Connection};
+use crate::connection::{self, Arrival, Common, Conn, Connection, Load};
 use crate::driver::{Berth, Source};
 use crate::stream::{Peer, Stream};
 
@@ -94,7 +94,7 @@ where
     Box::new(move |readiness| {
         // Registering is the port's first work.
         readiness.set(Ready::WAKE);
-        let key = plan.common.crowd.enter(readiness.clone());
+        let key = plan.common.crowd.enter_acceptor(readiness.clone());
         Box::new(AcceptPort {
             key,
             listening: listening.clone(),
@@ -240,7 +240,9 @@ where
     }
 
     fn admit(&mut self, stream: Stream, peer: Peer, ctx: &Context<Acceptor>) {
-        let Some((place, handshake)) = self.plan.admission.admit(&peer, ctx.system().now()) else {
+        let evict = || self.plan.common.evict(Load::Connections);
+        let admitted = self.plan.admission.admit(&peer, ctx.system().now(), evict);
+        let Some((place, handshake)) = admitted else {
             return;
         };
         let tls = match self.plan.tls() {

@@ -21,7 +21,7 @@ const QUIET: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Admission {
     state: Mutex<State>,
-    pub(super) events: Topic<ListenerEvent>,
+    pub(super) events: Arc<Topic<ListenerEvent>>,
 }
 
 /// What the lock protects. It is taken when a connection comes, is past its handshake and goes.
@@ -45,7 +45,7 @@ impl Admission {
             warned: None,
             waiting: Vec::new(),
         };
-        Arc::new(Admission { state: Mutex::new(state), events: Topic::default() })
+        Arc::new(Admission { state: Mutex::new(state), events: Arc::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -73,19 +73,30 @@ impl Admission {
         self.lock().refused.iter().sum()
     }
 
-    /// Counts a connection in, until what it gives is dropped; `None`, counted and told if it may not.
-    pub(super) fn admit(self: &Arc<Self>, peer: &Peer, now: Instant) -> Option<(Place, Handshake)> {
+    /// Counts a connection in, until what it gives is dropped; `None`, counted and told if it may not. If only the number of
+    /// connections is in the way, `evict` may have one go.
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        peer: &Peer,
+        now: Instant,
+        evict: impl FnOnce() -> bool,
+    ) -> Option<(Place, Handshake)> {
         let from = peer.ip();
-        let mut state = self.lock();
-        match state.occupancy.admit(from, now) {
+        let mut admitted = self.lock().occupancy.admit(from, now);
+        if admitted == Err(Limit::Connections) && self.lock().occupancy.may_evict() && evict() {
+            let mut state = self.lock();
+            state.occupancy.evicted();
+            admitted = state.occupancy.admit(from, now);
+        }
+        match admitted {
             Ok(()) => {
+                let mut state = self.lock();
                 state.accepted += 1;
                 let from = from.filter(|_| state.occupancy.counts_addresses()).map(Box::new);
                 drop(state);
                 Some((Place { admission: self.clone(), from }, Handshake(self.clone())))
             }
             Err(limit) => {
-                drop(state);
                 self.refuse(peer.clone(), limit, now);
                 None
             }

@@ -206,6 +206,13 @@ impl Codec for Client {
         }
     }
 
+    fn ping(&mut self) -> Option<Bytes> {
+        match &self.stage {
+            Stage::Handshake(_) => None,
+            Stage::Messages(messages) => messages.ping(),
+        }
+    }
+
     fn stage(&self) -> codec::Stage {
         match &self.stage {
             Stage::Handshake(_) => codec::Stage::Handshake,

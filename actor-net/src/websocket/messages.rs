@@ -97,6 +97,14 @@ impl Messages {
         }
     }
 
+    /// A Ping, unless the conversation is over.
+    pub(super) fn ping(&self) -> Option<Bytes> {
+        let mut words = BytesMut::new();
+        let encoded = Message::Ping(&[]).encode(self.client, &mut words);
+        debug_assert_eq!(encoded, Ok(()), "an empty Ping can be sent");
+        (!self.closed).then(|| words.freeze())
+    }
+
     /// The Close that tells the peer why this side ends, unless one has gone out already.
     pub(super) fn farewell(&self, why: &CloseReason) -> Option<Bytes> {
         if self.closed { None } else { farewell(self.client, why) }
@@ -266,7 +274,9 @@ impl Messages {
 pub(super) fn farewell(client: bool, why: &CloseReason) -> Option<Bytes> {
     let (code, reason) = match why {
         CloseReason::Shutdown => (1001, "the server shuts down"),
+        CloseReason::Evicted(_) => (1013, "there is no room; try again later"),
         CloseReason::Expired(Deadline::Idle) => (1001, "nothing has come for too long"),
+        CloseReason::Expired(Deadline::Heartbeat) => (1001, "a Ping was not answered"),
         CloseReason::Expired(_) => (1008, "a message did not come in time"),
         CloseReason::ActorFailed => (1011, "internal error"),
         _ => return None,

@@ -169,6 +169,13 @@ impl Codec for Server {
         }
     }
 
+    fn ping(&mut self) -> Option<Bytes> {
+        match &self.stage {
+            Stage::Http(_) => None,
+            Stage::Messages(messages) => messages.ping(),
+        }
+    }
+
     fn stage(&self) -> codec::Stage {
         match &self.stage {
             Stage::Http(http) => http.stage(),

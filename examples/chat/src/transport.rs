@@ -98,6 +98,13 @@ impl Codec for Wire {
         }
     }
 
+    fn ping(&mut self) -> Option<Bytes> {
+        match self {
+            Wire::Lines(lines) => lines.ping(),
+            Wire::Web(web) => web.ping(),
+        }
+    }
+
     fn stage(&self) -> Stage {
         match self {
             Wire::Lines(lines) => lines.stage(),

@@ -4,13 +4,15 @@ use std::time::Instant;
 
 use actor_core::Timer;
 use actor_core::port;
+use bytes::Bytes;
 
 use super::{ConnectionPort, Held, Phase};
 use crate::codec::{Codec, Stage};
 use crate::connection::Connection;
-use crate::connection::deadlines::{Deadline, Due, Within};
+use crate::connection::deadlines::{Deadline, Due, Ring, Within};
 use crate::connection::reason::CloseReason;
 use crate::connection::shared::Shared;
+use crate::options::Options;
 
 /// The deadlines of a connection that has any just now, or had one until its timer fires.
 pub(super) struct Watch {
@@ -21,9 +23,12 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    fn begin(within: &Within) -> Box<Watch> {
+    fn begin(options: &Options) -> Box<Watch> {
         let mut due = Due::default();
-        due.moved(within, port::now);
+        due.moved(&options.within, port::now);
+        if options.heartbeat.is_some() {
+            due.beats(options.next_beat(port::now()));
+        }
         Box::new(Watch { due, timer: None, moved: port::ticks() })
     }
 
@@ -37,8 +42,8 @@ impl Watch {
         }
     }
 
-    /// The timer has fired: says what has been due for too long.
-    fn rings(&mut self, shared: &Shared) -> Option<Deadline> {
+    /// The timer has fired.
+    fn rings(&mut self, shared: &Shared) -> Ring {
         let within = &shared.options().within;
         let (waits, sent) = shared.outbound();
         self.due.writes(waits, sent, within, port::now);
@@ -47,8 +52,11 @@ impl Watch {
             self.moved(within);
         }
         let now = port::now();
+        if shared.is_paused() {
+            self.due.heard(|| shared.options().next_beat(now));
+        }
         self.timer.take_if(|(_, at)| *at <= now);
-        self.due.expired(now)
+        self.due.rings(within, || shared.options().next_beat(now), now)
     }
 
     /// A timer that is early is left alone: when it fires, what is due then decides.
@@ -81,27 +89,49 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
             return None; // It has a deadline of its own.
         }
         let (anew, heard) = (std::mem::take(&mut self.anew), std::mem::take(&mut self.moved));
-        let within = &self.shared.options().within;
+        let options = self.shared.options();
+        let within = &options.within;
         let expected = self.expected().filter(|what| within.limits(*what));
-        if self.watch.is_none() && expected.is_none() && !within.limits(Deadline::Idle) {
+        let always = within.limits(Deadline::Idle) || options.heartbeat.is_some();
+        if self.watch.is_none() && expected.is_none() && !always {
             return None;
         }
-        let watch = self.watch.get_or_insert_with(|| Watch::begin(within));
+        let watch = self.watch.get_or_insert_with(|| Watch::begin(options));
         watch.due.expect(expected, anew, within, port::now);
         if heard {
             watch.moved(within);
+            watch.due.heard(|| options.next_beat(port::now()));
         }
         if rings {
-            let expired = watch.rings(&self.shared);
-            if expired.is_some() {
-                return expired;
+            match watch.rings(&self.shared) {
+                Ring::Nothing => {}
+                Ring::Ask => self.ask(),
+                Ring::Expired(deadline) => return Some(deadline),
             }
         }
+        let watch = self.watch.as_mut()?;
         watch.arm(&self.shared);
         if watch.timer.is_none() {
             self.watch = None;
         }
         None
+    }
+
+    /// Asks the peer whether it is still there, if there is a way to.
+    fn ask(&mut self) {
+        let words = self.codec.as_mut().and_then(Codec::ping);
+        let said = self.shared.options().heartbeat.and_then(|heartbeat| heartbeat.words);
+        match words.or_else(|| said.map(Bytes::from_static)) {
+            Some(words) => {
+                self.shared.write(words, None);
+            }
+            // Nobody answers what was not asked.
+            None => {
+                if let Some(watch) = &mut self.watch {
+                    watch.due.heard(|| self.shared.options().next_beat(port::now()));
+                }
+            }
+        }
     }
 
     /// At the end of a turn: what the turn has sent, and what the socket has refused (`waits`).
@@ -110,7 +140,7 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
         let waits =
             waits && within.limits(Deadline::Write) && !matches!(self.phase, Phase::Connecting { .. });
         if waits && self.watch.is_none() {
-            self.watch = Some(Watch::begin(within));
+            self.watch = Some(Watch::begin(self.shared.options()));
         }
         let Some(watch) = &mut self.watch else { return };
         let sent = self.shared.take_sent();

@@ -7,6 +7,7 @@ use tracing::Level;
 use super::{Progress, Queue, Reading, Shared, State, Status};
 use crate::codec::Codec;
 use crate::connection::Pressure;
+use crate::connection::evicting::Load;
 use crate::connection::reason::CloseReason;
 use crate::options::{Options, WhenSlow};
 use crate::room::{Batch, Cast};
@@ -42,7 +43,7 @@ impl Shared {
             let wake = over.is_some() || spent || begins_to_wait || state.needs_turn(self.options());
             (over, state.readiness.clone().filter(|_| wake))
         };
-        if let Some(why) = over {
+        if let Some(why) = self.relieve(over) {
             self.end(why);
         }
         if let Some(readiness) = readiness {
@@ -61,7 +62,7 @@ impl Shared {
             };
             (progress, state.settle(self.options()))
         };
-        match over {
+        match self.relieve(over) {
             Some(why) => {
                 self.end(why);
                 Progress::Broken
@@ -70,12 +71,23 @@ impl Shared {
         }
     }
 
+    /// If it has no share left in the budget: has others go that are in the way, if the policy says so.
+    fn relieve(&self, mut over: Option<CloseReason>) -> Option<CloseReason> {
+        while let Some(CloseReason::OverBudget { .. }) = over
+            && self.common.evict(Load::Bytes)
+        {
+            over = self.lock().settle(self.options());
+        }
+        over
+    }
+
     /// How many writes were dropped, if there is room again to tell the peer so; says it once.
     pub(in crate::connection) fn take_lagged(&self) -> u64 {
         let mut state = self.lock();
         let told = state.can_tell_lagged(self.options()) || state.is_closed();
         let missed = if told { std::mem::take(&mut state.lagged) } else { 0 };
         drop(state);
+        let missed = u64::from(missed);
         if missed > 0 {
             say(Level::INFO, || {
                 let peer = self.peer().clone();
@@ -106,7 +118,7 @@ impl State {
         key: Option<u64>,
         options: &Options,
     ) -> Result<Pressure, CloseReason> {
-        if self.is_closed() {
+        if self.is_closed() || self.evicted == Some(Load::Bytes) {
             return Ok(Pressure::Closed);
         }
         let key = key.filter(|_| options.when_slow == WhenSlow::Coalesce);
@@ -122,7 +134,7 @@ impl State {
         {
             match self.queue.replace(key, write) {
                 Ok(()) => {
-                    self.lagged += 1;
+                    self.lagged = self.lagged.saturating_add(1);
                     let fits = self.queue.cost() <= options.cap;
                     return if fits { Ok(Pressure::High) } else { Err(self.too_slow(options)) };
                 }
@@ -139,7 +151,7 @@ impl State {
                     return self.write_large(write, options);
                 }
                 if !self.make_room(&write, options)? {
-                    self.lagged += 1;
+                    self.lagged = self.lagged.saturating_add(1);
                     return Ok(Pressure::Dropped);
                 }
             }
@@ -207,7 +219,7 @@ impl State {
                     if !self.queue.drop_oldest() {
                         return Ok(false);
                     }
-                    self.lagged += 1;
+                    self.lagged = self.lagged.saturating_add(1);
                 }
                 Ok(true)
             }
@@ -238,7 +250,7 @@ impl State {
             WhenSlow::DropOld => Queue::drop_oldest,
         };
         while self.queue.cost() > self.charged && drop(&mut self.queue) {
-            self.lagged += 1;
+            self.lagged = self.lagged.saturating_add(1);
         }
         // Less than it has now, or a write that is on its way already.
         let less = self.charged.saturating_sub(self.queue.cost());

@@ -7,6 +7,9 @@ use std::time::Instant;
 use super::bucket::Bucket;
 use super::{Limit, Limits};
 
+/// So many may be on their way out for others, or one in so many if those are more.
+const GOING: usize = 16;
+
 /// Tables of fewer places than this are not made smaller.
 const SMALL: usize = 64;
 
@@ -15,6 +18,8 @@ const SMALL: usize = 64;
 pub(in crate::listener) struct Occupancy {
     limits: Limits,
     open: usize,
+    /// How many of them may be over the limit, because others go for them.
+    going: usize,
     handshakes: usize,
     /// Those from which there is a connection.
     addresses: HashMap<IpAddr, usize>,
@@ -27,6 +32,7 @@ impl Occupancy {
         Occupancy {
             limits,
             open: 0,
+            going: 0,
             handshakes: 0,
             addresses: HashMap::new(),
             subnets: HashMap::new(),
@@ -51,9 +57,6 @@ impl Occupancy {
     pub(in crate::listener) fn admit(&mut self, from: Option<IpAddr>, now: Instant) -> Result<(), Limit> {
         let is_full = |most: Option<usize>, count: usize| most.is_some_and(|most| count >= most);
         let count = |table: &HashMap<IpAddr, usize>, key| table.get(&key).copied().unwrap_or(0);
-        if self.open >= self.limits.connections {
-            return Err(Limit::Connections);
-        }
         if let Some(from) = from {
             if is_full(self.limits.per_address, count(&self.addresses, from.to_canonical())) {
                 return Err(Limit::Address);
@@ -65,11 +68,15 @@ impl Occupancy {
         if is_full(self.limits.handshakes, self.handshakes) {
             return Err(Limit::Handshakes);
         }
-        // The last, since it counts those that are let in.
-        if let Some(bucket) = &mut self.bucket
-            && !bucket.take(now)
-        {
+        if self.bucket.is_some_and(|mut bucket| !bucket.take(now)) {
             return Err(Limit::Rate);
+        }
+        // The last, so that nobody has to go for one who is not let in.
+        if self.open >= self.limits.connections.saturating_add(self.going) {
+            return Err(Limit::Connections);
+        }
+        if let Some(bucket) = &mut self.bucket {
+            bucket.take(now);
         }
         self.open += 1;
         self.handshakes += 1;
@@ -84,6 +91,16 @@ impl Occupancy {
         Ok(())
     }
 
+    /// Whether one may go for another: those on their way out are bounded as well.
+    pub(in crate::listener) fn may_evict(&self) -> bool {
+        self.limits.connections > 0 && self.going < GOING.max(self.limits.connections / GOING)
+    }
+
+    /// A connection goes for another, which comes first.
+    pub(in crate::listener) fn evicted(&mut self) {
+        self.going += 1;
+    }
+
     /// A connection that was let in has got past its handshake, or ended in it.
     pub(in crate::listener) fn past_handshake(&mut self) {
         self.handshakes -= 1;
@@ -92,6 +109,8 @@ impl Occupancy {
     /// A connection that was let in has ended.
     pub(in crate::listener) fn leave(&mut self, from: Option<IpAddr>) {
         self.open -= 1;
+        // Whoever it was, there is one less over the limit.
+        self.going = self.going.saturating_sub(1);
         if let Some(from) = from {
             leave(&mut self.addresses, from.to_canonical());
             leave(&mut self.subnets, subnet(from));

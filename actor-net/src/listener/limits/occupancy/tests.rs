@@ -24,6 +24,24 @@ fn the_connections_in_all() {
 }
 
 #[test]
+fn one_that_goes_makes_room_for_one_and_the_number_of_those_is_bounded() {
+    let (mut full, now) = occupancy(Limits::new().connections(1).per_address(1));
+    assert_eq!(full.admit(at("10.0.0.1"), now), Ok(()));
+    assert_eq!(full.admit(at("10.0.0.1"), now), Err(Limit::Address), "nobody has to go for this one");
+    assert_eq!(full.admit(None, now), Err(Limit::Connections));
+    for _ in 0..GOING {
+        assert!(full.may_evict());
+        full.evicted();
+        assert_eq!(full.admit(None, now), Ok(()));
+        assert_eq!(full.admit(None, now), Err(Limit::Connections));
+    }
+    assert!(!full.may_evict());
+    full.leave(None);
+    assert_eq!(full.admit(None, now), Err(Limit::Connections), "it was over the limit");
+    assert!(full.may_evict());
+}
+
+#[test]
 fn an_address_is_limited_and_the_others_are_not() {
     let (mut each, now) = occupancy(Limits::new().per_address(1));
     assert_eq!(each.admit(at("10.0.0.1"), now), Ok(()));
@@ -96,10 +114,10 @@ proptest! {
             if comes {
                 let same = inside.iter().filter(|&&other| other == n).count();
                 let near = inside.iter().filter(|&&other| other / 3 == n / 3).count();
-                let expected = match (inside.len() >= 8, same >= 3, near >= 5) {
-                    (true, ..) => Err(Limit::Connections),
-                    (_, true, _) => Err(Limit::Address),
-                    (.., true) => Err(Limit::Subnet),
+                let expected = match (same >= 3, near >= 5, inside.len() >= 8) {
+                    (true, ..) => Err(Limit::Address),
+                    (_, true, _) => Err(Limit::Subnet),
+                    (.., true) => Err(Limit::Connections),
                     _ => Ok(()),
                 };
                 prop_assert_eq!(tested.admit(Some(address(n)), now), expected);
