@@ -204,6 +204,15 @@ impl Seen {
     }
 }
 
+/// Whether a step that began then takes long enough. In a simulation no time passes in a step; there each is as small as can be.
+fn is_over(began: Instant) -> bool {
+    #[cfg(feature = "sim")]
+    if crate::sim::seam::is_here() {
+        return true;
+    }
+    clock::now().saturating_duration_since(began) >= STEP
+}
+
 /// How long to rest after a step that took so long, if they are to take so many per cent of a processor.
 fn rest_after(took: Duration, share: u32) -> Duration {
     took * (100 - share) / share
@@ -272,7 +281,7 @@ impl Scans {
         let suspects = &mut self.suspects;
         let began = platform::own_time();
         let scan = self.scan.get_or_insert_with(|| Scan::new(system, on_leak, std::mem::take(suspects)));
-        let step = scan.step(system, || clock::now().saturating_duration_since(now) >= STEP);
+        let step = scan.step(system, || is_over(now));
         let after = clock::now();
         let took = after.saturating_duration_since(now);
         let charged = began.zip(platform::own_time()).map(|(began, ended)| ended.saturating_sub(began));

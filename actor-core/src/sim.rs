@@ -59,10 +59,11 @@
 //! | sockets | the operating system's | `actor-net`'s, with its feature `sim`: segments, connections and resets are steps; see [`outside`] |
 //! | sysmon: stalls | looks once a millisecond | looks where it would see something |
 //! | sysmon: quanta, background lane; the courier; `set_parallelism` | | there are none: a step takes no time, and there is one worker |
-//! | the auditor: leaks, growth, overdue asks | a thread | there is none |
+//! | the auditor: leaks, growth, overdue asks and messages | a thread | steps in the simulation's time; those of a scan are as small as can be |
 //!
 //! A *step* is one of these: an actor whose turn it could be takes a turn of one message (or of its start, or of whatever else
-//! comes next for it); a job of the blocking pool begins, or goes on; the time goes on to the next timer. Where several steps can
+//! comes next for it); a job of the blocking pool begins, or goes on; the time goes on to the next timer, or to what the auditor
+//! does next. Where several steps can
 //! be taken, the next number of the tape says which. The first is always the one that could be taken longest, so a tape that has
 //! ended chooses first come, first served, and time goes on when nobody has anything to do.
 //!
@@ -421,8 +422,8 @@ impl Builder {
     pub fn build(self, tape: impl Into<Tape>) -> Sim {
         let world = Arc::new(World::new(clock::now(), tape.into(), self.tells, self.faults));
         let engine = seam::enter(world.clone(), Settings { slack: self.slack, steps: self.steps });
-        let system = (self.system)(System::builder().deadlocks(true)).simulated();
-        engine.borrow_mut().run_system(system.handle());
+        let (system, audits) = (self.system)(System::builder().deadlocks(true)).simulated();
+        engine.borrow_mut().run_system(system.handle(), audits);
         Sim { system: Some(system), engine, world, steps: self.steps, here: PhantomData }
     }
 }

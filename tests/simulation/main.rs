@@ -1,5 +1,6 @@
 //! The simulated system, through the public API: a file each.
 
+mod audits;
 mod chat;
 mod failing;
 mod faults;

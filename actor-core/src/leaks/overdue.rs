@@ -16,7 +16,7 @@ use crate::cell::{ActorId, Control};
 use crate::clock;
 use crate::leaks::table::Map;
 use crate::leaks::walk::{Walk, Walked, Whom};
-use crate::leaks::{STEP, rest_after};
+use crate::leaks::{STEP, is_over, rest_after};
 use crate::remedy::Remedy;
 use crate::system::SystemHandle;
 
@@ -172,7 +172,7 @@ impl Looks {
                     }
                 }
             }
-            if clock::now().saturating_duration_since(now) >= STEP {
+            if is_over(now) {
                 self.walk = Some(walk);
                 return false;
             }

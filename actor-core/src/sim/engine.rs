@@ -12,6 +12,7 @@ use super::trace::Noted;
 use super::world::World;
 use crate::actor::Messages;
 use crate::actor_ref::ActorRef;
+use crate::auditor::{Audit, Audits};
 use crate::cell::task::Task;
 use crate::observe::Asking;
 use crate::scheduler::stalls::Watch;
@@ -50,6 +51,7 @@ pub(super) struct Engine {
     ready: VecDeque<Ready>,
     beside: Vec<Beside>,
     watch: Watch,
+    audit: Audit,
     invariants: Vec<Invariant>,
 }
 
@@ -96,11 +98,13 @@ impl Engine {
             ready: VecDeque::new(),
             beside: Vec::new(),
             watch: Watch::default(),
+            audit: Audit::default(),
             invariants: Vec::new(),
         }
     }
 
-    pub(super) fn run_system(&mut self, system: SystemHandle) {
+    pub(super) fn run_system(&mut self, system: SystemHandle, audits: Audits) {
+        self.audit = Audit::new(&system, audits, self.world.now());
         self.system = Some(system);
     }
 
@@ -212,14 +216,15 @@ impl Engine {
 
     /// When the time next has something to do.
     fn next_event(&self) -> Option<Duration> {
-        let timer = self.system().scheduler().next_timer().map(|at| self.world.since_begin(at));
-        let timer = self.world.outside.lock().next().into_iter().chain(timer).min();
+        let timer = self.system().scheduler().next_timer().into_iter();
+        let timers = timer.chain(self.audit.next()).map(|at| self.world.since_begin(at));
+        let timed = timers.chain(self.world.outside.lock().next()).min();
         if self.beside.iter().all(|beside| beside.is_free) {
-            return timer;
+            return timed;
         }
         let waits = self.beside.iter().filter_map(|beside| beside.waits?.until);
         let stall = self.watch.next(self.system().scheduler().stalls());
-        waits.chain(timer).chain(stall.map(|left| self.world.passed() + left)).min()
+        waits.chain(timed).chain(stall.map(|left| self.world.passed() + left)).min()
     }
 
     /// The time passes until then.
@@ -232,6 +237,7 @@ impl Engine {
         let system = self.system.as_ref().expect("it is there");
         self.watch.look(system, passed);
         system.scheduler().fire_timers(self.world.now());
+        self.audit.look(system);
     }
 
     fn run(&mut self, what: What) {
@@ -325,6 +331,8 @@ impl Engine {
 
     /// Ends the threads beside. What waits on one of them does so no more, and unwinds.
     fn end(&mut self) {
+        // It may hold actors.
+        self.audit = Audit::default();
         self.world.end();
         self.ready.retain(|ready| !matches!(ready.what, What::Resume(_)));
         for mut beside in self.beside.drain(..) {

@@ -362,12 +362,12 @@ impl Builder {
         Ok(system)
     }
 
-    /// A system without threads, and with its root supervisor: for [`sim`](crate::sim). Settings of threads mean nothing
-    /// there.
+    /// A system without threads, and with its root supervisor: for [`sim`](crate::sim); and what its auditor is asked for.
+    /// Settings of threads mean nothing there.
     #[cfg(feature = "sim")]
     #[track_caller]
-    pub(crate) fn simulated(mut self) -> System {
-        let (restarts, window) = (self.restarts, self.window);
+    pub(crate) fn simulated(mut self) -> (System, Audits) {
+        let (restarts, window, audits) = (self.restarts, self.window, self.audits);
         self.blocking.threads = 0;
         // No turn is held up by another, so there is no courier to be called.
         self.quanta.hard = Duration::MAX;
@@ -375,7 +375,7 @@ impl Builder {
         let handle = self.assemble(placement, 1, 0);
         handle.scheduler().simulate(&handle);
         begin_root(&handle, restarts, window);
-        System { handle }
+        (System { handle }, audits)
     }
 
     /// What a system is made of, before any of its threads.
