@@ -1,6 +1,6 @@
 //! The actors of the programs, which do what they are told and note what becomes of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -70,6 +70,8 @@ pub(crate) struct Notes {
     pub(crate) asks_ended: AtomicU64,
     pub(crate) downs: Mutex<Vec<MonitorId>>,
     pub(crate) started: Mutex<Vec<Started>>,
+    /// The incarnations that were killed while no handler had their state: none of theirs begins any more.
+    pub(crate) killed: Mutex<HashSet<u64>>,
     /// The test has ordered the end.
     pub(crate) ending: AtomicBool,
     /// The numbers of those that the supervisor has stopped at the end.
@@ -132,8 +134,19 @@ pub(crate) struct Unit {
 
 impl Unit {
     pub(crate) fn new(number: usize, notes: &Arc<Notes>) -> Unit {
-        let born = notes.born.fetch_add(1, Ordering::Relaxed);
+        let born = notes.born.fetch_add(1, Ordering::Relaxed) + 1;
         Unit { number, born, notes: notes.clone(), sent: HashMap::new(), monitors: Vec::new() }
+    }
+
+    /// Tells apart all incarnations of all actors; not 0.
+    pub(crate) fn born(&self) -> u64 {
+        self.born
+    }
+
+    /// A handler begins.
+    fn begins(&self, what: &str) {
+        let killed = self.notes.killed.lock().unwrap().contains(&self.born);
+        self.notes.expect(!killed, || format!("system lane: {what} is handled after a kill"));
     }
 
     fn other(&self, at: usize) -> (usize, UnitRef) {
@@ -159,11 +172,13 @@ impl Unit {
         let (_, other) = self.other(to);
         let _asked = Asked::new(&self.notes);
         let ask = other.get();
-        // With what it ends is for the others to say.
-        let _ = match within {
+        let answer = match within {
             Some(within) => ask.within(Duration::from_millis(within.into())).await,
             None => ask.await,
         };
+        // With what else it ends is for the others to say.
+        self.notes
+            .expect(!matches!(answer, Ok(0)), || "revocation: a condemned handler has answered".to_owned());
     }
 }
 
@@ -190,6 +205,7 @@ impl Unit {
 
     #[down]
     fn gone(&mut self, down: Down) {
+        self.begins("a Down");
         let wanted = self.monitors.contains(&down.monitor);
         self.notes.expect(wanted, || format!("Down: this incarnation has no {:?}", down.monitor));
         self.notes.downs.lock().unwrap().push(down.monitor);
@@ -197,6 +213,7 @@ impl Unit {
 
     #[message]
     pub(crate) async fn act(&mut self, action: Action, ctx: &mut Context<Self>) {
+        self.begins("act");
         match action {
             Action::Tell { to, times } => (0..times).for_each(|_| self.tell(to)),
             Action::Ask { to, within } => self.ask(to, within).await,
@@ -216,6 +233,8 @@ impl Unit {
             Action::Child(action) => {
                 let notes = self.notes.clone();
                 if let Ok(child) = ctx.spawn(move || Unit::new(CHILD, &notes)) {
+                    let revoked = ctx.is_revoked();
+                    self.notes.expect(!revoked, || "revocation: a condemned handler has spawned".to_owned());
                     self.notes.order(&child, *action);
                 }
             }
@@ -231,6 +250,7 @@ impl Unit {
 
     #[message]
     pub(crate) fn note(&mut self, from: u64, to: usize, number: u64, ctx: &mut Context<Self>) {
+        self.begins("note");
         // A condemned handler has returned late: its message is a dead letter.
         if !ctx.is_revoked() {
             self.notes.came.lock().unwrap().push((from, to, number));
@@ -238,13 +258,15 @@ impl Unit {
     }
 
     #[message]
-    pub(crate) fn get(&mut self) -> u64 {
-        self.born
+    pub(crate) fn get(&mut self, ctx: &mut Context<Self>) -> u64 {
+        self.begins("get");
+        if ctx.is_revoked() { 0 } else { self.born }
     }
 
     /// Of timers: none fires into a later incarnation, nor has it one of that fire before it is due.
     #[message]
     fn ring(&mut self, born: u64, due: Duration, ctx: &mut Context<Self>) {
+        self.begins("ring");
         self.notes.expect(born == self.born, || "timers: this one is of another incarnation".to_owned());
         let now = ctx.system().snapshot().uptime;
         self.notes.expect(now >= due, || format!("timers: due at {due:?}, and has fired at {now:?}"));
