@@ -214,6 +214,10 @@ impl Messages for Supervisor {
     }
 
     fn stopped<'a>(&'a mut self, _why: &'a StopReason, ctx: &'a mut Context<Self>) -> Step<'a> {
+        if ctx.cell().is_root() {
+            // Perhaps of its own accord: who is late from here on is in the report.
+            ctx.system().mark_ending();
+        }
         let children = ctx.cell().children().clone();
         let (slots, at_once) = (self.keeper.in_slots(), self.keeper.blueprint().dynamic);
         async_handler(stopping::stop_children(children, slots, at_once, ctx.system().clone()))

@@ -108,7 +108,7 @@ pub(crate) struct Shared {
     over: Condvar,
     /// Why the system ends, if nobody has asked it to.
     escalated: OnceLock<StopReason>,
-    /// Somebody has ordered the end.
+    /// Somebody has ordered the end, or the root ends by itself.
     ending: AtomicBool,
     late: Mutex<Vec<Late>>,
     stop_within: Duration,
@@ -399,8 +399,18 @@ impl SystemHandle {
         self.0.stop_within
     }
 
+    /// Notes the end. Supervisors look at that for the report only, and learn of it by their orders.
+    pub(crate) fn mark_ending(&self) {
+        // Relaxed: it orders nothing.
+        self.0.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes a late actor for the report of the shutdown. Before the system ends there is none, and who would list all that
+    /// were ever late would list ever more.
     pub(crate) fn report_late(&self, late: Late) {
-        self.0.late.lock().push(late);
+        if self.is_ending() {
+            self.0.late.lock().push(late);
+        }
     }
 }
 

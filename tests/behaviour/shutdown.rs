@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use actor_core::Whereabouts;
 use actor_core::prelude::*;
 
-use crate::support::{Gate, LIMIT, Log, system};
+use crate::support::{Gate, LIMIT, Log, builder, system};
 
 #[derive(Actor)]
 struct Part {
@@ -191,6 +191,50 @@ fn a_report_says_what_each_was_at_that_was_late() {
     assert_eq!(seen, expected, "{report}");
     assert!(report.late.iter().all(|late| late.ended_by_kill == (late.path != "/handler")), "{report}");
     gate.open();
+}
+
+/// A part of the tree that was stopped long ago is no news of the shutdown, however late it was.
+#[test]
+fn who_was_late_before_the_shutdown_is_not_in_its_report() {
+    let system = system(2);
+    let log = Log::default();
+    let pool = system.supervisor().name("pool").spawn().unwrap();
+    let part = |under| part(&system, "late", &log, None).under(under).stop_within(Duration::from_millis(20));
+    part(&pool).spawn().unwrap().wait_for_ever().tell().unwrap();
+    pool.stop();
+    assert!(pool.monitor().wait_within(LIMIT).is_some());
+    let other = system.supervisor().name("other").spawn().unwrap();
+    part(&other).spawn().unwrap().wait_for_ever().tell().unwrap();
+    let report = system.shutdown();
+    let late: Vec<_> = report.late.iter().map(|late| late.path.as_str()).collect();
+    assert!(matches!(late[..], [path] if path.starts_with("/other/")), "{report}");
+    assert!(!report.is_clean(), "{report}");
+}
+
+/// One that gives up ends the system as an order does.
+#[test]
+fn a_root_that_gives_up_reports_who_was_late() {
+    let system = builder(2).intensity(1, LIMIT).build().unwrap();
+    let log = Log::default();
+    let late = part(&system, "late", &log, None).name("late").stop_within(Duration::from_millis(20));
+    late.spawn().unwrap().wait_for_ever().tell().unwrap();
+    let fails = system.actor(|| Fails).spawn().unwrap();
+    (0..2).for_each(|_| fails.fail().tell().unwrap());
+    assert!(matches!(system.wait(), StopReason::Escalated { .. }));
+    let report = system.shutdown();
+    assert_eq!(report.late.len(), 1, "{report}");
+    assert_eq!(report.late[0].path, "/late", "{report}");
+}
+
+#[derive(Actor)]
+struct Fails;
+
+#[messages]
+impl Fails {
+    #[message]
+    fn fail(&mut self, ctx: &mut Context<Self>) {
+        ctx.fail("on purpose");
+    }
 }
 
 #[test]

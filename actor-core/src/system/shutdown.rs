@@ -18,7 +18,6 @@ use crate::observe::LongTurn;
 use crate::reason::StopReason;
 use crate::scheduler::{Scheduler, local};
 use crate::supervisor::Late;
-use crate::sync::Ordering;
 use crate::system::{System, SystemHandle};
 use crate::wait;
 
@@ -34,7 +33,8 @@ pub struct Report {
     pub ended: bool,
     /// Why the root supervisor ended.
     pub reason: StopReason,
-    /// The actors that had not ended by their deadline.
+    /// The actors that had not ended by their deadline when the system ended. One that was late before that, when a part of
+    /// the tree was stopped, is in the log and not here.
     pub late: Vec<Late>,
     /// How many workers, threads of pinned actors and threads of the blocking pool did not come back, because a
     /// handler or closure has not returned. Their threads are left alone.
@@ -166,8 +166,7 @@ impl SystemHandle {
     }
 
     pub(crate) fn order_stop(&self) {
-        // Relaxed: supervisors look at it for the report only, and learn of the end by their orders.
-        self.0.ending.store(true, Ordering::Relaxed);
+        self.mark_ending();
         if let Some(root) = self.root() {
             root.cell().clone().stop(Order { why: Asked::Shutdown, fate: Fate::Last });
         }
