@@ -33,6 +33,10 @@ pub trait Actor: Sized + Send + 'static {
         Settings::DEFAULT
     }
 
+    /// Whether the settings may have a limit for silence; for `#[derive(Supervisor)]`, which has the compiler look at it.
+    #[doc(hidden)]
+    const MAY_LIMIT_SILENCE: bool = true;
+
     /// Tells which refs are in its fields; see [`Trace`](crate::Trace). Unless it is derived, none are told of, and
     /// all are taken to be held by somebody else.
     fn trace(&self, tracer: &mut Tracer<'_>) {

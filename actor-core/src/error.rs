@@ -227,6 +227,9 @@ pub enum SpawnError {
         /// The most there may be; see [`SupervisorBuilder::max_children`](crate::SupervisorBuilder::max_children).
         max: usize,
     },
+    /// It was said what [becomes](crate::Spawn::on_silence) of the actor when it is silent for longer than its limit, and it
+    /// has none. The actor was not spawned.
+    NoSilence,
     /// The actor was to be a supervisor, whose settings contradict each other.
     Tree(Arc<TreeError>),
     /// The handler that spawns it has [stalled](crate::Spawn::stall), and was condemned. The actor was not spawned.
@@ -254,6 +257,10 @@ impl fmt::Display for SpawnError {
             SpawnError::TooManyChildren { max } => {
                 write!(f, "the supervisor has {max} children already; a higher `max` makes room for more")
             }
+            SpawnError::NoSilence => f.write_str(
+                "the actor has an `on_silence`, and no limit for silence that it could exceed: say `silence` too, or leave \
+                 `on_silence` out",
+            ),
             SpawnError::Tree(error) => error.fmt(f),
         }
     }

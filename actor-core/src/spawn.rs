@@ -36,6 +36,8 @@ pub struct Spawn<A: Messages> {
     incarnation: Incarnation<A>,
     name: Option<String>,
     settings: Settings,
+    /// Whether it was said what becomes of it when it is silent.
+    says_on_silence: bool,
     restart: Restart,
     stop_within: Duration,
     make_port: Option<MakePort<A>>,
@@ -70,6 +72,7 @@ impl<A: Messages> Spawn<A> {
             incarnation: Incarnation::unborn(factory),
             name: None,
             settings: A::settings(),
+            says_on_silence: false,
             restart: Restart::Transient,
             stop_within: STOP_WITHIN,
             make_port: None,
@@ -180,9 +183,11 @@ impl<A: Messages> Spawn<A> {
         self
     }
 
-    /// What becomes of the actor when it has exceeded its limit for silence; [`Remedy::Stop`] unless said.
+    /// What becomes of the actor when it has exceeded its limit for silence; [`Remedy::Stop`] unless said. If it has none,
+    /// there is nothing to exceed, and the actor is not spawned: [`SpawnError::NoSilence`].
     pub fn on_silence(mut self, remedy: Remedy) -> Self {
         self.settings = self.settings.on_silence(remedy);
+        self.says_on_silence = true;
         self
     }
 
@@ -239,7 +244,7 @@ impl<A: Messages> Spawn<A> {
     ///
     /// # Errors
     /// [`SpawnError::NameTaken`], [`SpawnError::BadName`], and [`SpawnError::Closed`] if the
-    /// supervisor is ending. For a pinned actor also [`SpawnError::TooManyPinned`],
+    /// supervisor is ending; [`SpawnError::NoSilence`]. For a pinned actor also [`SpawnError::TooManyPinned`],
     /// [`SpawnError::CoreNotAllowed`], and [`SpawnError::Thread`] if its thread could not be started; and
     /// [`SpawnError::Condemned`] in a handler that was condemned. Then there is no actor and the factory has not run.
     pub fn spawn(self) -> Result<A::Ref, SpawnError> {
@@ -273,6 +278,9 @@ impl<A: Messages> Spawn<A> {
     pub(crate) fn launch(self, spawner: Option<Reply<(), StopReason>>) -> Result<ActorRef<A>, SpawnError> {
         if stalls::condemned() || self.condemned {
             return Err(SpawnError::Condemned);
+        }
+        if self.says_on_silence && self.settings.silence.is_none() {
+            return Err(SpawnError::NoSilence);
         }
         let name = self.name.map(valid_name).transpose()?;
         let parent = self.parent.ok_or(SpawnError::Closed)?;

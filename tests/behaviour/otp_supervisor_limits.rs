@@ -5,9 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use actor_core::prelude::*;
-use actor_core::{AutoShutdown, ChildError, ChildSpec, ChildState, Strategy, SupervisorRef, TreeError};
+use actor_core::{
+    AutoShutdown, ChildError, ChildSpec, ChildState, Remedy, Strategy, SupervisorRef, TreeError,
+};
 
-use crate::otp_support::{Script, counts, is_back, state};
+use crate::otp_support::{Script, Worker, counts, is_back, state};
 use crate::support::{LIMIT, eventually, system};
 
 const fn ms(ms: u64) -> Duration {
@@ -151,6 +153,10 @@ fn child_specs() {
     );
     let never = spec("a").restart(Restart::Temporary).backoff(ms(1)..ms(2));
     assert_eq!(with(never), TreeError::TemporaryBackoff("a".to_owned()));
+    let unlimited = spec("a").on_silence(Remedy::Stop);
+    assert_eq!(with(unlimited), TreeError::NoSilence("a".to_owned()));
+    let unlimited = Children::<Worker>::new().settings("a").on_silence(Remedy::Stop).build();
+    assert_eq!(with(unlimited), TreeError::NoSilence("a".to_owned()));
     let twice = system.supervisor().child(spec("a")).child(spec("a"));
     assert_eq!(refused(twice.start().wait()), TreeError::IdTaken("a".to_owned()));
     assert!(script.entries().is_empty(), "nothing was started");

@@ -136,6 +136,36 @@ fn an_actors_own_timers_are_not_heard() {
     eventually("it has ended", || !actor.is_alive());
 }
 
+/// Nobody would notice that what was said has no effect.
+#[test]
+fn what_becomes_of_it_is_refused_without_a_limit() {
+    #[derive(Actor)]
+    struct Unlimited;
+    #[messages]
+    impl Unlimited {}
+
+    #[derive(Supervisor)]
+    struct Of<A: actor_core::Messages> {
+        #[child(on_silence = "report")]
+        one: Child<A>,
+    }
+
+    let system = system(1);
+    let refused = system.actor(|| Unlimited).on_silence(Remedy::Stop).spawn();
+    assert!(matches!(refused, Err(SpawnError::NoSilence)), "{refused:?}");
+    let late = system.actor(|| Unlimited).on_silence(Remedy::Stop).silence(LIMIT);
+    assert!(late.spawn().is_ok(), "in any order");
+    assert!(system.actor(Listening::default).on_silence(Remedy::Report).spawn().is_ok());
+    // The actor's type is a parameter of the tree, so the compiler cannot tell.
+    let tree = Of { one: Child::new(|| Unlimited) };
+    let refused = system.supervisor().tree(&tree).start().wait();
+    assert!(matches!(refused, Err(SpawnError::Tree(_))), "{refused:?}");
+    let limited = Of { one: Child::new(Listening::default) };
+    assert!(system.supervisor().tree(&limited).start().wait().is_ok());
+    let each = Children::<Listening>::new().settings("a").on_silence(Remedy::Report).build();
+    assert!(system.supervisor().child(each).start().wait().is_ok());
+}
+
 #[derive(Supervisor)]
 struct House {
     #[child(temporary, silence = "10ms", on_silence = "report")]

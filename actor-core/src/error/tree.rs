@@ -20,6 +20,8 @@ pub enum TreeError {
     NothingToShutDown(String),
     /// A temporary child has a backoff, and is never restarted.
     TemporaryBackoff(String),
+    /// It is said what becomes of a child that is silent for longer than its limit, and it has none.
+    NoSilence(String),
     /// The intensity allows restarts within no time.
     NoWindow,
     /// A dynamic supervisor was given children with slots, or a strategy for them.
@@ -49,6 +51,11 @@ impl fmt::Display for TreeError {
                 f,
                 "the child {id:?} has a backoff, but a temporary child is never restarted: leave the backoff out, \
                  or make it transient"
+            ),
+            TreeError::NoSilence(id) => write!(
+                f,
+                "the child {id:?} has an `on_silence`, and no limit for silence that it could exceed: say `silence` \
+                 too, or leave `on_silence` out"
             ),
             TreeError::NoWindow => f.write_str(
                 "an intensity needs a window of time: with a window of zero it would allow any number of restarts",

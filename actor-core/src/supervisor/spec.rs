@@ -39,8 +39,8 @@ pub(super) struct Overrides {
     mailbox: Option<usize>,
     overflow: Option<Overflow>,
     stall: Option<Duration>,
-    silence: Option<Duration>,
-    on_silence: Option<Remedy>,
+    pub(super) silence: Option<Duration>,
+    pub(super) on_silence: Option<Remedy>,
     clear_on_restart: bool,
 }
 
@@ -55,6 +55,9 @@ pub(super) trait Make: Send + Sync + 'static {
     ) -> Result<Arc<dyn Control>, SpawnError>;
 
     fn is_supervisor(&self) -> bool;
+
+    /// Whether its type has a limit for silence.
+    fn limits_silence(&self) -> bool;
 }
 
 impl ChildSpec {
@@ -159,7 +162,8 @@ impl ChildSpec {
         self
     }
 
-    /// What becomes of it when it has exceeded that; what the type says unless said. Not for supervisors.
+    /// What becomes of it when it has exceeded that; what the type says unless said. Without a limit, of the type or of
+    /// the spec, that is a [`TreeError::NoSilence`]. Not for supervisors.
     pub fn on_silence(mut self, remedy: Remedy) -> Self {
         self.settings.on_silence = Some(remedy);
         self
@@ -205,6 +209,10 @@ impl ChildSpec {
         }
         if backoff.is_some() && restart == Restart::Temporary {
             return Err(TreeError::TemporaryBackoff(id()));
+        }
+        let Overrides { silence, on_silence, .. } = self.settings;
+        if on_silence.is_some() && silence.is_none() && !self.make.limits_silence() {
+            return Err(TreeError::NoSilence(id()));
         }
         Ok(())
     }
@@ -283,6 +291,10 @@ impl<A: Messages> Make for Child<A> {
     fn is_supervisor(&self) -> bool {
         false
     }
+
+    fn limits_silence(&self) -> bool {
+        A::settings().silence.is_some()
+    }
 }
 
 impl<A: Messages> Clone for Child<A> {
@@ -329,5 +341,9 @@ where
 
     fn is_supervisor(&self) -> bool {
         true
+    }
+
+    fn limits_silence(&self) -> bool {
+        false
     }
 }

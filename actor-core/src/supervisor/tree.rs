@@ -38,12 +38,17 @@ pub trait Slot {
     /// What can be said about it.
     type Settings;
 
+    /// Whether the type of the actor may have a limit for silence; for the derive.
+    #[doc(hidden)]
+    const MAY_LIMIT_SILENCE: bool = true;
+
     /// What the supervisor has to know of it; `id` is the field's name.
     fn spec(&self, id: &str, say: impl FnOnce(Self::Settings) -> Self::Settings) -> ChildSpec;
 }
 
 impl<A: Messages> Slot for Child<A> {
     type Settings = ChildSpec;
+    const MAY_LIMIT_SILENCE: bool = A::MAY_LIMIT_SILENCE;
 
     fn spec(&self, id: &str, say: impl FnOnce(ChildSpec) -> ChildSpec) -> ChildSpec {
         say(Child::spec(self, id))
@@ -132,6 +137,7 @@ impl<A: Messages> Children<A> {
             id: id.into(),
             name: None,
             each: Each::default(),
+            limit_of_type: A::settings().silence,
             max: usize::MAX,
             backoff: None,
             intensity: None,
@@ -142,6 +148,7 @@ impl<A: Messages> Children<A> {
 
 impl<A: Messages> Slot for Children<A> {
     type Settings = ChildrenSpec;
+    const MAY_LIMIT_SILENCE: bool = A::MAY_LIMIT_SILENCE;
 
     fn spec(&self, id: &str, say: impl FnOnce(ChildrenSpec) -> ChildrenSpec) -> ChildSpec {
         say(self.settings(id)).build()
@@ -172,6 +179,8 @@ pub struct ChildrenSpec {
     id: String,
     name: Option<String>,
     each: Each,
+    /// How long the type says that each may hear of nobody.
+    limit_of_type: Option<Duration>,
     max: usize,
     backoff: Option<Backoff>,
     intensity: Option<(u32, Duration)>,
@@ -203,7 +212,8 @@ impl ChildrenSpec {
         self
     }
 
-    /// What becomes of a child that has exceeded that; what the type says unless said.
+    /// What becomes of a child that has exceeded that; what the type says unless said. Without a limit, of the type or
+    /// said here, that is a [`TreeError::NoSilence`](crate::TreeError::NoSilence).
     pub fn on_silence(mut self, remedy: Remedy) -> Self {
         self.each.on_silence = Some(remedy);
         self
@@ -236,7 +246,7 @@ impl ChildrenSpec {
 
     /// The spec.
     pub fn build(self) -> ChildSpec {
-        let ChildrenSpec { id, name, each, max, backoff, intensity, shared } = self;
+        let ChildrenSpec { id, name, each, limit_of_type, max, backoff, intensity, shared } = self;
         *shared.each.lock() = each;
         let settings = move |supervisor: SupervisorBuilder| {
             let supervisor = supervisor.dynamic().max_children(max);
@@ -252,7 +262,9 @@ impl ChildrenSpec {
         let started = move |supervisor: &SupervisorRef| {
             let _before = shared.supervisor.lock().replace(supervisor.clone());
         };
-        let spec = ChildSpec::of_supervisor(id, MakeSupervisor { settings, started });
+        let mut spec = ChildSpec::of_supervisor(id, MakeSupervisor { settings, started });
+        // Said for the check of the tree; each child has its own from here.
+        (spec.settings.silence, spec.settings.on_silence) = (each.silence.or(limit_of_type), each.on_silence);
         match name {
             Some(name) => spec.name(name),
             None => spec,

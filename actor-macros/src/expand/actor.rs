@@ -61,6 +61,7 @@ fn implementation(actor: &Actor, newtype: &Newtype) -> TokenStream {
     let plain = actor.name.unraw().to_string();
     let settings = settings(&actor.settings);
     let trace = trace::of_actor(actor);
+    let limits_silence = actor.settings.silence.is_some();
     let site = names::made_at(&actor.name);
     quote_spanned! {site=>
         #[automatically_derived]
@@ -68,6 +69,7 @@ fn implementation(actor: &Actor, newtype: &Newtype) -> TokenStream {
         impl #impl_generics ::actor_core::Actor for #of #clause {
             type Ref = #name #ty_generics;
             const NAME: &'static ::core::primitive::str = #plain;
+            const MAY_LIMIT_SILENCE: ::core::primitive::bool = #limits_silence;
 
             fn settings() -> ::actor_core::Settings {
                 ::actor_core::Settings::DEFAULT #settings

@@ -16,6 +16,8 @@ pub(crate) fn expand(tree: &Tree) -> TokenStream {
     let (impl_generics, ty_generics, clause) = generics.split_for_impl();
     let (settings, intensity) = (settings(tree), intensity(tree));
     let children = tree.children.iter().map(|child| add(child, &intensity));
+    let checks = tree.generics.params.is_empty().then(|| tree.children.iter().filter_map(check));
+    let checks = checks.into_iter().flatten();
     quote_spanned! {names::made_at(name)=>
         #[automatically_derived]
         #[diagnostic::do_not_recommend]
@@ -24,7 +26,23 @@ pub(crate) fn expand(tree: &Tree) -> TokenStream {
                 builder #settings #(#children)*
             }
         }
+        #(#checks)*
     }
+}
+
+/// Has the compiler see to what only the actor's type says. Not where that is a parameter: then the tree is refused when
+/// it is built.
+fn check(child: &Child) -> Option<TokenStream> {
+    child.on_silence.filter(|_| child.silence.is_none())?;
+    let ty = &child.ty;
+    let spanned = syn::spanned::Spanned::span(ty).resolved_at(Span::mixed_site());
+    Some(quote_spanned! {spanned=>
+        const _: () = ::core::assert!(
+            <#ty as ::actor_core::Slot>::MAY_LIMIT_SILENCE,
+            "`on_silence` says what becomes of an actor that exceeds a limit, and this one has none; write the limit \
+             too, as `silence = \"30s\"`, or leave `on_silence` out",
+        );
+    })
 }
 
 fn settings(tree: &Tree) -> TokenStream {
