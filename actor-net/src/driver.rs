@@ -10,7 +10,7 @@ mod sources;
 
 use std::any::Any;
 use std::io;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -22,9 +22,8 @@ use tracing::Level;
 
 use crate::budget::Budget;
 
-pub(crate) use berth::Berth;
 pub use berth::sockets;
-use sources::Sources;
+pub(crate) use berth::{Berth, Quay};
 pub(crate) use sources::{Socket, Source};
 
 /// The builder of a system whose workers can wait for sockets.
@@ -61,7 +60,7 @@ pub fn driver_within(
 
 fn drivers(budget: Budget) -> impl Fn(usize) -> io::Result<Arc<dyn Driver>> + Send + Sync + 'static {
     move |_worker| {
-        let driver = MioDriver { budget: budget.clone(), ..MioDriver::new()? };
+        let driver = MioDriver::within(budget.clone())?;
         Ok(Arc::new(driver) as Arc<dyn Driver>)
     }
 }
@@ -112,17 +111,11 @@ const NOTIFIED: u8 = 2;
 /// What one worker parks in: a mio poll and the sources registered with it.
 pub struct MioDriver {
     poll: Mutex<Polled>,
-    /// The poll's registry, so that registering does not wait for a worker that is parked.
-    registry: mio::Registry,
+    quay: Arc<Quay>,
     waker: mio::Waker,
     /// `AWAKE`, `PARKED` or `NOTIFIED`. Saves the system call of waking a worker that is awake,
     /// and keeps a notification from being lost to another worker that polls in between.
     state: AtomicU8,
-    sources: Sources,
-    /// How many sources have a berth here: those that are registered, and those on their way.
-    berthed: AtomicUsize,
-    /// What its connections may have waiting, with those of the system's other workers.
-    budget: Budget,
 }
 
 /// What only the thread that polls may touch.
@@ -140,18 +133,20 @@ impl MioDriver {
     ///
     /// If the process has no descriptors left for it.
     pub fn new() -> io::Result<MioDriver> {
+        MioDriver::within(Budget::default())
+    }
+
+    /// The same, whose connections may have so much waiting, with those of the system's other workers.
+    fn within(budget: Budget) -> io::Result<MioDriver> {
         let poll = mio::Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let waker = mio::Waker::new(&registry, WAKER)?;
         let events = mio::Events::with_capacity(EVENTS);
         Ok(MioDriver {
             poll: Mutex::new(Polled { poll, events, found: Vec::new() }),
-            registry,
+            quay: Arc::new(Quay::new(Some(registry), budget)),
             waker,
             state: AtomicU8::new(AWAKE),
-            sources: Sources::default(),
-            berthed: AtomicUsize::new(0),
-            budget: Budget::default(),
         })
     }
 
@@ -170,7 +165,7 @@ impl MioDriver {
                 return;
             }
         }
-        self.sources.find(&polled.events, &mut polled.found);
+        self.quay.sources.find(&polled.events, &mut polled.found);
         for (readiness, ready) in polled.found.drain(..) {
             readiness.set(ready);
         }

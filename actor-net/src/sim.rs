@@ -69,10 +69,11 @@ use std::sync::Arc;
 use actor_core::sim::Sim;
 
 use crate::budget::Budget;
+use crate::driver::Quay;
 use crate::stream::Peer;
 pub use faults::Faults;
 pub use remote::{Ended, Remote};
-pub(crate) use socket::{Berth, Listening, Stream, not_of_this_world};
+pub(crate) use socket::{Listening, Stream, berthed, not_of_this_world, quay};
 pub(crate) use wire::Patience;
 use wire::Wire;
 
@@ -144,7 +145,7 @@ impl Network {
 
     /// The budget of what may wait to be sent in all connections of the system, for those that come from now on.
     pub fn set_budget(&self, budget: &Budget) {
-        self.0.lock().budget = budget.clone();
+        self.0.lock().quays.push(Arc::new(Quay::new(None, budget.clone())));
     }
 
     /// How many connections have an end that somebody has, of the system or of the test. A system that has ended has none.

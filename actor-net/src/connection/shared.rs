@@ -8,6 +8,7 @@ mod writing;
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actor_core::port::{Readiness, Ready, say};
 use bytes::Bytes;
@@ -65,9 +66,7 @@ struct State {
     last_words: Option<Box<Bytes>>,
 }
 
-// There are very many of these. What few of them need is in a box; the size of a socket is not ours, and a simulated one is
-// in nobody's service.
-#[cfg(not(feature = "sim"))]
+// There are very many of these. What few of them need is in a box; the size of a socket is not ours.
 const _: () = assert!(size_of::<Shared>() <= 224 + size_of::<Stream>());
 
 /// Whether what comes in is looked at.

@@ -3,23 +3,40 @@
 use std::any::Any;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actor_core::SystemHandle;
 
 use super::MioDriver;
+use super::sources::Sources;
 use crate::budget::Budget;
+
+/// What a driver and its sockets share.
+pub(crate) struct Quay {
+    /// The poll's registry, so that registering does not wait for a worker that is parked. In a simulation there is no poll.
+    pub(super) registry: Option<mio::Registry>,
+    pub(super) sources: Sources,
+    /// How many sources have a berth here: those that are registered, and those on their way.
+    berthed: AtomicUsize,
+    /// What its connections may have waiting.
+    budget: Budget,
+}
+
+impl Quay {
+    pub(crate) fn new(registry: Option<mio::Registry>, budget: Budget) -> Quay {
+        Quay { registry, sources: Sources::default(), berthed: AtomicUsize::new(0), budget }
+    }
+
+    /// How many sockets are here.
+    pub(crate) fn berthed(&self) -> usize {
+        // Relaxed, here and below: a number that guards nothing.
+        self.berthed.load(Ordering::Relaxed)
+    }
+}
 
 /// A socket's place with a driver: taken when the driver is chosen, so that of many sockets that are
 /// accepted at once each sees those before it.
-pub(crate) struct Berth(With);
-
-enum With {
-    Driver(Arc<MioDriver>),
-    /// No driver, but a simulation.
-    #[cfg(feature = "sim")]
-    Simulation(crate::sim::Berth),
-}
+pub(crate) struct Berth(Arc<Quay>);
 
 impl Berth {
     /// One with the driver of this worker.
@@ -32,7 +49,7 @@ impl Berth {
         if let Some(berth) = Berth::simulated() {
             return Ok(berth);
         }
-        super::mine().map(Berth::with)
+        Ok(Berth::at(&super::mine()?.quay))
     }
 
     /// One with the driver that has the fewest, of those of active workers.
@@ -46,9 +63,8 @@ impl Berth {
             return Ok(berth);
         }
         let active = (0..system.parallelism()).filter_map(|worker| of(system, worker));
-        // Relaxed: a number that guards nothing.
-        let driver = active.min_by_key(|driver| driver.berthed.load(Ordering::Relaxed));
-        driver.map(Berth::with).ok_or_else(super::no_driver)
+        let driver = active.min_by_key(|driver| driver.quay.berthed());
+        driver.map(|driver| Berth::at(&driver.quay)).ok_or_else(super::no_driver)
     }
 
     /// One with the driver of an active worker: the same one for the same number, as long as there are as many.
@@ -61,45 +77,34 @@ impl Berth {
         if let Some(berth) = Berth::simulated() {
             return Ok(berth);
         }
-        of(system, shard % system.parallelism()).map(Berth::with).ok_or_else(super::no_driver)
+        let driver = of(system, shard % system.parallelism());
+        driver.map(|driver| Berth::at(&driver.quay)).ok_or_else(super::no_driver)
     }
 
-    fn with(driver: Arc<MioDriver>) -> Berth {
-        // Relaxed, here and below: it guards nothing.
-        driver.berthed.fetch_add(1, Ordering::Relaxed);
-        Berth(With::Driver(driver))
+    fn at(quay: &Arc<Quay>) -> Berth {
+        quay.berthed.fetch_add(1, Ordering::Relaxed);
+        Berth(quay.clone())
     }
 
     /// One in the simulation that this thread is in.
     #[cfg(feature = "sim")]
     fn simulated() -> Option<Berth> {
-        crate::sim::Berth::here().map(|berth| Berth(With::Simulation(berth)))
+        crate::sim::quay().map(|quay| Berth::at(&quay))
     }
 
-    /// The driver; none in a simulation.
-    pub(super) fn driver(&self) -> Option<&MioDriver> {
-        match &self.0 {
-            With::Driver(driver) => Some(driver),
-            #[cfg(feature = "sim")]
-            With::Simulation(_) => None,
-        }
+    pub(super) fn quay(&self) -> &Quay {
+        &self.0
     }
 
     /// What the connections of the system may have waiting.
     pub(super) fn budget(&self) -> &Budget {
-        match &self.0 {
-            With::Driver(driver) => &driver.budget,
-            #[cfg(feature = "sim")]
-            With::Simulation(berth) => berth.budget(),
-        }
+        &self.0.budget
     }
 }
 
 impl Drop for Berth {
     fn drop(&mut self) {
-        if let Some(driver) = self.driver() {
-            driver.berthed.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.0.berthed.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -119,9 +124,9 @@ fn of(system: &SystemHandle, worker: usize) -> Option<Arc<MioDriver>> {
 #[must_use]
 pub fn sockets(system: &SystemHandle) -> Vec<usize> {
     #[cfg(feature = "sim")]
-    if let Some(berthed) = crate::sim::Berth::all_here() {
+    if let Some(berthed) = crate::sim::berthed() {
         return vec![berthed];
     }
-    let count = |worker| of(system, worker).map_or(0, |driver| driver.berthed.load(Ordering::Relaxed));
+    let count = |worker| of(system, worker).map_or(0, |driver| driver.quay.berthed());
     (0..system.workers()).map(count).collect()
 }

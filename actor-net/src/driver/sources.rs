@@ -8,7 +8,7 @@ use actor_core::port::{Readiness, Ready};
 use mio::{Events, Interest, Token};
 use slab::Slab;
 
-use super::{Berth, WAKER, flags};
+use super::{Berth, Quay, WAKER, flags};
 use crate::budget::Budget;
 
 /// A token is a slot in its lower half and a generation in its upper half. The generation tells a
@@ -16,9 +16,8 @@ use crate::budget::Budget;
 const SLOT_BITS: u32 = usize::BITS / 2;
 const SLOT_MASK: usize = (1 << SLOT_BITS) - 1;
 
-/// The token of what no driver waits for.
-#[cfg(feature = "sim")]
-const SIMULATED: Token = WAKER;
+/// The token of what no driver waits for, as in a simulation.
+const NONE: Token = WAKER;
 
 /// The sources of one driver.
 #[derive(Default)]
@@ -121,17 +120,17 @@ impl<S: Socket> Source<S> {
     ///
     /// If the system refuses.
     pub(crate) fn register(&mut self, berth: Berth, readiness: Readiness) -> io::Result<()> {
-        #[cfg(feature = "sim")]
-        if berth.driver().is_none() {
+        let Quay { registry, sources, .. } = berth.quay();
+        let Some(registry) = registry else {
+            #[cfg(feature = "sim")]
             self.inner.watch(&readiness)?;
-            self.registered = Some((berth, SIMULATED));
+            self.registered = Some((berth, NONE));
             return Ok(());
-        }
-        let driver = berth.driver().ok_or_else(super::no_driver)?;
-        let token = driver.sources.insert(readiness)?;
+        };
+        let token = sources.insert(readiness)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = driver.registry.register(&mut self.inner, token, interest) {
-            driver.sources.remove(token);
+        if let Err(error) = registry.register(&mut self.inner, token, interest) {
+            sources.remove(token);
             return Err(error);
         }
         self.registered = Some((berth, token));
@@ -156,10 +155,10 @@ impl<S: Socket> Deref for Source<S> {
 impl<S: Socket> Drop for Source<S> {
     fn drop(&mut self) {
         if let Some((berth, token)) = self.registered.take()
-            && let Some(driver) = berth.driver()
+            && let Quay { registry: Some(registry), sources, .. } = berth.quay()
         {
-            driver.sources.remove(token);
-            if let Err(error) = driver.registry.deregister(&mut self.inner) {
+            sources.remove(token);
+            if let Err(error) = registry.deregister(&mut self.inner) {
                 tracing::debug!(%error, "a socket did not leave its poll");
             }
         }

@@ -2,22 +2,33 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actor_core::port::Readiness;
 use mio::{Interest, Registry, Token};
+use slab::Slab;
 
-use super::wire::{At, Patience, Wire};
-use crate::budget::Budget;
+use super::wire::{At, Change, Patience, Wire};
+use crate::driver::Quay;
 use crate::stream::Peer;
 
-/// One end of a connection.
-pub(crate) struct Stream {
+/// The ends that there are, in all simulations.
+static ENDS: Mutex<Slab<Arc<End>>> = Mutex::new(Slab::new());
+
+/// One end of a connection: a key, as a socket of the operating system is. So a connection is as large as it is elsewhere.
+pub(crate) struct Stream(u32);
+
+struct End {
     wire: Arc<Wire>,
     at: At,
     /// Whether its drop is a reset.
     resets: AtomicBool,
+}
+
+fn ends() -> MutexGuard<'static, Slab<Arc<End>>> {
+    // Nothing in here panics half-way through a change.
+    ENDS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Stream {
@@ -29,57 +40,68 @@ impl Stream {
     }
 
     fn new(wire: Arc<Wire>, at: At) -> Stream {
-        Stream { wire, at, resets: false.into() }
+        let key = ends().insert(Arc::new(End { wire, at, resets: false.into() }));
+        Stream(u32::try_from(key).expect("fewer sockets than numbers"))
+    }
+
+    fn end(&self) -> Arc<End> {
+        ends()[self.0 as usize].clone()
+    }
+
+    fn change<R>(&self, what: impl FnOnce(&mut Change<'_>, At) -> R) -> R {
+        let End { wire, at, .. } = &*self.end();
+        wire.change(|change| what(change, *at))
     }
 
     pub(crate) fn watch(&self, readiness: &Readiness) {
-        self.wire.change(|change| change.watch(self.at, readiness));
+        self.change(|change, at| change.watch(at, readiness));
     }
 
     pub(crate) fn peer_addr(&self) -> io::Result<()> {
-        let state = self.wire.lock();
-        match state.end(self.at) {
-            Some(end) if state.is_open(self.at.link) && !end.gone => Ok(()),
+        let End { wire, at, .. } = &*self.end();
+        let state = wire.lock();
+        match state.end(*at) {
+            Some(end) if state.is_open(at.link) && !end.gone => Ok(()),
             _ => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        let state = self.wire.lock();
-        let addr = state.end(self.at).and_then(|end| end.addr.socket_addr());
+        let End { wire, at, .. } = &*self.end();
+        let addr = wire.lock().end(*at).and_then(|end| end.addr.socket_addr());
         addr.ok_or_else(|| io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        let mut state = self.wire.lock();
-        Ok(state.end_mut(self.at).and_then(|end| end.error.take()).map(io::Error::from))
+        let End { wire, at, .. } = &*self.end();
+        Ok(wire.lock().end_mut(*at).and_then(|end| end.error.take()).map(io::Error::from))
     }
 
     pub(crate) fn shutdown(&self, _how: Shutdown) -> io::Result<()> {
-        self.wire.change(|change| change.shut(self.at))
+        self.change(|change, at| change.shut(at))
     }
 
     /// After how long it gives its peer up.
     pub(crate) fn set_patience(&self, patience: Patience) {
-        self.wire.change(|change| change.set_patience(self.at, patience));
+        self.change(|change, at| change.set_patience(at, patience));
     }
 
     /// Has its drop be a reset.
     pub(crate) fn reset_when_closed(&self) {
         // Relaxed: one thread of a simulation runs at a time, and passes that on under a lock.
-        self.resets.store(true, Ordering::Relaxed);
+        self.end().resets.store(true, Ordering::Relaxed);
     }
 }
 
 impl Read for &Stream {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.wire.change(|change| change.read(self.at, buf))
+        self.change(|change, at| change.read(at, buf))
     }
 }
 
 impl Write for &Stream {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.wire.change(|change| change.write(self.at, buf))
+        self.change(|change, at| change.write(at, buf))
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -93,14 +115,16 @@ impl Write for &Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        let resets = *self.resets.get_mut();
-        self.wire.change(|change| change.close(self.at, resets));
+        let End { wire, at, resets } = &*ends().remove(self.0 as usize);
+        // Relaxed: see above.
+        let resets = resets.load(Ordering::Relaxed);
+        wire.change(|change| change.close(*at, resets));
     }
 }
 
 impl std::fmt::Debug for Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Simulated").field(&self.at).finish()
+        f.debug_tuple("Simulated").field(&self.end().at).finish()
     }
 }
 
@@ -143,37 +167,14 @@ impl std::fmt::Debug for Listening {
     }
 }
 
-/// A socket's place in the system that is simulated.
-pub(crate) struct Berth {
-    wire: Arc<Wire>,
-    budget: Budget,
+/// Where sockets of the simulation that this thread is in have their places.
+pub(crate) fn quay() -> Option<Arc<Quay>> {
+    Some(Wire::here()?.lock().quays.last()?.clone())
 }
 
-impl Berth {
-    /// One in the simulation that this thread is in.
-    pub(crate) fn here() -> Option<Berth> {
-        let wire = Wire::here()?;
-        let mut state = wire.lock();
-        state.berthed += 1;
-        let budget = state.budget.clone();
-        drop(state);
-        Some(Berth { wire, budget })
-    }
-
-    /// How many there are in it.
-    pub(crate) fn all_here() -> Option<usize> {
-        Wire::here().map(|wire| wire.lock().berthed)
-    }
-
-    pub(crate) fn budget(&self) -> &Budget {
-        &self.budget
-    }
-}
-
-impl Drop for Berth {
-    fn drop(&mut self) {
-        self.wire.lock().berthed -= 1;
-    }
+/// How many sockets there are in it.
+pub(crate) fn berthed() -> Option<usize> {
+    Some(Wire::here()?.lock().quays.iter().map(|quay| quay.berthed()).sum())
 }
 
 /// No poll waits for what is simulated, and no simulation for other sockets.

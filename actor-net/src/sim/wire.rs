@@ -17,6 +17,7 @@ use actor_core::sim::outside;
 use super::Faults;
 use super::remote::Script;
 use crate::budget::Budget;
+use crate::driver::Quay;
 use crate::stream::Peer;
 
 /// How many bytes a sender's buffer takes, and a receiver's, unless said.
@@ -67,9 +68,8 @@ pub(super) struct State {
     /// How many bytes a second pass to and from these.
     pub(super) slow: BTreeMap<IpAddr, u32>,
     pub(super) buffer: usize,
-    pub(super) budget: Budget,
-    /// How many sockets have a berth.
-    pub(super) berthed: usize,
+    /// Where sockets have their places, for the budget that they share: new ones at the last.
+    pub(super) quays: Vec<Arc<Quay>>,
     links_so_far: u64,
     ports: u16,
     pub(super) remotes: u32,
@@ -85,8 +85,7 @@ impl Default for State {
             cuts_so_far: 0,
             slow: BTreeMap::new(),
             buffer: BUFFER,
-            budget: Budget::default(),
-            berthed: 0,
+            quays: vec![Arc::new(Quay::new(None, Budget::default()))],
             links_so_far: 0,
             ports: 0,
             remotes: 0,
