@@ -13,6 +13,7 @@ mod ends;
 mod evicting;
 mod frames;
 mod inbox;
+mod moving;
 mod port;
 mod queue;
 mod reason;

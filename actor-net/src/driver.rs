@@ -23,7 +23,7 @@ use tracing::Level;
 use crate::budget::Budget;
 
 pub use berth::sockets;
-pub(crate) use berth::{Berth, Quay};
+pub(crate) use berth::{Berth, Quay, surplus};
 pub(crate) use sources::{Socket, Source};
 
 /// The builder of a system whose workers can wait for sockets.

@@ -11,6 +11,7 @@
 
 mod acceptor;
 mod admission;
+mod balancer;
 mod event;
 mod limits;
 mod pause;
@@ -50,6 +51,7 @@ pub struct Listener<A = SocketAddr> {
     options: Options,
     limits: Limits,
     evict: Option<Evict>,
+    rebalance: Option<Duration>,
     restarts: u32,
     name: Option<String>,
     under: Option<SupervisorRef>,
@@ -173,6 +175,7 @@ impl<A: Clone + fmt::Debug> Listener<A> {
             options,
             limits,
             evict: None,
+            rebalance: None,
             restarts: 0,
             name: None,
             under: None,
@@ -204,6 +207,12 @@ impl<A: Clone + fmt::Debug> Listener<A> {
     /// least, may be on their way out beside those within it.
     pub fn evict(mut self, policy: Evict) -> Listener<A> {
         self.evict = Some(policy);
+        self
+    }
+
+    /// Spreads the connections over the workers as often as this, as [`Server::rebalance`] does. Never unless this says so.
+    pub fn rebalance_every(mut self, period: Duration) -> Listener<A> {
+        self.rebalance = Some(period);
         self
     }
 
@@ -289,7 +298,13 @@ impl<A: Clone + fmt::Debug> Listener<A> {
             #[cfg(feature = "tls")]
             tls: self.tls,
         });
-        let server = Server { addr: self.addr, supervisor, admission, common };
+        let server = Server { addr: self.addr, system: system.clone(), supervisor, admission, common };
+        if let Some(period) = self.rebalance
+            && let Err(error) = balancer::spawn(system, &server.supervisor, &server.common, period)
+        {
+            server.stop();
+            return Err(io::Error::other(error));
+        }
         let sharded = self.sockets.len() > 1;
         for (shard, socket) in self.sockets.into_iter().enumerate() {
             let placing = if sharded { Placing::Shard(shard) } else { Placing::LeastLoaded };
@@ -313,6 +328,7 @@ impl<A: Clone + fmt::Debug> Listener<A> {
 #[derive(Clone, Debug)]
 pub struct Server<A = SocketAddr> {
     addr: A,
+    system: SystemHandle,
     supervisor: SupervisorRef,
     admission: Arc<Admission>,
     common: Arc<Common>,
@@ -374,6 +390,16 @@ impl<A: Clone> Server<A> {
     #[must_use]
     pub fn ends(&self) -> Ends {
         self.common.ends()
+    }
+
+    /// Has connections move from workers that wait for more sockets than others to those that wait for fewer, and from
+    /// [retired](SystemHandle::set_parallelism) workers to active ones. Says how many were asked to. Each does so in a turn of its
+    /// own, between two frames: nothing is lost, and nothing comes in another order.
+    ///
+    /// For when many have gone from one worker, or the parallelism has changed: what comes new goes where there are the
+    /// fewest anyway. [`Listener::rebalance_every`] has it done now and then.
+    pub fn rebalance(&self) -> usize {
+        self.common.crowd.rebalance(&self.system)
     }
 
     /// Stops accepting, then stops every connection's actor; each may say goodbye in `#[stopped]`

@@ -19,6 +19,7 @@ mod machine;
 mod parallelism;
 mod pool;
 mod preemption_storm;
+mod rebalance;
 mod reconnect;
 mod rooms;
 mod setup;

@@ -23,6 +23,8 @@ pub(crate) struct Common {
     pub(super) evicting: Option<Evicting>,
     /// When it was made.
     origin: Instant,
+    /// Some were asked to move to another worker, ever.
+    pub(super) has_moved: AtomicBool,
     /// Nothing new is to be begun.
     draining: AtomicBool,
 }
@@ -35,6 +37,7 @@ impl Common {
             crowd: Crowd::default(),
             evicting,
             origin: port::now(),
+            has_moved: AtomicBool::new(false),
             draining: AtomicBool::new(false),
         }
     }

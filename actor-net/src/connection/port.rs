@@ -524,6 +524,9 @@ impl<C: Connection, H: Held> Port<C> for ConnectionPort<C, H> {
             // What has come may not have been flagged yet.
             self.readable |= !self.eof;
         }
+        if self.shared.moves(ctx.system()) {
+            self.readable |= !self.eof;
+        }
         let again = self.work(actor, ctx);
         // Who has not been read to the end is not late.
         if again == Again::No

@@ -7,9 +7,11 @@ mod writing;
 
 use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use actor_core::SystemHandle;
 use actor_core::port::{Readiness, Ready, say};
 use bytes::Bytes;
 use tracing::Level;
@@ -55,6 +57,8 @@ struct State {
     spoke: u32,
     /// It has to go.
     evicted: Option<Load>,
+    /// It is to move to another worker.
+    moves: bool,
     /// What the queue counts for in the budget.
     charged: usize,
     /// Where the port's cell is flagged.
@@ -440,6 +444,37 @@ impl Shared {
         match &mut state.socket {
             Some(socket) => socket.register(berth, readiness.clone()),
             None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// The driver that it is with.
+    pub(super) fn whose(&self) -> Option<usize> {
+        self.lock().socket.as_ref()?.whose()
+    }
+
+    /// False if it was asked already.
+    pub(super) fn ask_to_move(&self) -> bool {
+        let asked = !std::mem::replace(&mut self.lock().moves, true);
+        if asked {
+            // Relaxed: the port is flagged afterwards, and looks then.
+            self.common.has_moved.store(true, Ordering::Relaxed);
+            self.wake();
+        }
+        asked
+    }
+
+    pub(super) fn was_asked_to_move(&self) -> bool {
+        // Relaxed: as above.
+        self.common.has_moved.load(Ordering::Relaxed) && std::mem::take(&mut self.lock().moves)
+    }
+
+    pub(super) fn relocate(&self, berth: Berth, system: &SystemHandle) -> io::Result<bool> {
+        let mut state = self.lock();
+        match &mut *state {
+            State { socket: Some(socket), readiness: Some(readiness), .. } => {
+                socket.relocate(berth, readiness.clone(), system)
+            }
+            _ => Ok(false),
         }
     }
 

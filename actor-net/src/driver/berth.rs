@@ -1,6 +1,7 @@
 //! Which worker waits for a socket.
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -81,6 +82,19 @@ impl Berth {
         driver.map(|driver| Berth::at(&driver.quay)).ok_or_else(super::no_driver)
     }
 
+    /// The driver that it is with: the same number for the same driver.
+    pub(crate) fn whose(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
+    /// Whether a socket of this berth would be better off in the other, which is taken for it: the worker is retired, or waits for
+    /// more than the other does with it.
+    pub(super) fn is_worse_than(&self, other: &Berth, system: &SystemHandle) -> bool {
+        let mut active = (0..system.parallelism()).filter_map(|worker| of(system, worker));
+        let is_retired = !active.any(|driver| Arc::ptr_eq(&driver.quay, &self.0));
+        self.whose() != other.whose() && (is_retired || self.0.berthed() > other.0.berthed())
+    }
+
     fn at(quay: &Arc<Quay>) -> Berth {
         quay.berthed.fetch_add(1, Ordering::Relaxed);
         Berth(quay.clone())
@@ -129,4 +143,18 @@ pub fn sockets(system: &SystemHandle) -> Vec<usize> {
     }
     let count = |worker| of(system, worker).map_or(0, |driver| driver.quay.berthed());
     (0..system.workers()).map(count).collect()
+}
+
+/// How many sockets each driver has too many: over what each active worker would have if all had as many. All of those of retired
+/// workers. By [`Berth::whose`].
+pub(crate) fn surplus(system: &SystemHandle) -> HashMap<usize, usize> {
+    let drivers: Vec<_> = (0..system.workers()).filter_map(|worker| of(system, worker)).collect();
+    let count = |driver: &Arc<MioDriver>| driver.quay.berthed();
+    let active = system.parallelism().min(drivers.len()).max(1);
+    let each = drivers.iter().map(count).sum::<usize>().div_ceil(active);
+    let over = drivers.iter().enumerate().map(|(worker, driver)| {
+        let most = if worker < active { each } else { 0 };
+        (Arc::as_ptr(&driver.quay).addr(), count(driver).saturating_sub(most))
+    });
+    over.filter(|(_, over)| *over > 0).collect()
 }

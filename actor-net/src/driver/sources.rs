@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Deref;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use actor_core::SystemHandle;
 use actor_core::port::{Readiness, Ready};
 use mio::{Events, Interest, Token};
 use slab::Slab;
@@ -113,7 +114,7 @@ impl<S: Socket> Source<S> {
         Source { inner, registered: None }
     }
 
-    /// Registers with a driver, once and for good. From now on what happens at the socket is flagged at
+    /// Registers with a driver. From now on what happens at the socket is flagged at
     /// `readiness`, beginning with what is so already.
     ///
     /// # Errors
@@ -139,6 +140,35 @@ impl<S: Socket> Source<S> {
 }
 
 impl<S: Socket> Source<S> {
+    /// Moves to the driver of another berth, unless that is no better; says whether it has. What happens meanwhile is not lost: the
+    /// new driver flags what is so when the socket comes.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses; then it is with no driver.
+    pub(crate) fn relocate(
+        &mut self,
+        berth: Berth,
+        readiness: Readiness,
+        system: &SystemHandle,
+    ) -> io::Result<bool> {
+        let Some((old, token)) = self.registered.take_if(|(old, _)| old.is_worse_than(&berth, system)) else {
+            return Ok(false);
+        };
+        // Events that the old driver has found already still come to the actor; later ones find no source.
+        if let Quay { registry: Some(registry), sources, .. } = old.quay() {
+            sources.remove(token);
+            registry.deregister(&mut self.inner)?;
+        }
+        self.register(berth, readiness)?;
+        Ok(true)
+    }
+
+    /// The driver that it is with, by [`Berth::whose`].
+    pub(crate) fn whose(&self) -> Option<usize> {
+        self.registered.as_ref().map(|(berth, _)| berth.whose())
+    }
+
     /// What the driver's connections may have waiting; `None` before it is registered.
     pub(crate) fn budget(&self) -> Option<&Budget> {
         self.registered.as_ref().map(|(berth, _)| berth.budget())
