@@ -18,6 +18,7 @@ mod serving;
 mod signal;
 mod skew;
 mod spawning;
+mod stuck;
 mod timers;
 mod work;
 mod workload;
@@ -43,7 +44,7 @@ struct Arguments {
     #[arg(long, value_parser = value_parser!(u64).range(1..=1_000_000_000))]
     n: Option<u64>,
 
-    /// How many actors make up the ring, send in fanin, hog, block, crash, or are leaked [default: see BENCHMARKS.md]
+    /// How many actors make up the ring, send in fanin, hog, block, crash, are leaked or stuck [default: see BENCHMARKS.md]
     #[arg(long, value_parser = value_parser!(u64).range(1..=100_000_000))]
     actors: Option<u64>,
 
@@ -94,12 +95,15 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     match arguments.workload {
         Workload::EchoServer => net::echo(workers, arguments.port, limit),
         Workload::ChatServer => net::chat(workers, arguments.port, limit),
-        Workload::Slowroom | Workload::Drain => {
+        workload @ (Workload::Slowroom | Workload::Drain | Workload::Stuck) => {
             signal::end_after(limit)?;
-            let serve =
-                if arguments.workload == Workload::Drain { serving::drain } else { serving::slow_room };
-            let n = arguments.n.unwrap_or(arguments.workload.default_n());
-            println!("{}", serve(workers, n, arguments.secs)?);
+            let (n, secs) = (arguments.n.unwrap_or(workload.default_n()), arguments.secs);
+            let report = match workload {
+                Workload::Drain => serving::drain(workers, n, secs)?,
+                Workload::Stuck => stuck::stuck(workers, n, actors(arguments)?, secs)?,
+                _ => serving::slow_room(workers, n, secs)?,
+            };
+            println!("{report}");
             std::process::exit(0)
         }
         Workload::Connections => {
@@ -142,7 +146,7 @@ fn actors(arguments: &Arguments) -> Result<u64, Box<dyn Error>> {
         (None, default) => Ok(default.unwrap_or(1)),
         (Some(actors), Some(_)) => Ok(actors),
         (Some(_), None) => Err(format!(
-            "--actors is for ring, ring64, fanin, fanin_bounded, hog, hogyield, blocked, restartstorm and leaked, not for {}",
+            "--actors is for ring, ring64, fanin, fanin_bounded, hog, hogyield, blocked, restartstorm, leaked and stuck, not for {}",
             arguments.workload.name()
         )
         .into()),

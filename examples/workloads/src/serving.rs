@@ -19,10 +19,10 @@ use crate::probe::Latencies;
 use crate::report::{Extra, Report};
 
 /// How long to wait for what must come.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until something is so.
-fn until(what: &str, is_so: impl Fn() -> bool) -> Result<(), Box<dyn Error>> {
+pub(crate) fn until(what: &str, is_so: impl Fn() -> bool) -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     while !is_so() {
         if start.elapsed() > PATIENCE {

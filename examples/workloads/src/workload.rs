@@ -8,7 +8,7 @@ use actor_core::SystemHandle;
 use clap::ValueEnum;
 
 use crate::report::{Extra, Report};
-use crate::{latency, leaks, messaging, probe, resize, restart, savina, skew, spawning, timers};
+use crate::{latency, leaks, messaging, probe, resize, restart, savina, skew, spawning, stuck, timers};
 
 /// What can be run; the words are those of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -62,6 +62,8 @@ pub(crate) enum Workload {
     Slowroom,
     /// A server drains while all its connections send requests
     Drain,
+    /// Handlers of some of the connections loop without end, with a limit and without; how late the others are answered
+    Stuck,
     /// Very many connections to `echo-server`, in a row; their memory
     Connections,
     /// Serves a TCP echo
@@ -93,6 +95,7 @@ impl Workload {
             Workload::Restart | Workload::Restartstorm => 100_000,
             Workload::Hog | Workload::Hogyield | Workload::Blocked | Workload::Resize => 1_000,
             Workload::Slowroom => 1_000,
+            Workload::Stuck => 2_000,
             Workload::Drain => 5_000,
             _ => 1_000_000,
         }
@@ -107,6 +110,7 @@ impl Workload {
             Workload::Blocked => Some(latency::BLOCKERS),
             Workload::Restartstorm => Some(restart::CRASHERS),
             Workload::Leaked => Some(leaks::LEAKED),
+            Workload::Stuck => Some(stuck::STUCK),
             _ => None,
         }
     }
@@ -191,7 +195,7 @@ impl Run<'_> {
                 let (took, extra) = leaks::leaked(system, n, actors)?;
                 Ok(Report { rate: 0.0, ..self.report(took, extra) })
             }
-            Workload::Slowroom | Workload::Drain => Err("it has systems of its own".into()),
+            Workload::Slowroom | Workload::Drain | Workload::Stuck => Err("it has systems of its own".into()),
             Workload::EchoServer | Workload::ChatServer | Workload::Connections => {
                 Err("it runs in no system of this process".into())
             }
