@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use actor_core::prelude::*;
-use actor_core::{AutoShutdown, ChildError, ChildState, Message, Strategy, SupervisorRef};
+use actor_core::{AutoShutdown, ChildError, ChildState, Message, StartChild, Strategy, SupervisorRef};
 
 use crate::otp_support::{Script, Worker, WorkerRef, counts, is_back, state, states};
 use crate::support::{LIMIT, eventually, system};
@@ -271,6 +271,84 @@ fn sup_stop_brutal_kill_dynamic() {
     workers.iter().for_each(|worker| assert!(matches!(ends(worker), StopReason::Killed)));
     assert!(pool.monitor().wait_within(LIMIT).is_some());
     assert_eq!(script.log.len(), started, "none is asked");
+}
+
+/// A start that hangs is called off by a termination, or by the end of the supervisor; who has asked for it is told.
+#[test]
+fn terminate_child_while_it_starts() {
+    let system = system(2);
+    let script = Script::default();
+    let supervisor = system.supervisor().restart(Restart::Temporary).spawn().unwrap();
+    script.hanging.store(true, Ordering::SeqCst);
+    // An error is an answer if it did not only take too long.
+    let start = |id: &'static str| {
+        let (supervisor, spec) = (supervisor.clone(), script.child("s").spec(id).start_within(2 * LIMIT));
+        let is_told = |error: AskError<StartChild>| !matches!(error, AskError::TimedOut);
+        thread::spawn(move || supervisor.start_child(spec).within(LIMIT).wait().map_err(is_told))
+    };
+    let is_told = |asked: thread::JoinHandle<Result<_, bool>>| assert_eq!(asked.join().unwrap(), Err(true));
+    let first = start("first");
+    eventually("it starts", || state(&supervisor, "first") == Some(ChildState::Starting));
+    assert_eq!(counts(&supervisor), [1, 0, 0, 1]);
+    let runs = supervisor.restart_child("first").wait();
+    assert!(matches!(
+        runs,
+        Err(AskError::Failed(ChildError::NotStopped { state: ChildState::Starting, .. }))
+    ));
+    supervisor.terminate_child("first").within(LIMIT).wait().unwrap();
+    is_told(first);
+    // It did not fail, it was terminated: so the slot stays.
+    assert_eq!(state(&supervisor, "first"), Some(ChildState::Stopped));
+    supervisor.delete_child("first").wait().unwrap();
+    let second = start("second");
+    eventually("it starts", || state(&supervisor, "second") == Some(ChildState::Starting));
+    supervisor.stop();
+    is_told(second);
+    assert!(supervisor.monitor().wait_within(LIMIT).is_some());
+    is_told(start("third"));
+}
+
+/// Of many who start a child under one id one does.
+#[test]
+fn start_child_at_once() {
+    let system = system(2);
+    let supervisor = system.supervisor().spawn().unwrap();
+    for round in 0..50 {
+        let id = format!("child {round}");
+        let threads = [(); 4].map(|()| {
+            let (supervisor, spec) = (supervisor.clone(), Script::default().child("c").spec(id.clone()));
+            let is_taken = |error| matches!(error, AskError::Failed(ChildError::IdTaken { .. }));
+            thread::spawn(move || supervisor.start_child(spec).within(LIMIT).wait().map_err(is_taken))
+        });
+        let answers = threads.map(|thread| thread.join().unwrap());
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
+        assert_eq!(answers.iter().filter(|answer| **answer == Err(true)).count(), 3, "{answers:?}");
+    }
+    assert_eq!(counts(&supervisor), [50, 50, 0, 50]);
+}
+
+/// Restarts that are delayed are restarts: one too many of them in the window, and the supervisor gives up.
+#[test]
+fn a_backoff_does_not_hide_restarts_from_the_intensity() {
+    let system = system(2);
+    let script = Script::default();
+    let child = script.child("a");
+    let short = Duration::from_millis(2);
+    let supervisor = system
+        .supervisor()
+        .intensity(3, LIMIT)
+        .restart(Restart::Temporary)
+        .child(child.spec("a").backoff(short..4 * short))
+        .start()
+        .wait()
+        .unwrap();
+    let worker = child.get().unwrap();
+    script.fail(u32::MAX);
+    worker.crash().tell().unwrap();
+    let reason = supervisor.monitor().wait_within(LIMIT).unwrap().reason;
+    assert!(matches!(reason, StopReason::Escalated { .. }), "{reason}");
+    assert_eq!(u32::MAX - script.failing.load(Ordering::SeqCst), 3);
+    assert!(!worker.is_alive());
 }
 
 // ---- children that are not significant -------------------------------------------------------------------
