@@ -7,6 +7,7 @@ mod faults;
 mod found;
 mod invariants;
 mod network;
+mod network_faults;
 mod programs;
 mod same_tape;
 mod steps;
