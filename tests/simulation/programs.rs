@@ -1,7 +1,7 @@
 //! What we promise, of random programs of actors: that is what is looked at when a program has come to its end, whatever
 //! happened to its actors, and in whatever order.
 //!
-//! `PROGRAMS=100000 cargo test -p actor-tests --test simulation -- programs --nocapture` runs so many, and says how many they were.
+//! `PROGRAMS=100000` in the environment makes it so many, and `-- programs --nocapture` says how many they were: see CONTRIBUTING.md.
 
 mod unit;
 
