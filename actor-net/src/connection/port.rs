@@ -1,32 +1,28 @@
 //! The port of a connection: what its actor's turns do with the socket.
 
+mod begin;
 mod kept;
+mod under_way;
 mod watch;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actor_core::Timer;
-use actor_core::port::{Again, Drain, MakePort, Port, Readiness, Ready};
+use actor_core::port::{Again, Drain, Port, Ready};
 use actor_core::{Context, StopReason};
 
-use super::common::Common;
-use super::conn::Conn;
 use super::draining::Draining;
 use super::frames::{Found, Frames};
 use super::inbox::Inbox;
 use super::reason::{CloseReason, Ending};
 use super::scratch::{SIZE, Scratch};
 use super::shared::{Came, Progress, Shared};
-use super::tls::Tls;
 use super::{Connection, HalfClosed};
 use crate::codec::{Codec, Stage};
-use crate::driver::Berth;
-use crate::listener::Handshake;
-use crate::stream::{Peer, Stream};
-use kept::Slot;
 use watch::Watch;
+
+pub(crate) use begin::{Arrival, accepted, connecting};
 
 /// The most bytes one turn reads.
 const BYTES: usize = SIZE;
@@ -41,104 +37,6 @@ pub(crate) trait Held: Send + 'static {
 }
 
 impl Held for () {}
-
-/// A connection that was accepted.
-pub(crate) struct Arrival {
-    pub(crate) stream: Stream,
-    pub(crate) peer: Peer,
-    /// With a deadline for its handshake.
-    pub(crate) tls: Option<(Box<Tls>, Duration)>,
-    /// With a driver.
-    pub(crate) berth: Berth,
-    /// Dropped when the connection is established.
-    pub(crate) handshake: Handshake,
-}
-
-/// The two halves of a connection that was accepted: for its actor's factory and for its cell.
-/// An actor that is restarted goes on with the socket, up to `restarts` times; `held` is dropped when the connection is gone.
-pub(crate) fn accepted<C: Connection, H: Held>(
-    arrival: Arrival,
-    common: Arc<Common>,
-    restarts: u32,
-    held: H,
-) -> (Conn, MakePort<C>) {
-    let Arrival { stream, peer, tls, berth, handshake } = arrival;
-    let (tls, deadline) = tls.unzip();
-    let shared = Arc::new(Shared::new(peer, Some(stream), tls, common));
-    shared.set_handshake(handshake);
-    let conn = Conn::new(shared.clone());
-    let mut once = Some((berth, held));
-    let slot = (restarts > 0).then(|| Arc::new(Slot::<C, H>::default()));
-    let make = move |readiness: Readiness| {
-        // The peer may have nothing to say, and `opened` is due all the same.
-        readiness.set(Ready::WAKE);
-        let Some((berth, held)) = once.take() else {
-            return match &slot {
-                Some(slot) => slot.next(&shared),
-                None => closed::<C, H>(&shared),
-            };
-        };
-        shared.set_readiness(&readiness);
-        shared.configure();
-        // A new socket has room; if not, the first write finds out.
-        shared.set_writable();
-        if let Err(error) = shared.register(berth, &readiness) {
-            shared.end(CloseReason::Io { kind: error.kind(), text: error.to_string() });
-        }
-        let phase = match deadline {
-            Some(limit) => Phase::connecting(&readiness, limit, true),
-            None => Phase::Fresh,
-        };
-        let port = ConnectionPort::new(shared.clone(), phase, Some(held));
-        match &slot {
-            None => boxed(port),
-            Some(slot) => slot.keep(port, restarts),
-        }
-    };
-    (conn, Box::new(make))
-}
-
-/// The two halves of a connection to `peer`, which is begun when the actor starts. The deadline is for TLS as well.
-pub(crate) fn connecting<C: Connection>(
-    peer: Peer,
-    tls: Option<Box<Tls>>,
-    common: Arc<Common>,
-    deadline: Duration,
-    held: impl Held,
-) -> (Conn, MakePort<C>) {
-    let shared = Arc::new(Shared::new(peer, None, tls, common));
-    let conn = Conn::new(shared.clone());
-    let mut once = Some((shared, held));
-    let make = move |readiness: Readiness| {
-        let (shared, held) = once.take().expect("a connection's actor is never restarted");
-        shared.set_readiness(&readiness);
-        let begun = Stream::connect(shared.peer()).and_then(|stream| {
-            shared.set_socket(stream);
-            shared.register(Berth::mine()?, &readiness)
-        });
-        if let Err(error) = begun {
-            shared.end(connect_failed(&error));
-        }
-        readiness.set(Ready::WAKE);
-        let phase = Phase::connecting(&readiness, deadline, false);
-        boxed(ConnectionPort::<C, _>::new(shared, phase, Some(held)))
-    };
-    (conn, Box::new(make))
-}
-
-fn boxed<C: Connection>(port: impl Port<C>) -> Box<dyn Port<C>> {
-    Box::new(port)
-}
-
-/// The port of an incarnation for which there is no connection any more.
-fn closed<C: Connection, H: Held>(shared: &Arc<Shared>) -> Box<dyn Port<C>> {
-    shared.fail(None);
-    boxed(ConnectionPort::<C, H>::new(shared.clone(), Phase::Fresh, None))
-}
-
-fn connect_failed(error: &io::Error) -> CloseReason {
-    CloseReason::ConnectFailed { kind: error.kind(), text: error.to_string() }
-}
 
 /// The life of a connection as its port sees it. What only its beginning and end need is boxed, since
 /// most connections are in between.
@@ -159,12 +57,6 @@ enum Phase {
     Told,
     /// The actor has stopped.
     Draining(Box<Draining>),
-}
-
-impl Phase {
-    fn connecting(readiness: &Readiness, limit: Duration, accepted: bool) -> Phase {
-        Phase::Connecting { _deadline: Box::new(readiness.after(limit)), accepted }
-    }
 }
 
 struct ConnectionPort<C: Connection, H> {
@@ -238,74 +130,6 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
         if ready.contains(Ready::WRITABLE) && self.is_accepted() {
             self.shared.set_writable();
         }
-    }
-
-    /// Looks how far a connection under way has come.
-    fn connect(&mut self, ready: Ready) {
-        let Phase::Connecting { accepted, .. } = &mut self.phase else {
-            return;
-        };
-        if !*accepted && (ready.contains(Ready::WRITABLE) || ready.contains(Ready::READABLE)) {
-            match self.shared.connected() {
-                Ok(()) => {
-                    self.shared.configure();
-                    *accepted = true;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => {
-                    self.shared.end(connect_failed(&error));
-                    return;
-                }
-            }
-        }
-        if *accepted && !self.is_handshaking() {
-            self.phase = Phase::Fresh;
-        } else if ready.contains(Ready::TIMER) {
-            self.shared.end(self.too_late());
-        }
-    }
-
-    /// Goes on with the handshake, if there is to be one, and says whether it is still under way.
-    fn is_handshaking(&mut self) -> bool {
-        if !self.shared.is_handshaking() {
-            return false;
-        }
-        let mut scratch = Scratch::take();
-        while self.readable && self.shared.is_handshaking() {
-            match self.shared.read(&mut scratch, SIZE) {
-                // Who is quick has sent something for the codec behind the last of the handshake.
-                Ok(came) => {
-                    self.inbox.append(&scratch[..came.bytes]);
-                    self.hungry &= came.bytes == 0;
-                    self.heard |= came.bytes > 0;
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
-                Err(error) => {
-                    self.shared.end(CloseReason::of(&error));
-                    return true;
-                }
-            }
-        }
-        self.flush();
-        if let Some(broken) = self.shared.broken() {
-            self.shared.end(broken);
-            return true;
-        }
-        self.shared.is_handshaking()
-    }
-
-    /// The deadline of a connection under way is over.
-    fn too_late(&self) -> CloseReason {
-        #[cfg(feature = "tls")]
-        if self.shared.is_handshaking() && self.is_accepted() {
-            return CloseReason::Tls("the peer did not end its handshake within the deadline".to_owned());
-        }
-        let text = "the peer did not answer within the deadline".to_owned();
-        CloseReason::ConnectFailed { kind: io::ErrorKind::TimedOut, text }
-    }
-
-    fn is_accepted(&self) -> bool {
-        !matches!(self.phase, Phase::Connecting { accepted: false, .. })
     }
 
     /// Whether what is queued may still be sent, now that the connection ends for this reason.

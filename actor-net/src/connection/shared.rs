@@ -3,21 +3,20 @@
 //! Both are used in the actor's turns only, and so is the lock, but for what a [room](crate::Room)
 //! writes. It is never held while code of the user's runs.
 
+mod orders;
+mod socket;
 mod writing;
 
 use std::io::{self, Read};
-use std::net::{Shutdown, SocketAddr};
-use std::sync::atomic::Ordering;
+use std::net::Shutdown;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use actor_core::SystemHandle;
 use actor_core::port::{Readiness, Ready, say};
 use bytes::Bytes;
 use tracing::Level;
 
 use super::common::Common;
-use super::evicting::{Candidate, Load};
+use super::evicting::Load;
 use super::queue::{Flush, Queue};
 use super::reason::{CloseReason, Ending};
 use super::tls::Tls;
@@ -174,15 +173,6 @@ impl Came {
     pub(super) const END: Came = Came { bytes: 0, read: 0 };
 }
 
-/// The socket as it is, to be read.
-struct Raw<'a>(&'a Shared);
-
-impl Read for Raw<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.read_raw(buf)
-    }
-}
-
 /// How far the write queue came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
@@ -233,13 +223,6 @@ impl Shared {
     /// Whether the answer to what was handed on last is to be the last.
     pub(super) fn is_last(&self) -> bool {
         self.common.is_draining() && !self.lock().more
-    }
-
-    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
-        match &self.lock().socket {
-            Some(socket) => socket.local_addr(),
-            None => Err(io::ErrorKind::NotConnected.into()),
-        }
     }
 
     pub(super) fn queued(&self) -> usize {
@@ -355,53 +338,6 @@ impl Shared {
         self.lock().queue.take_sent()
     }
 
-    /// A whole frame has come.
-    pub(super) fn speaks(&self) {
-        if self.common.evicting.is_some() {
-            let now = self.common.millis();
-            self.lock().spoke = now;
-        }
-    }
-
-    pub(super) fn spoke(&self) -> u32 {
-        self.lock().spoke
-    }
-
-    /// As one that may have to go for this; none if it goes already, or its end would not help.
-    pub(super) fn candidate(&self, load: Load) -> Option<Candidate> {
-        let state = self.lock();
-        let queued = state.queue.bytes();
-        if state.is_closed() || state.evicted.is_some() || (load == Load::Bytes && state.charged == 0) {
-            return None;
-        }
-        let idle = self.common.millis().wrapping_sub(state.spoke);
-        Some(Candidate { peer: self.peer.clone(), idle: Duration::from_millis(idle.into()), queued })
-    }
-
-    /// Has it go, in a turn of its own; false if it does already. What waits goes at once, if that is why.
-    pub(super) fn evict(&self, load: Load) -> bool {
-        {
-            let mut state = self.lock();
-            if state.is_closed() || state.evicted.is_some() {
-                return false;
-            }
-            state.evicted = Some(load);
-            if load == Load::Bytes {
-                state.queue.clear();
-                state.settle(self.options());
-            }
-        }
-        self.wake();
-        true
-    }
-
-    /// Why it has to go, once.
-    pub(super) fn evicted(&self) -> Option<Load> {
-        self.common.evicting.as_ref()?;
-        let state = self.lock();
-        state.evicted.filter(|_| !matches!(state.status, Status::Ended(_)))
-    }
-
     /// Whether no more frames are to be handed on.
     pub(super) fn wants_no_more(&self) -> bool {
         let state = self.lock();
@@ -445,116 +381,6 @@ impl Shared {
             Some(socket) => socket.register(berth, readiness.clone()),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
-    }
-
-    /// The driver that it is with.
-    pub(super) fn whose(&self) -> Option<usize> {
-        self.lock().socket.as_ref()?.whose()
-    }
-
-    /// False if it was asked already.
-    pub(super) fn ask_to_move(&self) -> bool {
-        let asked = !std::mem::replace(&mut self.lock().moves, true);
-        if asked {
-            // Relaxed: the port is flagged afterwards, and looks then.
-            self.common.has_moved.store(true, Ordering::Relaxed);
-            self.wake();
-        }
-        asked
-    }
-
-    pub(super) fn was_asked_to_move(&self) -> bool {
-        // Relaxed: as above.
-        self.common.has_moved.load(Ordering::Relaxed) && std::mem::take(&mut self.lock().moves)
-    }
-
-    pub(super) fn relocate(&self, berth: Berth, system: &SystemHandle) -> io::Result<bool> {
-        let mut state = self.lock();
-        match &mut *state {
-            State { socket: Some(socket), readiness: Some(readiness), .. } => {
-                socket.relocate(berth, readiness.clone(), system)
-            }
-            _ => Ok(false),
-        }
-    }
-
-    pub(super) fn set_writable(&self) {
-        self.lock().writable = true;
-    }
-
-    /// Reads once, at most `limit` bytes from the socket if there is nothing between.
-    pub(super) fn read(&self, buf: &mut [u8], limit: usize) -> io::Result<Came> {
-        let mut state = self.lock();
-        if let Some(mut tls) = state.tls.take() {
-            state.tls_reads = true;
-            drop(state);
-            // Without the lock: certificates are chosen and looked at by foreign code.
-            let came = tls.read(&mut Raw(self), buf);
-            let mut state = self.lock();
-            (state.tls, state.tls_reads) = (Some(tls), false);
-            return came;
-        }
-        let read = state.read(&mut buf[..limit])?;
-        Ok(Came { bytes: read, read })
-    }
-
-    /// Reads once, past what is between. `Ok(0)` is the end of the stream.
-    pub(super) fn read_raw(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.lock().read(buf)
-    }
-
-    /// Whether TLS is there and has not come to terms with the peer.
-    pub(super) fn is_handshaking(&self) -> bool {
-        self.lock().tls.as_ref().is_some_and(|tls| tls.is_handshaking())
-    }
-
-    /// What TLS has agreed on with the peer.
-    #[cfg(feature = "tls")]
-    pub(super) fn agreed(&self) -> Option<crate::tls::Agreed> {
-        self.lock().tls.as_ref().and_then(|tls| tls.agreed())
-    }
-
-    /// Whether a connection under way has come to be. `WouldBlock` while it has not.
-    pub(super) fn connected(&self) -> io::Result<()> {
-        let mut state = self.lock();
-        let Some(socket) = &state.socket else {
-            return Err(io::ErrorKind::NotConnected.into());
-        };
-        if let Some(error) = socket.take_error()? {
-            return Err(error);
-        }
-        match socket.has_peer() {
-            Ok(()) => {
-                state.writable = true;
-                Ok(())
-            }
-            // Some systems report readiness before the connection is there.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                Err(io::ErrorKind::WouldBlock.into())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Applies what the options say about the socket itself.
-    pub(super) fn configure(&self) {
-        if let Some(socket) = &self.lock().socket
-            && let Err(error) = socket.configure(self.options())
-        {
-            tracing::debug!(peer = %self.peer, %error, "could not set an option of the socket");
-        }
-    }
-
-    /// The error the socket has met on its own, if it has.
-    pub(super) fn socket_error(&self) -> Option<io::Error> {
-        let state = self.lock();
-        state.socket.as_ref().and_then(|socket| socket.take_error().unwrap_or_else(Some))
-    }
-
-    /// Tells the peer that no more will come. False if there is no peer any more.
-    pub(super) fn shutdown_write(&self) -> bool {
-        let state = self.lock();
-        state.socket.as_ref().is_some_and(|socket| socket.shutdown(Shutdown::Write).is_ok())
     }
 
     /// The actor is not there any more. Says nothing if the end is known already, and to the peer what there is

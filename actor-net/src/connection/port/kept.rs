@@ -7,7 +7,8 @@ use actor_core::port::{Again, Drain, Port, Ready, say};
 use actor_core::{Context, StopReason};
 use tracing::Level;
 
-use super::{ConnectionPort, Held, Phase, boxed, closed};
+use super::begin::{boxed, closed};
+use super::{ConnectionPort, Held, Phase};
 use crate::connection::Connection;
 use crate::connection::shared::Shared;
 
