@@ -1,8 +1,8 @@
 //! Peers that read slowly or not at all.
 
-use actor_net::{Bytes, CloseReason, Options, Pressure};
+use actor_net::{Bytes, CloseReason, Options, Pressure, WhenSlow};
 
-use crate::setup::{Event, Setup};
+use crate::setup::{Event, Setup, eventually};
 
 const CAP: usize = 256 << 10;
 const CHUNK: usize = 16 << 10;
@@ -81,4 +81,26 @@ fn a_burst_within_a_turn_does_not_make_a_consumer_slow() {
     for _ in 0..CAP / 1024 + 64 {
         assert_eq!(client.line().map(|line| line.len()), Some(1023));
     }
+}
+
+#[test]
+fn who_is_stalled_waits_and_the_mailbox_of_its_actor_does_not() {
+    const ASKED: usize = 2000;
+    const TOLD: usize = 100;
+    let options = setup().options.when_slow(WhenSlow::Stall).send_buffer(16 << 10);
+    let served = Setup { options, ..Setup::default() }.serve();
+    let (mut slow, session) = served.connect_with_ref();
+    // More than the kernel takes; not answered before it reads.
+    slow.send(format!("big {CHUNK}\n").repeat(ASKED));
+    eventually("it is stalled", || session.queued().wait().is_ok_and(|queued| queued >= 4 * CHUNK));
+    // What others say is dealt with all the same, and is not dropped, as long as there is room.
+    for _ in 0..TOLD {
+        assert!(matches!(session.write(Bytes::from_static(b"other\n")).wait(), Ok(Pressure::High)));
+    }
+    assert_eq!(served.connect().ask("hello"), "hello");
+    let mut all = vec![0; ASKED * CHUNK + TOLD * b"other\n".len()];
+    slow.read_exact(&mut all);
+    let told = all.iter().filter(|byte| **byte == b'\n').count();
+    assert_eq!((told, slow.ask("still here").as_str()), (TOLD, "still here"));
+    assert_eq!(served.server.ends().lagged, 0);
 }
