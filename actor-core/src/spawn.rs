@@ -266,6 +266,7 @@ impl<A: Messages> Spawn<A> {
         self.restart = spec.rules.restart;
         self.stop_within = spec.rules.stop_within;
         self.slot = Slot::Of(spec.id.clone());
+        self.site = spec.site;
         self
     }
 

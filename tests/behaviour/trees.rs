@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use actor_core::prelude::*;
-use actor_core::{Backoff, ChildSpec, ChildState, StartError, Strategy, Tree};
+use actor_core::{Backoff, ChildSpec, ChildState, StartError, Strategy, SupervisorBuilder, Tree};
 
 use crate::otp_support::{Script, Worker, WorkerRef, counts, is_back, state, states};
 use crate::support::{LIMIT, eventually, system};
@@ -38,9 +38,55 @@ fn bank(script: &Script) -> Bank {
     }
 }
 
+/// Its children are of a type that no other test has.
+#[derive(Supervisor)]
+struct Post {
+    clerk: Child<Clerk>,
+    #[child(dynamic)]
+    couriers: Children<Clerk>,
+    counter: Subtree<Counter>,
+}
+
+#[derive(Supervisor)]
+struct Counter {
+    clerk: Child<Clerk>,
+}
+
+#[derive(Actor, Default)]
+struct Clerk;
+
+#[messages]
+impl Clerk {}
+
 fn account(bank: &Bank, script: &Script) -> Result<WorkerRef, SpawnError> {
     let script = script.clone();
     bank.accounts.actor(move || Worker { name: "account", script: script.clone() }).start().wait()
+}
+
+#[test]
+fn children_count_as_spawned_where_they_were_written_down() {
+    let system = system(1);
+    let first = line!() + 2;
+    let post = Post {
+        clerk: Child::default(),
+        couriers: Children::default(),
+        counter: Subtree::new(Counter { clerk: Child::new(Clerk::default) }),
+    };
+    let spec = |builder: SupervisorBuilder| builder.child(ChildSpec::new("clerk", Clerk::default));
+    let supervisor = system.supervisor().tree(&post).start().wait().unwrap();
+    supervisor.start_child(ChildSpec::supervisor("branch", spec)).wait().unwrap();
+
+    let snapshot = system.snapshot();
+    let sites = |name: &str| {
+        let groups = snapshot.actors.iter().filter(|group| group.name == name && group.alive > 0);
+        let mut lines: Vec<_> = groups.filter(|group| group.site.file() == file!()).collect();
+        lines.sort_by_key(|group| group.site.line());
+        lines.into_iter().map(|group| group.site.line() - first).collect::<Vec<_>>()
+    };
+    assert_eq!(sites("Clerk"), [0, 2, 4], "in fields, and in a spec");
+    assert_eq!(sites("Supervisor"), [1, 2, 5, 6], "couriers, the counter, the post, the branch");
+    let elsewhere = snapshot.actors.iter().any(|group| group.site.file().contains("supervisor"));
+    assert!(!elsewhere, "{snapshot}");
 }
 
 #[test]

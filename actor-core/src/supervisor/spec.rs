@@ -1,6 +1,7 @@
 //! Child specs: what a supervisor has to know of a child to start it, stop it and start it again.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub struct ChildSpec {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) rules: Rules,
     pub(super) settings: Overrides,
+    /// Where it was written down, which is where its actor counts as spawned.
+    pub(crate) site: &'static Location<'static>,
     make: Arc<dyn Make>,
 }
 
@@ -63,27 +66,34 @@ pub(super) trait Make: Send + Sync + 'static {
 impl ChildSpec {
     /// A child that `factory` makes, for each incarnation anew. `id` tells it apart from the supervisor's other
     /// children and is the last part of its path. It is permanent unless said.
+    #[track_caller]
     pub fn new<A: Messages>(id: impl Into<String>, factory: impl Fn() -> A + Send + Sync + 'static) -> Self {
         Child::new(factory).spec(id)
     }
 
     /// A child that is a supervisor; `settings` gives it its own children. Its own name, supervisor and restart
     /// type are the spec's. Its start takes as long as those of its children.
+    #[track_caller]
     pub fn supervisor(
         id: impl Into<String>,
         settings: impl Fn(SupervisorBuilder) -> SupervisorBuilder + Send + Sync + 'static,
     ) -> Self {
-        Self::of_supervisor(id, MakeSupervisor { settings, started: |_: &SupervisorRef| {} })
+        let make = MakeSupervisor { settings, started: |_: &SupervisorRef| {} };
+        Self::of_supervisor(id, make, Location::caller())
     }
 
-    pub(super) fn of_supervisor(id: impl Into<String>, make: impl Make) -> Self {
-        let mut spec = ChildSpec::with(id.into(), Arc::new(make));
+    pub(super) fn of_supervisor(
+        id: impl Into<String>,
+        make: impl Make,
+        site: &'static Location<'static>,
+    ) -> Self {
+        let mut spec = ChildSpec::with(id.into(), Arc::new(make), site);
         spec.rules.start_within = Duration::MAX;
         spec.rules.stop_within = Duration::MAX;
         spec
     }
 
-    fn with(id: String, make: Arc<dyn Make>) -> Self {
+    fn with(id: String, make: Arc<dyn Make>, site: &'static Location<'static>) -> Self {
         let rules = Rules {
             restart: Restart::Permanent,
             significant: false,
@@ -91,7 +101,7 @@ impl ChildSpec {
             start_within: START_WITHIN,
             backoff: None,
         };
-        ChildSpec { id: id.into(), name: None, rules, settings: Overrides::default(), make }
+        ChildSpec { id: id.into(), name: None, rules, settings: Overrides::default(), site, make }
     }
 
     /// Gives the slot a name, by which [`lookup`](crate::SystemHandle::lookup) finds whatever actor is in it.
@@ -232,19 +242,23 @@ pub struct Child<A: Messages>(Arc<Shared<A>>);
 
 struct Shared<A: Messages> {
     factory: Box<dyn Fn() -> A + Send + Sync>,
+    /// Where it was made.
+    site: &'static Location<'static>,
     /// The actor in the slot, or the last one that was.
     actor: Mutex<Option<ActorRef<A>>>,
 }
 
 impl<A: Messages> Child<A> {
     /// A child that `factory` makes, for each incarnation anew.
+    #[track_caller]
     pub fn new(factory: impl Fn() -> A + Send + Sync + 'static) -> Self {
-        Child(Arc::new(Shared { factory: Box::new(factory), actor: Mutex::default() }))
+        let site = Location::caller();
+        Child(Arc::new(Shared { factory: Box::new(factory), site, actor: Mutex::default() }))
     }
 
     /// The spec to start it by, under this id. Start it under one supervisor.
     pub fn spec(&self, id: impl Into<String>) -> ChildSpec {
-        ChildSpec::with(id.into(), Arc::new(self.clone()))
+        ChildSpec::with(id.into(), Arc::new(self.clone()), self.0.site)
     }
 
     /// The actor in the slot; `None` before it is started and when it has ended. A restart keeps it.
@@ -304,6 +318,7 @@ impl<A: Messages> Clone for Child<A> {
 }
 
 impl<A: Messages + Default> Default for Child<A> {
+    #[track_caller]
     fn default() -> Self {
         Child::new(A::default)
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,8 +62,9 @@ impl<A: Messages> Slot for Child<A> {
 /// that there are none.
 pub struct Children<A: Messages>(Arc<Shared>, PhantomData<fn() -> A>);
 
-#[derive(Default)]
 struct Shared {
+    /// Where the children's field was made.
+    site: &'static Location<'static>,
     /// The supervisor in the slot, or the last one that was.
     supervisor: Mutex<Option<SupervisorRef>>,
     each: Mutex<Each>,
@@ -93,8 +95,10 @@ impl Default for Each {
 impl<A: Messages> Children<A> {
     /// No children yet.
     #[must_use]
+    #[track_caller]
     pub fn new() -> Self {
-        Children(Arc::default(), PhantomData)
+        let (supervisor, each) = (Mutex::default(), Mutex::default());
+        Children(Arc::new(Shared { site: Location::caller(), supervisor, each }), PhantomData)
     }
 
     /// Spawns a child, if the tree runs. See [`SupervisorRef::spawn`].
@@ -162,6 +166,7 @@ impl<A: Messages> Clone for Children<A> {
 }
 
 impl<A: Messages> Default for Children<A> {
+    #[track_caller]
     fn default() -> Self {
         Children::new()
     }
@@ -248,6 +253,7 @@ impl ChildrenSpec {
     pub fn build(self) -> ChildSpec {
         let ChildrenSpec { id, name, each, limit_of_type, max, backoff, intensity, shared } = self;
         *shared.each.lock() = each;
+        let site = shared.site;
         let settings = move |supervisor: SupervisorBuilder| {
             let supervisor = supervisor.dynamic().max_children(max);
             let supervisor = match intensity {
@@ -262,7 +268,7 @@ impl ChildrenSpec {
         let started = move |supervisor: &SupervisorRef| {
             let _before = shared.supervisor.lock().replace(supervisor.clone());
         };
-        let mut spec = ChildSpec::of_supervisor(id, MakeSupervisor { settings, started });
+        let mut spec = ChildSpec::of_supervisor(id, MakeSupervisor { settings, started }, site);
         // Said for the check of the tree; each child has its own from here.
         (spec.settings.silence, spec.settings.on_silence) = (each.silence.or(limit_of_type), each.on_silence);
         match name {
@@ -279,12 +285,13 @@ impl fmt::Debug for ChildrenSpec {
 }
 
 /// A tree in a slot of another one. Dereferences to the struct, and with it to its children.
-pub struct Subtree<T>(Arc<T>);
+pub struct Subtree<T>(Arc<T>, &'static Location<'static>);
 
 impl<T: Tree> Subtree<T> {
     /// What `tree` describes, as a child.
+    #[track_caller]
     pub fn new(tree: T) -> Self {
-        Subtree(Arc::new(tree))
+        Subtree(Arc::new(tree), Location::caller())
     }
 }
 
@@ -293,7 +300,9 @@ impl<T: Tree> Slot for Subtree<T> {
 
     fn spec(&self, id: &str, say: impl FnOnce(ChildSpec) -> ChildSpec) -> ChildSpec {
         let tree = self.0.clone();
-        say(ChildSpec::supervisor(id, move |builder| tree.build(builder)))
+        let settings = move |builder| tree.build(builder);
+        let make = MakeSupervisor { settings, started: |_: &SupervisorRef| {} };
+        say(ChildSpec::of_supervisor(id, make, self.1))
     }
 }
 
@@ -307,7 +316,7 @@ impl<T> Deref for Subtree<T> {
 
 impl<T> Clone for Subtree<T> {
     fn clone(&self) -> Self {
-        Subtree(self.0.clone())
+        Subtree(self.0.clone(), self.1)
     }
 }
 
