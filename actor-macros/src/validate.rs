@@ -7,6 +7,7 @@ mod duration;
 mod header;
 mod manner;
 mod options;
+mod parameters;
 mod rates;
 mod settings;
 mod siblings;
@@ -43,10 +44,12 @@ pub(crate) fn actor(input: &DeriveInput, errors: &mut Errors) -> Option<Actor> {
             format_args!("remove `{}` and own the data, or share it in an `Arc`", lifetime.lifetime),
         );
     }
+    let mut generics = input.generics.clone();
+    parameters::check(&mut generics, errors);
     lifetimes.is_empty().then(|| Actor {
         name: input.ident.clone(),
         vis: input.vis.clone(),
-        generics: input.generics.clone(),
+        generics,
         settings,
         data: input.data.clone(),
         is_packed: is_packed(input),

@@ -111,6 +111,13 @@ impl Block {
         generics.where_clause = input.parse()?;
         Ok(Block { attrs, header, generics, trait_, self_ty: ungrouped(self_ty), items, braces })
     }
+
+    /// Has the block written out with its generics as they are now.
+    pub(crate) fn rewrite_header(&mut self) {
+        let (generics, self_ty) = (&self.generics, &self.self_ty);
+        let clause = &generics.where_clause;
+        self.header = quote!(impl #generics #self_ty #clause);
+    }
 }
 
 /// A type that comes from a `$ty` of another macro stands in invisible brackets.

@@ -2,7 +2,7 @@
 
 use syn::GenericParam;
 
-use super::types;
+use super::{parameters, types};
 use crate::errors::Errors;
 use crate::model::Target;
 use crate::parse::Block;
@@ -38,6 +38,9 @@ pub(crate) fn check(block: &mut Block, errors: &mut Errors) -> Option<Target> {
     }
     if types::obstacle(&block.self_ty).is_some() {
         return None;
+    }
+    if parameters::check(&mut block.generics, errors) {
+        block.rewrite_header();
     }
     // What is expanded goes on without them.
     let params = std::mem::take(&mut block.generics.params);
