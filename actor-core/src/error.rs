@@ -34,7 +34,7 @@ impl<M> TellError<M> {
 impl<M> fmt::Display for TellError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            TellError::Full(_) => "the mailbox is full",
+            TellError::Full(_) => FULL,
             TellError::Closed(_) => "the actor has ended",
             TellError::Condemned(_) => CONDEMNED,
         })
@@ -97,6 +97,8 @@ impl<M> fmt::Debug for SendError<M> {
 
 impl<M> Error for SendError<M> {}
 
+const FULL: &str = "the mailbox is full; .send() waits for room, and so do asks where the policy is \"wait\"";
+
 const CONDEMNED: &str = "this handler was condemned: it has exceeded its actor's limit, and another incarnation goes on; return from it";
 
 const DEADLOCK: &str =
@@ -158,7 +160,7 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
-            AskError::Full(_) => "the mailbox is full",
+            AskError::Full(_) => FULL,
             AskError::Closed(_) => "the actor has ended",
             AskError::Deadlock(_) => DEADLOCK,
             AskError::Undelivered => "the actor ended before it handled the message",
