@@ -13,6 +13,24 @@ use crate::reason::StopReason;
 use crate::scheduler::sysmon::start_apart;
 use crate::system::{GRACE, SystemHandle};
 
+/// What happens when a turn has exceeded the hard quantum, and there are as many threads as there may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OutOfThreads {
+    /// The turn keeps its worker until it ends, or until another one has ended; it is counted and reported.
+    #[default]
+    Report,
+    /// The system ends, as when its root supervisor gives up: [`SystemHandle::wait`](crate::SystemHandle::wait) and the
+    /// [`Report`](crate::Report) have [`StopReason::OutOfThreads`](crate::StopReason::OutOfThreads). Actors
+    /// are stopped in their order as far as workers get on, for which each worker may have one thread more than
+    /// [`Builder::max_threads`](crate::Builder::max_threads). When
+    /// [`Builder::stop_within`](crate::Builder::stop_within) is over, what is left is killed, and a second later
+    /// given up, whether it has ended or not.
+    Escalate,
+    /// The process is aborted, for something outside to start it again.
+    Abort,
+}
+
 pub(super) struct Escalation {
     kill_at: Instant,
     give_up_at: Instant,
