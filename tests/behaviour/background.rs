@@ -9,7 +9,7 @@ use actor_core::observe::Event;
 use actor_core::prelude::*;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::support::{eventually, system};
+use crate::support::{Loop, eventually, system};
 
 /// How many messages it tells in one handler.
 const MANY: u64 = 20_000;
@@ -78,5 +78,56 @@ fn tell_many_from_the_lane() {
     eventually("all has come", || came.load(Ordering::Relaxed) == MANY);
     let woken = system.snapshot().wakes_from_outside - before;
     assert!(woken < MANY / 20, "a worker was woken {woken} times for {MANY} messages");
+    assert!(system.shutdown().is_clean());
+}
+
+/// How many there are of a kind, and how many of them have handlers that do not return: more than one in 64.
+const ALL: usize = 400;
+const STUCK: usize = 10;
+
+/// Answers, as a rule.
+#[derive(Actor)]
+struct Answering(Loop);
+
+#[messages]
+impl Answering {
+    #[message]
+    fn answer(&mut self, n: usize) -> usize {
+        n
+    }
+
+    #[message]
+    fn get_stuck(&mut self) {
+        while self.0.goes_on() {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// They would all wait there for those that do not return.
+#[test]
+fn a_kind_that_is_good_but_for_a_few_does_not_go_to_the_lane() {
+    let system = system(2);
+    let events = system.events().subscribe(1000);
+    let on = Loop::default();
+    let all: Vec<_> = (0..ALL)
+        .map(|_| {
+            let on = on.clone();
+            system.spawn(move || Answering(on.clone())).unwrap()
+        })
+        .collect();
+    // What is short is known by a sample, so there has to be a number.
+    for round in 0..25 {
+        all.iter().for_each(|one| assert_eq!(one.answer(round).wait().unwrap(), round));
+    }
+    let (stuck, others) = all.split_at(STUCK);
+    stuck.iter().for_each(|one| one.get_stuck().tell().unwrap());
+    eventually("they have lost their workers", || system.snapshot().preemptions.replaced >= STUCK as u64);
+    for one in others {
+        assert_eq!(one.answer(1).wait().unwrap(), 1);
+    }
+    let whole = events.try_iter().any(|event| matches!(event, Event::ToBackground { actor: None, .. }));
+    on.end();
+    assert!(!whole, "the kind went to the lane");
     assert!(system.shutdown().is_clean());
 }

@@ -4,6 +4,8 @@
 //! Kinds are made when they are first needed, and stay. There are at most as many as the program's text
 //! has types of actors times places that spawn them; nothing at run time adds to that.
 
+mod lately;
+
 use std::any::{TypeId, type_name};
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use crate::actor::{Messages, Settings};
 use crate::cell::Control;
 use crate::cell::task::Header;
+use lately::Lately;
 
 /// What runs a turn of a cell whose type is not known.
 pub(super) type Run = unsafe fn(NonNull<Header>);
@@ -38,6 +41,8 @@ pub(crate) struct Kind {
     watched: AtomicI32,
     /// In how many systems the whole kind is slow.
     slow: AtomicI32,
+    /// Turns that were short, in all systems: a sample, by its weight.
+    short_turns: Lately,
     soft_quantum: Quantum,
     hard_quantum: Quantum,
 }
@@ -100,6 +105,7 @@ impl Kind {
                     index,
                     watched: AtomicI32::new(0),
                     slow: AtomicI32::new(0),
+                    short_turns: Lately::none(),
                     soft_quantum: Quantum::none(),
                     hard_quantum: Quantum::none(),
                 }))
@@ -131,6 +137,7 @@ impl Kind {
             index: NO_ACTOR,
             watched: AtomicI32::new(0),
             slow: AtomicI32::new(0),
+            short_turns: Lately::none(),
             soft_quantum: Quantum::none(),
             hard_quantum: Quantum::none(),
         }
@@ -155,6 +162,16 @@ impl Kind {
 
     pub(crate) fn is_slow_somewhere(&self) -> bool {
         self.slow.load(Ordering::Relaxed) != 0
+    }
+
+    /// A turn was short that was measured, and counts for so many.
+    pub(super) fn turn_was_short(&self, weight: u64) {
+        self.short_turns.add(weight);
+    }
+
+    /// About how many turns were short in the last ten seconds.
+    pub(crate) fn short_turns(&self) -> u64 {
+        self.short_turns.get()
     }
 
     /// So many reasons more to look closer, and so many systems more in which the whole kind is slow.

@@ -135,10 +135,12 @@ pub(crate) fn message_taken(stamp: Stamp) {
 
 /// A measured turn was scheduled at `stamp`, and ran from `begun` until now.
 #[cold]
-pub(crate) fn turn_ended(stamp: Stamp, begun: Instant) {
+/// Says how long it took.
+pub(crate) fn turn_ended(stamp: Stamp, begun: Instant) -> Duration {
     let took = clock::now().saturating_duration_since(begun);
     let delay = begun.saturating_duration_since(stamp.at);
     local::with_record(|record| record.turn_sampled(delay, took, stamp.weight.into()));
+    took
 }
 
 #[cfg(all(test, not(loom)))]

@@ -5,6 +5,7 @@
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cell::kind::Kind;
 use crate::cell::task::{Header, Task};
@@ -20,6 +21,9 @@ struct Probe {
     task: Task,
     stamp: Stamp,
 }
+
+/// A turn that takes less is no reason to look for another thread.
+const SHORT: Duration = Duration::from_millis(1);
 
 static KIND: Kind = Kind::no_actor("(none)", run, share, Location::caller());
 
@@ -60,6 +64,9 @@ unsafe fn run(header: NonNull<Header>) {
     let Probe { task, stamp, .. } = *probe;
     let begun = clock::now();
     local::note_subject(&task);
+    let kind = task.kind();
     task.run();
-    sample::turn_ended(stamp, begun);
+    if sample::turn_ended(stamp, begun) < SHORT {
+        kind.turn_was_short(stamp.weight.into());
+    }
 }

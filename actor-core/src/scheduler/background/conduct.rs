@@ -3,7 +3,8 @@
 //! An actor goes there when a second turn of its was too long within 10 s, and comes back when 16 of its turns in a
 //! row were short. If one in 64 actors of a kind (a type, spawned at one place), and 4 at least, have had too
 //! long a turn within 10 s, the whole kind goes there before each of its actors has held up a worker, and comes back
-//! when of 64 of its turns fewer than an eighth were long.
+//! when of 64 of its turns fewer than an eighth were long. A kind most of whose turns were short of late does not go: of the
+//! connections of a service a few may have handlers that never return, behind which all others would wait in the lane.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -160,7 +161,9 @@ impl State {
             events.push(Event::ToBackground { actor: Some(id), name: kind.name(), site: kind.site() });
         }
         of.long.retain(is_recent);
-        if !of.slow && of.long.len() >= FEW_OF_A_KIND && of.long.len() as u64 * ONE_IN >= alive {
+        let long = of.long.len() as u64;
+        let many = of.long.len() >= FEW_OF_A_KIND && long * ONE_IN >= alive;
+        if !of.slow && many && long * u64::from(GOOD_KIND) >= kind.short_turns() {
             (of.slow, of.turns, of.bad) = (true, 0, 0);
             kind.watch(1, 1);
             events.push(Event::ToBackground { actor: None, name: kind.name(), site: kind.site() });
