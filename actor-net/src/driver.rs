@@ -218,11 +218,15 @@ impl std::fmt::Debug for MioDriver {
 }
 
 /// The flags of an event. An error makes a socket both readable and writable: whichever call the
-/// port makes next gives the error itself.
+/// port makes next gives the error itself. The end of what comes is a wake-up as well: there is no other event after it, so
+/// the port has to read until it finds it.
 fn flags(event: &Event) -> Ready {
     let mut ready = Ready::NONE;
     if event.is_readable() || event.is_read_closed() || event.is_error() {
         ready |= Ready::READABLE;
+    }
+    if event.is_read_closed() || event.is_error() {
+        ready |= Ready::WAKE;
     }
     if event.is_writable() || event.is_write_closed() || event.is_error() {
         ready |= Ready::WRITABLE;

@@ -129,6 +129,16 @@ impl Stream {
         either!(self, socket => socket.shutdown(how))
     }
 
+    /// Whether one that gives less than there is room for has no more: then it flags what comes later. So say epoll and kqueue;
+    /// other selectors wait for a read that is refused.
+    pub(crate) fn tells_by_a_short_read(&self) -> bool {
+        #[cfg(feature = "sim")]
+        if let Stream::Simulated(_) = self {
+            return false;
+        }
+        cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple"))
+    }
+
     /// Applies what options say about the socket itself, which is for TCP.
     pub(crate) fn configure(&self, options: &Options) -> io::Result<()> {
         match self {

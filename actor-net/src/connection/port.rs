@@ -67,6 +67,8 @@ struct ConnectionPort<C: Connection, H> {
     hungry: bool,
     /// The socket has not refused to be read since it was last flagged.
     readable: bool,
+    /// It is to be read until it refuses: the end of the stream may come after what is there, and is flagged once.
+    to_the_end: bool,
     /// The peer has closed; outlives the phase that says so.
     eof: bool,
     /// Something has come from the peer, ever.
@@ -101,6 +103,7 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
             inbox: Inbox::default(),
             hungry: true,
             readable: false,
+            to_the_end: true,
             eof: false,
             heard: false,
             moved: false,
@@ -122,10 +125,18 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
         }
     }
 
+    /// There may be more to read, of which no event has told.
+    fn read_to_the_end(&mut self) {
+        self.readable |= !self.eof;
+        self.to_the_end = true;
+    }
+
     fn absorb(&mut self, ready: Ready) {
         self.woken = false;
         if ready.contains(Ready::READABLE) {
             self.readable = true;
+            // Who wakes the port for something else costs a read more.
+            self.to_the_end |= ready.contains(Ready::WAKE);
         }
         if ready.contains(Ready::WRITABLE) && self.is_accepted() {
             self.shared.set_writable();
@@ -206,7 +217,8 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
                     self.phase = Phase::Eof;
                     (self.eof, self.hungry) = (true, false);
                 }
-                Ok(Came { bytes: n, read }) => {
+                Ok(Came { bytes: n, read, all }) => {
+                    self.readable = !all || self.to_the_end;
                     if n > 0 {
                         (self.heard, self.moved) = (true, true);
                     }
@@ -223,7 +235,9 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
                         self.inbox.append(&scratch[..n]);
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    (self.readable, self.to_the_end) = (false, false);
+                }
                 Err(error) => {
                     self.shared.end(CloseReason::of(&error));
                     break Found::End;
@@ -322,7 +336,7 @@ impl<C: Connection, H: Held> ConnectionPort<C, H> {
             Progress::Empty | Progress::Waits => {}
             Progress::Spent => self.wake(),
             // What the peer sent before it went is still read.
-            Progress::Broken => self.readable |= !self.eof,
+            Progress::Broken => self.read_to_the_end(),
         }
         progress
     }
@@ -346,10 +360,10 @@ impl<C: Connection, H: Held> Port<C> for ConnectionPort<C, H> {
         }
         if self.shared.common().is_draining() && !std::mem::replace(&mut self.draining, true) {
             // What has come may not have been flagged yet.
-            self.readable |= !self.eof;
+            self.read_to_the_end();
         }
         if self.shared.moves(ctx.system()) {
-            self.readable |= !self.eof;
+            self.read_to_the_end();
         }
         let again = self.work(actor, ctx);
         // Who has not been read to the end is not late.

@@ -166,11 +166,13 @@ pub(super) struct Came {
     pub(super) bytes: usize,
     /// So many bytes from the socket; none at the end of the stream.
     pub(super) read: usize,
+    /// The socket had no more than that.
+    pub(super) all: bool,
 }
 
 impl Came {
     #[cfg(feature = "tls")]
-    pub(super) const END: Came = Came { bytes: 0, read: 0 };
+    pub(super) const END: Came = Came { bytes: 0, read: 0, all: false };
 }
 
 /// How far the write queue came.

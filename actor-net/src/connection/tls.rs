@@ -71,7 +71,7 @@ impl Tls {
         }
         let bytes = self.session.open(&mut records[..held + read], content).map_err(failed)?;
         let read = if bytes == 0 && self.session.peer_closed() { 0 } else { read };
-        Ok(Came { bytes, read })
+        Ok(Came { bytes, read, all: false })
     }
 
     /// Seals and sends what is queued, as much as the socket takes, and what TLS has to say by itself. `last` says that nothing

@@ -63,7 +63,7 @@ impl<C: Connection, H> ConnectionPort<C, H> {
         }
         self.shared.resume();
         self.shared.set_writable();
-        self.readable = !self.eof;
+        (self.readable, self.to_the_end) = (!self.eof, true);
         self.woken = true;
     }
 }

@@ -39,7 +39,8 @@ impl Shared {
             return came;
         }
         let read = state.read(&mut buf[..limit])?;
-        Ok(Came { bytes: read, read })
+        let tells = state.socket.as_ref().is_some_and(|socket| socket.tells_by_a_short_read());
+        Ok(Came { bytes: read, read, all: tells && read < limit })
     }
 
     /// Reads once, past what is between. `Ok(0)` is the end of the stream.
