@@ -120,11 +120,12 @@ impl Connection for Asking {
 struct Seen {
     usual: Latencies,
     late: Latencies,
+    settled: Latencies,
     closed: u64,
     back: u64,
 }
 
-/// Has `stuck` of `n` connections get stuck; the others are watched for so long before and after that.
+/// Has `stuck` of `n` connections get stuck; the others are watched for so long before that, after it, and after that again.
 fn among<C: Connection>(
     workers: usize,
     (n, stuck): (u64, u64),
@@ -163,11 +164,13 @@ fn among<C: Connection>(
     }
     sleep(secs);
     let late = gather();
+    sleep(secs);
+    let settled = gather();
     let closed = peers.iter().filter(|peer| is_closed(peer)).count() as u64;
     // A limit is of use to those who come again.
     let back = if closed == stuck { come_back(server.local_addr(), stuck)? } else { 0 };
     over.store(true, Ordering::Relaxed);
-    Ok(Seen { usual, late, closed, back })
+    Ok(Seen { usual, late, settled, closed, back })
 }
 
 fn is_closed(mut peer: &TcpStream) -> bool {
@@ -207,6 +210,7 @@ pub(crate) fn stuck(workers: usize, n: u64, stuck: u64, secs: Duration) -> Resul
     for (name, seen) in [("held_", &held), ("limited_", &limited)] {
         extra = extra
             .latencies(name, &seen.late)
+            .number(format!("{name}settled_p99_us"), seen.settled.micros(0.99))
             .number(format!("{name}answers"), seen.late.len() as f64)
             .number(format!("{name}closed"), seen.closed as f64);
     }
