@@ -191,6 +191,7 @@ impl Unit {
             let (incarnation, first) = (ctx.incarnation(), self.number == 0);
             let begins_tree = first && incarnation == 1;
             self.notes.started.lock().unwrap().push(Started { incarnation, begins_tree, at });
+            self.notes.stopped_at_end.lock().unwrap().clear();
         }
         self.arm(FIRST, ctx);
     }
