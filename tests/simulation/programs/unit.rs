@@ -43,16 +43,6 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
     leaf.prop_recursive(2, 4, 1, |inner| inner.prop_map(|action| Action::Child(Box::new(action))))
 }
 
-/// An incarnation that has started.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Started {
-    pub(crate) incarnation: u64,
-    /// It is the first of all that a supervisor starts.
-    pub(crate) begins_tree: bool,
-    /// In the simulation's time.
-    pub(crate) at: Duration,
-}
-
 /// What is seen of a program.
 #[derive(Default)]
 pub(crate) struct Notes {
@@ -69,7 +59,8 @@ pub(crate) struct Notes {
     pub(crate) asked: AtomicU64,
     pub(crate) asks_ended: AtomicU64,
     pub(crate) downs: Mutex<Vec<MonitorId>>,
-    pub(crate) started: Mutex<Vec<Started>>,
+    /// How many incarnations have started.
+    pub(crate) started: AtomicU64,
     /// The incarnations that were killed while no handler had their state: none of theirs begins any more.
     pub(crate) killed: Mutex<HashSet<u64>>,
     /// The test has ordered the end.
@@ -187,10 +178,7 @@ impl Unit {
     #[started]
     fn begin(&mut self, ctx: &mut Context<Self>) {
         if self.number < CHILD {
-            let at = ctx.system().snapshot().uptime;
-            let (incarnation, first) = (ctx.incarnation(), self.number == 0);
-            let begins_tree = first && incarnation == 1;
-            self.notes.started.lock().unwrap().push(Started { incarnation, begins_tree, at });
+            self.notes.started.fetch_add(1, Ordering::Relaxed);
             self.notes.stopped_at_end.lock().unwrap().clear();
         }
         self.arm(FIRST, ctx);
