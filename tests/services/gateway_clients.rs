@@ -92,14 +92,7 @@ fn what_goes_nowhere_is_told_so() {
 #[test]
 fn messages_of_a_websocket_are_lines() {
     let (gateway, _site, _store) = Gateway::with_both("");
-    let mut client = gateway.http();
-    client.send(
-        "GET /socket HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        "",
-    );
-    assert_eq!(client.reply(true).expect("a response").status, 101);
-    let mut socket = client.0;
+    let mut socket = gateway.http().websocket();
     // With a key of zeros a text is masked by itself.
     let message = |text: &str| [&[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0][..], text.as_bytes()].concat();
     socket.send(message("one"));

@@ -50,16 +50,10 @@ fn those_with_nothing_in_work_are_told_goodbye() {
     let mut silent = gateway.http();
     let mut lines = gateway.lines();
     assert_eq!(lines.ask("get"), "answer to get");
-    let mut socket = gateway.http();
-    socket.send(
-        "GET /socket HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        "",
-    );
-    assert_eq!(socket.reply(true).expect("a response").status, 101);
+    let mut socket = gateway.http().websocket();
     let begun = Instant::now();
     gateway.signal("-TERM");
-    let close = socket.0.rest();
+    let close = socket.rest();
     assert_eq!((close[0], &close[2..4]), (0x88, &[0x03, 0xE9][..]), "code 1001: {close:?}");
     assert!(idle.reply(false).is_none() && silent.reply(false).is_none());
     assert_eq!(lines.line(), None);

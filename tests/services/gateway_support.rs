@@ -397,6 +397,17 @@ impl Http {
         Http(Talk::connect(address))
     }
 
+    /// Has the connection upgraded to a WebSocket.
+    pub(crate) fn websocket(mut self) -> Talk {
+        self.send(
+            "GET /socket HTTP/1.1\r\nHost: a.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "",
+        );
+        assert_eq!(self.reply(true).expect("a response").status, 101);
+        self.0
+    }
+
     pub(crate) fn send(&self, head: &str, body: &str) {
         let length =
             if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };

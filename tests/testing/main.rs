@@ -4,5 +4,8 @@ mod actor_tests;
 mod arbitrary;
 mod model_based;
 mod probes;
+#[path = "../support.rs"]
+#[allow(dead_code, reason = "not all of it is of interest here")]
+mod shared;
 mod simulated;
 mod support;
