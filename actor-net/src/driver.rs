@@ -111,6 +111,7 @@ const NOTIFIED: u8 = 2;
 /// What one worker parks in: a mio poll and the sources registered with it.
 pub struct MioDriver {
     poll: Mutex<Polled>,
+    /// What it shares with its sockets.
     quay: Arc<Quay>,
     waker: mio::Waker,
     /// `AWAKE`, `PARKED` or `NOTIFIED`. Saves the system call of waking a worker that is awake,
